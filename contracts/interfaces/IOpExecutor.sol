@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.28;
+
+/// @notice One contiguous run of elements of one input tensor of a node, already proven against its commitment by the
+/// caller; or, for a `state` node, the root of one input tensor.
+/// @param slot Position among the node's inputs.
+/// @param start Row-major index of the first element.
+/// @param header `dtype u8 || rank u8 || extent u32 * rank` of the input tensor (`contracts/commitments/TensorLib.sol`);
+/// empty for the read of a root.
+/// @param data Little-endian elements `[start, start + data.length / itemsize)`; 32 bytes for the read of a root.
+struct Read {
+    uint16 slot;
+    uint64 start;
+    bytes header;
+    bytes data;
+}
+
+/// @title The machine a dispute ends on: recomputes one element of one node from proven inputs.
+/// @notice The executor is total: every node encoding that the program checker accepts, and every element index below the node's
+/// element count, has a defined value for every content of the inputs. It reverts only where the caller supplied other
+/// reads than the leaf needs.
+/// @dev `DisputeGame` knows nothing else of ops, so that its own tests can run on a toy machine.
+interface IOpExecutor {
+    /// @notice Thrown when the reads are not exactly those the leaf needs: `slot` and `start` of the first one missing or wrong.
+    error WrongRead(uint16 slot, uint64 start);
+
+    /// @notice Thrown when the bytes are not the canonical encoding of a node.
+    error MalformedNode();
+
+    /// @notice Thrown when `element` is not below the node's element count.
+    error ElementOutOfRange(uint256 element, uint256 elements);
+
+    /// @notice The value of element `element` of the node's output.
+    /// @param node Encoded node (`offchain/lockstep/program/encoding.py`).
+    /// @param element Row-major index.
+    /// @param step Global step number, the value of STEP.
+    /// @param seed The task's seed: SEED's low word in bits 0..31, its high word in bits 32..63.
+    /// @param reads What the leaf reads, in the order of `docs/PROGRAM.md`: by input slot, except that a gather reads
+    /// its index first. Literals, STEP and SEED are never among them.
+    /// @return value Little-endian bytes of the element, as many as the dtype takes.
+    function execute(bytes calldata node, uint256 element, uint32 step, uint64 seed, Read[] calldata reads)
+        external
+        view
+        returns (bytes memory value);
+}
+
+/// @title The checker of one node, the chain's half of `lockstep.program.spec`.
+interface IProgramChecker {
+    /// @notice Whether a node is well formed, given the types of the tensors its inputs denote.
+    /// @param node Encoded node.
+    /// @param index Position of the node in its program; NODE inputs must be below it.
+    /// @param nodeCount Number of nodes of the program.
+    /// @param stateCount Number of state entries.
+    /// @param constantCount Number of constants.
+    /// @param isInit Whether the program is an init program (no STATE inputs, random sites with the top bit).
+    /// @param inputHeaders Tensor header of every NODE, STATE and CONST input, by slot; empty for the other kinds.
+    /// @return valid False where the encoding, the arity, a dtype, a shape, an attribute or a limit breaks the rules.
+    function checkNode(
+        bytes calldata node,
+        uint256 index,
+        uint256 nodeCount,
+        uint256 stateCount,
+        uint256 constantCount,
+        bool isInit,
+        bytes[] calldata inputHeaders
+    ) external view returns (bool valid);
+}
