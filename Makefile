@@ -1,0 +1,27 @@
+# Every target is a thin call into scripts/, which continuous integration calls too.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-long check bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F '\t' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: ## install everything into .venv and node_modules and compile the contracts
+	@scripts/setup
+
+demo: setup ## tell the whole story on a local chain: train, cheat, get caught, settle
+	@scripts/demo
+
+test: setup ## run all tests, contracts and Python
+	@scripts/test
+
+test-long: setup ## run all tests with many more random inputs (an hour or so)
+	@scripts/test --long
+
+check: setup ## format, lint, types, dead code, layering, generated files
+	@scripts/check
+
+bench: setup ## measure speed, gas and moves; prints them and writes build/bench.json
+	@scripts/bench
+
+clean: ## remove what was built (not .venv and node_modules)
+	@scripts/clean
