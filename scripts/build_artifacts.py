@@ -2,7 +2,7 @@
 
     scripts/build_artifacts.py                compile, and write offchain/lockstep/chain/artifacts/<Contract>.json
     scripts/build_artifacts.py --if-changed   the same, unless nothing that matters has changed
-    scripts/build_artifacts.py --strict       fail when the compiler has warnings
+    scripts/build_artifacts.py --strict       fail when the compiler has warnings or code is too large
 
 The settings are foundry.toml's, so that the bytecode is the one forge tests (a test holds them equal). Each file has
 ``name``, ``source``, ``abi``, ``bytecode``, ``deployed_bytecode`` and ``link_references``; the same sources give the
@@ -15,7 +15,6 @@ import argparse
 import hashlib
 import json
 import os
-import shutil
 import sys
 import tomllib
 from pathlib import Path
@@ -92,7 +91,9 @@ def artifacts(output: dict[str, Any]) -> dict[str, dict[str, Any]]:
             continue
         for name, contract in contracts.items():
             if name in found:
-                sys.exit(f"error: {source} and {found[name]['source']} both define {name}; contract names are unique here.")
+                sys.exit(
+                    f"error: {source} and {found[name]['source']} both define {name}; contract names are unique here."
+                )
             evm = contract["evm"]
             found[name] = {
                 "name": name,
@@ -148,34 +149,43 @@ def _storage(layout: dict[str, Any]) -> list[str]:
     ]
 
 
+def build(*, if_changed: bool) -> dict[str, Any]:
+    """Build, and return the report; an empty one when there is nothing to compile."""
+    if not any(CONTRACTS.rglob("*.sol")):
+        print("There are no contracts to compile yet.", file=sys.stderr)
+        return {}
+    current = digest()
+    built: dict[str, Any] = json.loads(REPORT.read_text()) if REPORT.exists() and ARTIFACTS.is_dir() else {}
+    if if_changed and built.get("digest") == current:
+        return built
+    print("Compiling the contracts", file=sys.stderr)
+    output = compile_contracts()
+    found = artifacts(output)
+    write(found)
+    built = {"digest": current, **report(output, found)}
+    REPORT.parent.mkdir(parents=True, exist_ok=True)
+    REPORT.write_text(json.dumps(built, indent=1, sort_keys=True) + "\n")
+    for warning in built["warnings"]:
+        print(warning, file=sys.stderr)
+    return built
+
+
 def main() -> None:
     """Read the command line and build."""
     parser = argparse.ArgumentParser(description="Compile the contracts into the Python package.")
     parser.add_argument("--if-changed", action="store_true", help="do nothing when the last build still holds")
-    parser.add_argument("--strict", action="store_true", help="fail when the compiler has warnings")
+    parser.add_argument(
+        "--strict", action="store_true", help="fail when the compiler has warnings or code is too large"
+    )
     options = parser.parse_args()
 
-    if not any(CONTRACTS.rglob("*.sol")):
-        print("There are no contracts to compile yet.", file=sys.stderr)
+    built = build(if_changed=options.if_changed)
+    if not options.strict or not built:
         return
-    current = digest()
-    built = json.loads(REPORT.read_text()) if REPORT.exists() and ARTIFACTS.is_dir() else {}
-    if not options.if_changed or built.get("digest") != current:
-        print("Compiling the contracts", file=sys.stderr)
-        if shutil.which("bash") is None:
-            sys.exit("error: scripts/solc needs bash.")
-        output = compile_contracts()
-        found = artifacts(output)
-        write(found)
-        built = {"digest": current, **report(output, found)}
-        REPORT.parent.mkdir(parents=True, exist_ok=True)
-        REPORT.write_text(json.dumps(built, indent=1, sort_keys=True) + "\n")
-        for warning in built["warnings"]:
-            print(warning, file=sys.stderr)
     for name, size in built["sizes"].items():
         if size > CODE_SIZE_LIMIT:
             sys.exit(f"error: {name} has {size} bytes of code; a contract may have {CODE_SIZE_LIMIT}. Split it.")
-    if options.strict and built["warnings"]:
+    if built["warnings"]:
         sys.exit("error: the compiler has warnings:\n" + "\n".join(built["warnings"]))
 
 

@@ -1,0 +1,1 @@
+"""The chain: a local node, contract clients, events, decoded errors, deployments."""
