@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.28;
+
+/// @notice Where a task stands. Order is part of the ABI; twin: generated from Python's `lockstep.chain.types`.
+enum TaskState {
+    None,
+    Open,
+    Accepted,
+    Solving,
+    Committed,
+    Auditing,
+    Settled,
+    Rejected,
+    Unavailable,
+    Void,
+    Cancelled,
+    Expired
+}
+
+/// @notice What a submitter offers, as given to `submit`.
+struct TaskOffer {
+    bytes stepHeader; // encoded program headers (`lockstep.program.encoding`)
+    bytes initHeader;
+    uint64 seed;
+    uint32 steps; // T
+    uint16 segmentSteps; // k, 1..64
+    uint16 audits; // q, at least the deployment's minimum, at most all segments
+    uint96 price; // token base units per 10^6 units of work
+    uint96 wage; // per audit
+    uint96 levy;
+    uint64 acceptDeadline; // timestamp
+    uint32 solveWindow; // seconds from acknowledgement
+    string uri; // where the manifest of programs and data is; content-addressed
+}
+
+/// @notice A task's fixed terms; only their hash is stored, callers pass them back.
+struct TaskTerms {
+    uint256 id;
+    address submitter;
+    bytes32 stepProgram; // program hashes
+    bytes32 initProgram;
+    uint64 stepWork;
+    uint64 initWork;
+    uint64 stateChunks; // 1 KiB chunks of the non-frozen state
+    uint32 nodeCount; // of the step program
+    uint32 initNodeCount;
+    uint64 seed;
+    uint32 steps;
+    uint16 segmentSteps;
+    uint16 audits;
+    uint96 price;
+    uint96 wage;
+    uint96 levy;
+    uint64 acceptDeadline;
+    uint32 solveWindow;
+}
+
+/// @title Escrow, the task's life and its settlement.
+interface ITaskMarket {
+    event TaskSubmitted(uint256 indexed id, address indexed submitter, TaskTerms terms, uint96 escrow, string uri);
+    event TaskCancelled(uint256 indexed id, address by);
+    event TaskAccepted(uint256 indexed id, address indexed solver, uint96 deposit);
+    event TaskAcknowledged(uint256 indexed id, uint64 deadline);
+    event TaskGivenBack(uint256 indexed id, address indexed solver);
+    event WorkCommitted(uint256 indexed id, bytes32 workRoot, bytes32 finalRoot, string uri);
+    event TaskExpired(uint256 indexed id, address indexed solver, uint96 slashed);
+    event TaskEnded(uint256 indexed id, TaskState outcome, uint96 solverPaid, uint96 submitterRefunded, uint96 levyPaid);
+
+    /// @notice Thrown when a task is not in the state a call needs.
+    error WrongState(uint256 id, TaskState actual, TaskState needed);
+    /// @notice Thrown when the terms passed are not the task's.
+    error WrongTerms(uint256 id);
+    /// @notice Thrown when only `allowed` may call.
+    error NotAllowed(address caller, address allowed);
+    /// @notice Thrown when a deadline has passed.
+    error DeadlinePassed(uint64 deadline);
+    /// @notice Thrown when a deadline has not yet passed.
+    error DeadlineNotPassed(uint64 deadline);
+    /// @notice Thrown when an offer is malformed; `what` names the field.
+    error BadOffer(string what);
+    /// @notice Thrown when a submitter wants to solve its own task.
+    error OwnTask(uint256 id);
+    /// @notice Thrown when a proof does not fold to its root.
+    error BadProof();
+    /// @notice Thrown when a node or entry claimed to be invalid is valid.
+    error ProgramIsValid();
+
+    function submit(TaskOffer calldata offer) external returns (uint256 id);
+    function cancel(TaskTerms calldata terms) external;
+    function accept(TaskTerms calldata terms) external;
+    function acknowledge(TaskTerms calldata terms) external;
+    function giveBack(TaskTerms calldata terms) external;
+    /// @param finalProof Range proof of the last leaf `H(0x00 || finalRoot)` under `workRoot`, size S + 1.
+    function commit(
+        TaskTerms calldata terms,
+        bytes32 workRoot,
+        bytes32 finalRoot,
+        bytes32[] calldata finalProof,
+        string calldata uri
+    ) external;
+    function expire(TaskTerms calldata terms) external;
+    function expireUndrawn(TaskTerms calldata terms) external;
+    function settle(TaskTerms calldata terms) external;
+
+    function stateOf(uint256 id) external view returns (TaskState);
+    function solverOf(uint256 id) external view returns (address);
+    function workRootOf(uint256 id) external view returns (bytes32);
+    function termsHashOf(uint256 id) external view returns (bytes32);
+    function deadlineOf(uint256 id) external view returns (uint64);
+    /// @notice Everything a submitter, solver and verifier will pay, lock and get, from an offer alone.
+    function quote(TaskOffer calldata offer)
+        external
+        view
+        returns (uint96 fee, uint96 escrow, uint96 solverDeposit, uint96 claimDeposit, uint96 miss);
+}
