@@ -1,0 +1,1 @@
+"""Running programs: planned and fast, or node by node with everything kept."""
