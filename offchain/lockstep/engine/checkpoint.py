@@ -1,0 +1,150 @@
+"""Checkpoints: a state's roots, and states as safetensors files that are checked before they are read.
+
+A file holds state entry i under the name ``"i"``, in order and without gaps; a reader accepts
+exactly the layout that ``checkpoint_bytes`` writes for the program at hand and nothing else, so a
+stranger's file can make it allocate no more than the program's own state.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import struct
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from lockstep.commitments.tensor import state_root as root_of_roots
+from lockstep.engine.errors import CheckpointError
+from lockstep.engine.hashing import hash_tensors
+from lockstep.engine.routes import from_numpy, to_numpy
+from lockstep.numerics.dtypes import ITEMSIZE, NUMPY, DType
+from lockstep.program.graph import Program
+
+_NAMES = {DType.F32: "F32", DType.I32: "I32"}
+
+
+def tensor_roots(state: Sequence[Tensor]) -> list[bytes]:
+    """Tensor root of each f32 or i32 tensor, hashed in parallel threads."""
+    return hash_tensors(state)
+
+
+def state_root(state: Sequence[Tensor]) -> bytes:
+    """Root of a state, 32 bytes: what a claim and a checkpoint commit to."""
+    return root_of_roots(tensor_roots(state))
+
+
+def _header(program: Program) -> tuple[bytes, int]:
+    """The file's header for this program's state, and the bytes of data behind it."""
+    table: dict[str, dict[str, object]] = {}
+    at = 0
+    for index, entry in enumerate(program.state):
+        size = entry.type.elements * ITEMSIZE[entry.dtype]
+        table[str(index)] = {"dtype": _NAMES[entry.dtype], "shape": list(entry.shape), "data_offsets": [at, at + size]}
+        at += size
+    text = json.dumps(table, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text, at
+
+
+def _parts(program: Program, state: Sequence[Tensor]) -> Iterator[memoryview]:
+    for tensor in state:
+        yield memoryview(to_numpy(tensor).reshape(-1).view(np.uint8)).cast("B")
+
+
+def checkpoint_bytes(program: Program, state: Sequence[Tensor]) -> bytes:
+    """A state as a safetensors file's bytes."""
+    return b"".join((_header(program)[0], *_parts(program, state)))
+
+
+def write_checkpoint(path: Path | str, program: Program, state: Sequence[Tensor]) -> None:
+    """Write a state as a safetensors file: whole or not at all (temporary file, then rename)."""
+    path = Path(path)
+    header, size = _header(program)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(header)
+            for part in _parts(program, state):
+                file.write(part)
+            if file.tell() != len(header) + size:
+                raise CheckpointError("The state does not fit the program's state entries; nothing was written.")
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def parse_checkpoint(data: bytes | memoryview | mmap.mmap, program: Program, root: bytes | None = None) -> list[Tensor]:
+    """State tensors from a safetensors file's bytes, checked against the program, then copied.
+
+    With ``root``, a state of another root is refused. ``CheckpointError`` says what is wrong.
+    """
+    header, size = _header(program)
+    expected = len(header) + size
+    if len(data) < 8:
+        raise CheckpointError(f"The checkpoint has {len(data)} bytes and no header.")
+    (stated,) = struct.unpack("<Q", data[:8])
+    if len(data) - 8 < stated:
+        raise CheckpointError(f"The checkpoint's header claims {stated} bytes, but the file has {len(data)} in all.")
+    if bytes(data[: len(header)]) != header:
+        raise CheckpointError(_header_difference(bytes(data[8 : 8 + min(stated, 16 << 20)]), program))
+    if len(data) != expected:
+        raise CheckpointError(f"The checkpoint has {len(data)} bytes where this program's state takes {expected}.")
+    view = memoryview(data)
+    state, at = [], len(header)
+    for entry in program.state:
+        end = at + entry.type.elements * ITEMSIZE[entry.dtype]
+        array = np.frombuffer(view[at:end], NUMPY[entry.dtype]).reshape(entry.shape).copy()
+        state.append(from_numpy(to_numpy(from_numpy(array))))
+        at = end
+    del view
+    if root is not None and state_root(state) != root:
+        raise CheckpointError(f"The checkpoint's state does not have the root {root.hex()}.")
+    return state
+
+
+def _header_difference(text: bytes, program: Program) -> str:
+    """A sentence on how a file's header differs from the one this program's state has."""
+
+    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        if len({key for key, _ in pairs}) != len(pairs):
+            raise ValueError("a name occurs twice")
+        return dict(pairs)
+
+    try:
+        table = json.loads(text, object_pairs_hook=unique)
+    except (ValueError, RecursionError) as error:
+        return f"The checkpoint's header cannot be read: {error}."
+    if not isinstance(table, dict):
+        return "The checkpoint's header is not a table of tensors."
+    names = {str(index) for index in range(len(program.state))}
+    if set(table) != names:
+        odd = sorted(set(table) ^ names)[:3]
+        return f"The checkpoint's tensors are not this program's state 0..{len(names) - 1} (look at {', '.join(odd)})."
+    for index, entry in enumerate(program.state):
+        found = table[str(index)]
+        if not isinstance(found, dict):
+            return f"State tensor {index} has no description."
+        if found.get("dtype") != _NAMES[entry.dtype] or found.get("shape") != list(entry.shape):
+            return (
+                f"State tensor {index} is {found.get('dtype')} {found.get('shape')} in the checkpoint; "
+                f"the program has {_NAMES[entry.dtype]} {list(entry.shape)}."
+            )
+    return "The checkpoint's header is not the canonical one: names, offsets or spacing differ."
+
+
+def read_checkpoint(path: Path | str, program: Program, root: bytes | None = None) -> list[Tensor]:
+    """State tensors from a safetensors file; see ``parse_checkpoint``."""
+    with Path(path).open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size == 0:
+            raise CheckpointError(f"The checkpoint {path} is empty.")
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return parse_checkpoint(data, program, root)
