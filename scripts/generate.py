@@ -45,6 +45,16 @@ class Generator:
 
 GENERATORS = (
     Generator(
+        "what Python and Solidity share: types, ops, limits",
+        "lockstep.program.codegen:files",
+        owns=tuple(f"contracts/types/{name}.sol" for name in ("DType", "InputKind", "Limits", "Op")),
+    ),
+    Generator(
+        "known answers of the commitments",
+        "make_vectors_commitments:files",
+        owns=tuple(f"tests/vectors/{name}.json" for name in ("merkle", "program", "tensor")),
+    ),
+    Generator(
         "contracts' ABIs, sizes and storage layouts",
         "snapshots:files",
         owns=("tests/snapshots/abi/*.txt", "tests/snapshots/storage/*.txt", "tests/snapshots/sizes.txt"),
