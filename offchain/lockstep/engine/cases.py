@@ -202,6 +202,7 @@ def _movement(op: Op, rng: np.random.Generator) -> Iterator[Case]:
         if op is Op.GATHER:
             index = np.array([[0, 5, 6], [-1, 3, -(2**31)]], np.int32)
             yield _node(op, dtype, (2, 3, 5, 4), 2), [x, index]
+            yield _node(op, dtype, (), 2), [np.ascontiguousarray(x[:, 0, 0]), np.array(5, np.int32)]
         elif op is Op.CONCAT:
             yield _node(op, dtype, (6, 9, 4), 2, Concat(1, (5, 4))), [x, np.ascontiguousarray(x[:, :4])]
         else:

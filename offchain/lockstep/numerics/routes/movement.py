@@ -132,6 +132,6 @@ def gather(table: Tensor, index: Tensor) -> Tensor:
     rows = _carrier_bits(table)
     inside = (index >= 0) & (index < rows.shape[0])
     flat = torch.where(inside, index, 0).reshape(-1).long()
-    taken = rows.index_select(0, flat).reshape(*index.shape, *rows.shape[1:])
-    mask = inside.reshape(*index.shape, *([1] * (rows.dim() - 1)))
+    taken = rows.index_select(0, flat).reshape((*index.shape, *rows.shape[1:]))
+    mask = inside.reshape((*index.shape, *([1] * (rows.dim() - 1))))
     return torch.where(mask, taken, torch.zeros((), dtype=rows.dtype, device=rows.device)).view(table.dtype)
