@@ -237,9 +237,11 @@ def _view(m: Maker) -> Made:
     given = m.types[0]
     count = given.elements if given else 1
     src_rank = m.below(5) if count == 1 else m.below(5, 1)
-    src_shape = factorised(m.rng, count, src_rank) if src_rank else ()
+    if src_rank == 0:  # no axis to map to: a scalar to a scalar
+        return dtype, (), View((), (), ())
+    src_shape = factorised(m.rng, count, src_rank)
     kind = m.below(3)
-    if kind == 0 and src_rank:  # a transpose, perhaps flipped, with nothing outside
+    if kind == 0:  # a transpose, perhaps flipped, with nothing outside
         axes = [int(axis) for axis in m.rng.permutation(src_rank)]
         signs = [m.one_of([1, 1, -1]) for _ in axes]
         shape = tuple(src_shape[axis] for axis in axes)
@@ -248,7 +250,7 @@ def _view(m: Maker) -> Made:
         mapping = tuple(zip(axes, signs, strict=True))
     else:
         shape = m.one_of([m.shape(), m.shape(0, 8), (*src_shape, *m.shape(0, 2, 4))])
-        strides = [m.one_of([0, 1, 1, 1, -1, 2, -3]) if src_rank else 0 for _ in shape]
+        strides = [m.one_of([0, 1, 1, 1, -1, 2, -3]) for _ in shape]
         mapping = tuple((m.below(src_rank) if stride else 0, stride) for stride in strides)
         offset = tuple(m.one_of([0, 0, -1, m.below(extent + 2, -3)]) for extent in src_shape)
     fill = values_of(m.rng, dtype, (1,))

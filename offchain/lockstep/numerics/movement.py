@@ -47,7 +47,7 @@ def view(
     # int64 is the unbounded integer here: a valid view's reach is at most 2**40 along any axis.
     source = [np.full(tuple(shape), start, np.int64) for start in offset]
     for j, (axis, stride) in enumerate(mapping):
-        if stride:  # stride 0 is written with axis 0, which a source of shape () does not have
+        if stride:  # stride 0 repeats, and is written with axis 0
             along = np.arange(shape[j], dtype=np.int64).reshape([-1 if k == j else 1 for k in range(len(shape))])
             source[axis] = source[axis] + stride * along
     inside = np.ones(tuple(shape), bool)
