@@ -6,7 +6,6 @@ One line an op from ``Node`` to the reference arithmetic of ``lockstep.numerics`
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lockstep.commitments.tensor import tensor_root
-from lockstep.numerics import casts, contraction, elementwise, movement, rows, threefry
+from lockstep.numerics import casts, contraction, elementwise, movement, rows, threefry, transcendental
 from lockstep.numerics.dtypes import NUMPY, DType
 from lockstep.program.graph import Concat, Input, Node, Program, View
 from lockstep.program.ops import ELEMENTWISE_FAMILIES, InputKind, Op
@@ -35,6 +34,10 @@ _PLAIN: dict[Op, Callable[..., Array]] = {
     Op.TRUNC: elementwise.trunc,
     Op.NEG: elementwise.neg,
     Op.ABS: elementwise.absolute,
+    Op.EXP: transcendental.exp_numpy,
+    Op.LOG: transcendental.log_numpy,
+    Op.TANH: transcendental.tanh_numpy,
+    Op.ERF: transcendental.erf_numpy,
     Op.IADD: elementwise.iadd,
     Op.ISUB: elementwise.isub,
     Op.IMUL: elementwise.imul,
@@ -63,8 +66,6 @@ _PLAIN: dict[Op, Callable[..., Array]] = {
     Op.GATHER: movement.gather,
 }
 """Ops whose value is a function of the inputs alone."""
-
-_TRANSCENDENTAL = {Op.EXP: "exp_numpy", Op.LOG: "log_numpy", Op.TANH: "tanh_numpy", Op.ERF: "erf_numpy"}
 
 _SHIFT: dict[Op, Callable[[Array, int], Array]] = {
     Op.SHL: elementwise.shl,
@@ -108,9 +109,6 @@ def _compute(node: Node, inputs: Sequence[Array], seed: int) -> Array:
     op, attrs = node.op, node.attrs
     if op in _PLAIN:
         return _PLAIN[op](*inputs)
-    if op in _TRANSCENDENTAL:
-        module = importlib.import_module("lockstep.numerics.transcendental")
-        return np.asarray(getattr(module, _TRANSCENDENTAL[op])(*inputs))
     if isinstance(attrs, View):
         return movement.view(inputs[0], attrs.src_shape, attrs.offset, attrs.mapping, node.shape, attrs.fill)
     if isinstance(attrs, Concat):
