@@ -1,0 +1,141 @@
+"""One party's run of one segment: what it claims, and what it can show for it in a dispute.
+
+An honest party runs the program. A ``Tamper`` replaces the value of chosen nodes at chosen steps and goes on from there:
+how a party that lies about its work is played, consistently down to the last chunk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+
+from torch import Tensor
+
+from lockstep.agents.workload import Workload
+from lockstep.engine.checkpoint import state_root
+from lockstep.engine.run import Runner
+from lockstep.engine.trace import StepOpening, open_step
+from lockstep.numerics.dtypes import ITEMSIZE
+
+Tamper = Mapping[int, Mapping[int, Callable[[Tensor], Tensor]]]
+"""Step within the segment -> node -> what becomes of its honest value."""
+
+OnStep = Callable[[int, Sequence[Tensor], Sequence[float]], None]
+"""Called with (step within the segment, state after it, metrics)."""
+
+KEPT_BYTES = 512 << 20
+"""States of a segment are kept in memory up to this many bytes in all, and recomputed beyond."""
+
+
+class Workbench:
+    """A task's workload with its runners, made once and shared by all segments."""
+
+    def __init__(self, workload: Workload, seed: int, memory_limit: int | None = None) -> None:
+        self.workload = workload
+        self.seed = seed
+        self.memory_limit = memory_limit
+
+    @cached_property
+    def step_runner(self) -> Runner:
+        """Runner of the step program."""
+        return Runner(self.workload.step, self.workload.constants, self.seed, memory_limit=self.memory_limit)
+
+    @cached_property
+    def init_runner(self) -> Runner:
+        """Runner of the init program."""
+        return Runner(self.workload.init, self.workload.init_constants, self.seed, memory_limit=self.memory_limit)
+
+    def runner(self, segment: int) -> Runner:
+        """Runner of a segment's program."""
+        return self.init_runner if segment == 0 else self.step_runner
+
+    def open(self, segment: int, state: Sequence[Tensor], step: int, overrides: Mapping[int, Tensor] | None = None) -> StepOpening:
+        """Everything global step ``step`` of a segment computes from ``state``."""
+        workload = self.workload
+        return open_step(
+            workload.program(segment),
+            workload.constants_of(segment),
+            self.seed,
+            state,
+            step,
+            overrides=overrides,
+            memory_limit=self.memory_limit,
+        )
+
+
+class Replica:
+    """A run of ``steps`` steps from ``start`` (empty for the init segment), the first with STEP = ``first_step``."""
+
+    def __init__(
+        self,
+        bench: Workbench,
+        segment: int,
+        start: Sequence[Tensor],
+        first_step: int,
+        steps: int,
+        tamper: Tamper | None = None,
+    ) -> None:
+        self.bench = bench
+        self.segment = segment
+        self.start = list(start)
+        self.first_step = first_step
+        self.steps = steps
+        self.tamper = tamper or {}
+        state_bytes = sum(entry.type.elements * ITEMSIZE[entry.dtype] for entry in bench.workload.step.state)
+        self._keeps = state_bytes * steps <= KEPT_BYTES
+        self._states: dict[int, list[Tensor]] = {}
+        self._openings: dict[int, StepOpening] = {}
+
+    def _advance(self, state: Sequence[Tensor], step: int) -> tuple[list[Tensor], Sequence[float]]:
+        if step in self.tamper:
+            opening = self._tampered(state, step)
+            return opening.state_after, opening.metrics
+        return self.bench.runner(self.segment).step(state, self.first_step + step)
+
+    def _tampered(self, state: Sequence[Tensor], step: int) -> StepOpening:
+        honest = self.bench.open(self.segment, state, self.first_step + step)
+        overrides = {node: change(honest.values[node].clone()) for node, change in self.tamper[step].items()}
+        return self.bench.open(self.segment, state, self.first_step + step, overrides)
+
+    def run(self, on_step: OnStep | None = None) -> list[Tensor]:
+        """Run the segment, and return its end state."""
+        state = self.start
+        for step in range(self.steps):
+            state, metrics = self._advance(state, step)
+            if self._keeps:
+                self._states[step] = [tensor.clone() for tensor in state]
+            if on_step is not None:
+                on_step(step, state, metrics)
+        return state
+
+    def state_after(self, step: int) -> list[Tensor]:
+        """State after a step of the segment; step -1 is the start."""
+        if step < 0:
+            return self.start
+        if step not in self._states:
+            if self._keeps:
+                self.run()
+            else:
+                state = self.start
+                for index in range(step + 1):
+                    state, _ = self._advance(state, index)
+                self._states = {step: [tensor.clone() for tensor in state]}
+        return self._states[step]
+
+    @cached_property
+    def state_roots(self) -> list[bytes]:
+        """State root after each step."""
+        roots: list[bytes] = []
+        self.run(lambda step, state, metrics: roots.append(state_root(state)))
+        return roots
+
+    def opening(self, step: int) -> StepOpening:
+        """Everything a step of the segment computed; the last one asked for is kept."""
+        if step not in self._openings:
+            state = self.state_after(step - 1)
+            if step in self.tamper:
+                opening = self._tampered(state, step)
+            else:
+                opening = self.bench.open(self.segment, state, self.first_step + step)
+            self._openings = {step: opening}
+        return self._openings[step]

@@ -1,0 +1,189 @@
+"""A task's programs and data, published to the store and read back from it with every check.
+
+Nothing of a stranger's task is run before it passed: sizes first, then hashes against the chain's, then the program
+checker (which includes that every op has an executor leaf that can carry it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from lockstep.chain.types import TaskTerms
+from lockstep.commitments.tensor import tensor_root
+from lockstep.engine.plan import check_memory
+from lockstep.numerics.dtypes import ITEMSIZE, NUMPY
+from lockstep.program.encoding import EncodingError, ProgramCommitment, commit_program, decode_program
+from lockstep.program.graph import ConstantEntry, Names, Program
+from lockstep.program.spec import ProgramError, check_task_programs
+from lockstep.program.work import program_work
+from lockstep.storage.manifest import TaskManifest, get_manifest, put_manifest
+from lockstep.storage.store import ArtifactStore, StorageError
+
+PROGRAM_LIMIT = 64 << 20
+"""Largest program file read, bytes."""
+CONSTANTS_LIMIT = 8 << 30
+"""Most bytes of constants one task may bring."""
+SAFETENSORS_OVERHEAD = 4096
+"""Bytes a one-tensor safetensors file may have beside its data."""
+
+
+class WorkloadError(RuntimeError):
+    """A task whose artifacts are missing, damaged, or break the rules; the message says how."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A task's programs with their commitments, and its constants as arrays in entry order."""
+
+    step: Program
+    init: Program
+    step_commitment: ProgramCommitment
+    init_commitment: ProgramCommitment
+    constants: tuple[np.ndarray, ...] = field(repr=False)
+    init_constants: tuple[np.ndarray, ...] = field(repr=False)
+    predict: Program | None = None
+
+    def program(self, segment: int) -> Program:
+        """Program of a segment: init for segment 0, step for the others."""
+        return self.init if segment == 0 else self.step
+
+    def commitment(self, segment: int) -> ProgramCommitment:
+        """Commitment of a segment's program."""
+        return self.init_commitment if segment == 0 else self.step_commitment
+
+    def constants_of(self, segment: int) -> tuple[np.ndarray, ...]:
+        """Constants of a segment's program."""
+        return self.init_constants if segment == 0 else self.constants
+
+
+def make_workload(
+    init: Program,
+    step: Program,
+    init_constants: Sequence[np.ndarray],
+    constants: Sequence[np.ndarray],
+    predict: Program | None = None,
+) -> Workload:
+    """Workload from programs of one's own, checked like a stranger's; ``WorkloadError`` says what is wrong."""
+    try:
+        check_task_programs(init, step)
+    except ProgramError as error:
+        raise WorkloadError(f"The program breaks the rules: {error}") from error
+    for program, values in ((init, init_constants), (step, constants)):
+        _check_constants(program, values)
+    return Workload(
+        step,
+        init,
+        commit_program(step, program_work(step)),
+        commit_program(init, program_work(init)),
+        tuple(constants),
+        tuple(init_constants),
+        predict,
+    )
+
+
+def _check_constants(program: Program, values: Sequence[np.ndarray]) -> None:
+    if len(values) != len(program.constants):
+        raise WorkloadError(f"The program has {len(program.constants)} constants, and {len(values)} were given.")
+    for index, (entry, value) in enumerate(zip(program.constants, values, strict=True)):
+        if tensor_root(value, entry.dtype, entry.shape) != entry.root:
+            raise WorkloadError(f"Constant {index} does not have the root that the program names.")
+
+
+def publish(store: ArtifactStore, workload: Workload, title: str = "") -> str:
+    """Put a workload's artifacts into the store; the manifest's name is the task's URI."""
+    names = workload.step.names
+    return put_manifest(
+        store,
+        TaskManifest(
+            title=title[:200],
+            step=store.put(workload.step_commitment.file_bytes()),
+            init=store.put(workload.init_commitment.file_bytes()),
+            constants=[store.put(save({"data": np.ascontiguousarray(value)})) for value in workload.constants],
+            init_constants=[store.put(save({"data": np.ascontiguousarray(value)})) for value in workload.init_constants],
+            state_names=[name[:200] for name in names.state],
+            metric_names=[name[:200] for name in names.metrics],
+            predict=store.put(commit_program(workload.predict, program_work(workload.predict)).file_bytes())
+            if workload.predict
+            else None,
+        ),
+    )
+
+
+def load_workload(store: ArtifactStore, terms: TaskTerms, uri: str, memory_limit: int | None = None) -> Workload:
+    """A task's workload from the store, held to the terms that stand on chain.
+
+    Raises:
+        WorkloadError: an artifact is missing, damaged, oversized, not what the chain names, or breaks the rules
+
+    """
+    try:
+        manifest = get_manifest(store, uri, TaskManifest)
+        step, step_commitment = _load_program(store, manifest.step, terms.step_program, "step")
+        init, init_commitment = _load_program(store, manifest.init, terms.init_program, "init")
+        step = _named(step, manifest)
+        check_task_programs(init, step, init_commitment.header, step_commitment.header)
+        if (step_commitment.work, init_commitment.work) != (terms.step_work, terms.init_work):
+            raise WorkloadError("The work that the task states is not the work of its programs.")
+        for program in (init, step):
+            check_memory(program, memory_limit)
+        budget = CONSTANTS_LIMIT
+        arrays: list[tuple[np.ndarray, ...]] = []
+        for program, artifacts in ((step, manifest.constants), (init, manifest.init_constants)):
+            need = sum(entry.type.elements * ITEMSIZE[entry.dtype] for entry in program.constants)
+            budget -= need
+            if budget < 0:
+                raise WorkloadError(f"The task's constants take more than {CONSTANTS_LIMIT >> 30} GiB.")
+            if len(artifacts) != len(program.constants):
+                raise WorkloadError(f"The manifest lists {len(artifacts)} constants; the program has {len(program.constants)}.")
+            arrays.append(tuple(_load_constant(store, name, entry) for name, entry in zip(artifacts, program.constants, strict=True)))
+    except (StorageError, EncodingError, ProgramError) as error:
+        raise WorkloadError(str(error)) from error
+    return Workload(step, init, step_commitment, init_commitment, arrays[0], arrays[1], _load_predict(store, manifest))
+
+
+def _named(step: Program, manifest: TaskManifest) -> Program:
+    """The program with the manifest's names, where their numbers fit."""
+    if len(manifest.state_names) != len(step.state) or len(manifest.metric_names) != len(step.metrics):
+        return step
+    names = Names(state=tuple(manifest.state_names), metrics=tuple(manifest.metric_names))
+    return Program(step.nodes, step.state, step.constants, step.metrics, names)
+
+
+def _load_program(store: ArtifactStore, name: str, program_hash: bytes, what: str) -> tuple[Program, ProgramCommitment]:
+    program, header = decode_program(store.get(name, PROGRAM_LIMIT))
+    commitment = commit_program(program, int.from_bytes(header[-8:], "big"))
+    if commitment.hash != program_hash:
+        raise WorkloadError(f"The {what} program in the store is not the one the task names on chain.")
+    return program, commitment
+
+
+def _load_predict(store: ArtifactStore, manifest: TaskManifest) -> Program | None:
+    """The submitter's program for predictions: for people, outside every commitment, so a bad one is just left out."""
+    if manifest.predict is None:
+        return None
+    try:
+        return decode_program(store.get(manifest.predict, PROGRAM_LIMIT))[0]
+    except (StorageError, EncodingError):
+        return None
+
+
+def _load_constant(store: ArtifactStore, name: str, entry: ConstantEntry) -> np.ndarray:
+    size = entry.type.elements * ITEMSIZE[entry.dtype]
+    data = store.get(name, size + SAFETENSORS_OVERHEAD)
+    try:
+        tensors = load(data)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise WorkloadError(f"Constant {name} is not a safetensors file: {error}.") from None
+    if set(tensors) != {"data"}:
+        raise WorkloadError(f"Constant {name} holds other tensors than one called data.")
+    array: np.ndarray = tensors["data"]
+    if array.dtype != NUMPY[entry.dtype] or array.shape != entry.shape:
+        raise WorkloadError(f"Constant {name} is {array.dtype}{array.shape}; the program says {entry.dtype.name}{entry.shape}.")
+    if tensor_root(array, entry.dtype) != entry.root:
+        raise WorkloadError(f"Constant {name} does not have the root that the program names.")
+    return array

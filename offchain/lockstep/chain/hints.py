@@ -1,0 +1,70 @@
+"""Sentences for the contracts' custom errors: what happened, and what to do about it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from lockstep.chain.types import SlotState, TaskState
+
+
+def _when(timestamp: int) -> str:
+    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+_SENTENCES: dict[str, str] = {
+    "WrongTerms": "the terms given are not those of task {id}; read them from its TaskSubmitted event.",
+    "NotAllowed": "only {allowed} may do this, and the transaction came from {caller}; check --key.",
+    "OwnTask": "a submitter cannot solve its own task; use another key.",
+    "BadProof": "a proof does not fold to its root; the artifacts may be damaged.",
+    "BadOffer": "the offer is malformed: {what}.",
+    "ProgramIsValid": "the program is valid at that place, so there is nothing to void.",
+    "InsufficientStake": "account {account} has {free} free stake and {needed} is needed; deposit more stake first.",
+    "EngagementExists": "this engagement is already locked; the call was made before.",
+    "NothingToWithdraw": "nothing is owed to {account}.",
+    "NoVerifier": "no registered verifier has the stake this task asks for; wait for one, or let the draw expire.",
+    "NotDrawnVerifier": "the drawn verifier is {verifier}, not {caller}; others place blind claims.",
+    "AlreadyClaimed": "{claimant} has a claim on this segment already.",
+    "AlreadyClosed": "this claim was closed before.",
+    "AlreadyRequested": "this random value is already on its way.",
+    "BadCheckpointProof": "the checkpoints are not under the solver's work root.",
+    "BadClaim": "the claim is malformed: {what}.",
+    "BadBlind": "the blind claim {commitment} is unknown, used, or was placed outside the claim window.",
+    "DisputesOpen": "{count} disputes are still open on this segment; let them end first.",
+    "NotDisputable": "these claims cannot dispute each other: same claimant, other segment, equal end roots, or already convicted.",
+    "NotYourMove": "it is {mover}'s move.",
+    "DoesNotFold": "what was shown does not fold to what stands on chain.",
+    "LeafAgrees": "the executor computes the very value the defender committed to ({value}), so this challenge cannot win.",
+    "DigestAgrees": "the digest entry is as it should be, so this challenge cannot win.",
+    "ERC20InsufficientBalance": "{sender} has {balance} settlement tokens and {needed} are needed; `lockstep deploy` prints where local tokens come from.",
+    "ERC20InsufficientAllowance": "{spender} may spend {allowance} tokens and {needed} are needed.",
+}
+
+
+def sentence(error: str, arguments: dict[str, Any]) -> str:
+    """One sentence for a decoded custom error; unknown errors list their arguments."""
+    match error:
+        case "WrongState":
+            actual, needed = TaskState(arguments["actual"]).name, TaskState(arguments["needed"]).name
+            return f"task {arguments['id']} is {actual}, and this needs {needed}; `lockstep status` shows where it stands."
+        case "WrongSlot":
+            return f"segment {arguments['segment']} is {SlotState(arguments['actual']).name}; this does not fit its state."
+        case "DeadlinePassed":
+            return f"the deadline was {_when(arguments['deadline'])}; anybody may now call the next step."
+        case "DeadlineNotPassed" | "ClockRunning":
+            return f"the deadline is {_when(arguments['deadline'])}; try again after it."
+        case "ClockExpired":
+            return f"the clock ran out at {_when(arguments['deadline'])}; anybody may call timeout."
+        case "WrongWindow":
+            return f"the window is from {_when(arguments['opens'])} to {_when(arguments['closes'])}."
+    shown = {
+        name: "0x" + value.hex() if isinstance(value, bytes) else value for name, value in arguments.items()
+    }
+    template = _SENTENCES.get(error)
+    if template is not None:
+        try:
+            return template.format(**shown)
+        except (KeyError, IndexError):
+            pass
+    listed = ", ".join(f"{name} = {value}" for name, value in shown.items())
+    return f"the contract answered {error}({listed})."

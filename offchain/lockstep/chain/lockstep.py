@@ -1,0 +1,248 @@
+"""A deployment of Lockstep as an agent reads it: tasks, segments, claims, disputes, balances.
+
+Everything is rebuilt from events and views, so an agent that was killed needs nothing but the chain (and its
+journal for what only it knows).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from web3.contract import Contract
+
+from lockstep.chain.client import Client, Sent
+from lockstep.chain.deployment import Deployment
+from lockstep.chain.errors import ChainError
+from lockstep.chain.types import (
+    ClaimBody,
+    ClaimRecord,
+    ClaimRef,
+    Dispute,
+    Slot,
+    TaskState,
+    TaskTerms,
+)
+
+ZERO_ADDRESS = "0x" + "00" * 20
+
+
+@dataclass(frozen=True, slots=True)
+class PostedTask:
+    """A task as its submitter posted it."""
+
+    terms: TaskTerms
+    escrow: int
+    uri: str
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a solver committed."""
+
+    root: bytes
+    final_root: bytes
+    uri: str
+
+
+@dataclass(frozen=True, slots=True)
+class PostedClaim:
+    """A claim as it was posted."""
+
+    ref: ClaimRef
+    claimant: str
+    body: ClaimBody
+    order: int
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Last seconds of a segment's windows (timestamps)."""
+
+    claim: int
+    unblind: int
+    open: int
+
+
+class Lockstep:
+    """The contracts of one deployment, seen by one account.
+
+    ``client`` sends; functions here that do not send cost nothing.
+    """
+
+    def __init__(self, client: Client, deployment: Deployment) -> None:
+        self.client = client
+        self.deployment = deployment
+
+    def _contract(self, name: str) -> Contract:
+        return self.client.contract(name, self.deployment.addresses[name])
+
+    @cached_property
+    def token(self) -> Contract:
+        """The settlement token."""
+        return self._contract("FaucetToken")
+
+    @cached_property
+    def vault(self) -> Contract:
+        """``StakeVault``."""
+        return self._contract("StakeVault")
+
+    @cached_property
+    def market(self) -> Contract:
+        """``TaskMarket``."""
+        return self._contract("TaskMarket")
+
+    @cached_property
+    def court(self) -> Contract:
+        """``AuditCourt``."""
+        return self._contract("AuditCourt")
+
+    @cached_property
+    def game(self) -> Contract:
+        """``DisputeGame``."""
+        return self._contract("DisputeGame")
+
+    @cached_property
+    def treasury(self) -> Contract:
+        """``JackpotTreasury``."""
+        return self._contract("JackpotTreasury")
+
+    @cached_property
+    def beacon(self) -> Contract:
+        """``RandomBeacon``."""
+        return self._contract("RandomBeacon")
+
+    # Reading
+
+    def view(self, contract: Contract, function: str, *arguments: Any) -> Any:
+        """Result of a view function."""
+        return self.client.call(contract.functions[function](*arguments), f"read {function}")
+
+    def _logs(self, contract: Contract, event: str, **topics: Any) -> list[Any]:
+        return self.client.logs(contract, event, self.deployment.block, **topics)
+
+    def tasks(self) -> list[PostedTask]:
+        """All tasks ever submitted, oldest first."""
+        return [_posted(log) for log in self._logs(self.market, "TaskSubmitted")]
+
+    def task(self, task: int) -> PostedTask:
+        """One task; ``ChainError`` when there is none of that number."""
+        found = self._logs(self.market, "TaskSubmitted", id=task)
+        if not found:
+            raise ChainError(f"There is no task {task} on this deployment; `lockstep status` lists them.")
+        return _posted(found[-1])
+
+    def state(self, task: int) -> TaskState:
+        """Where a task stands."""
+        return TaskState(self.view(self.market, "stateOf", task))
+
+    def solver(self, task: int) -> str | None:
+        """A task's solver, None before there is one."""
+        address: str = self.view(self.market, "solverOf", task)
+        return None if address == ZERO_ADDRESS else address
+
+    def deadline(self, task: int) -> int:
+        """Timestamp of the deadline of the task's present state, 0 for none."""
+        return int(self.view(self.market, "deadlineOf", task))
+
+    def work(self, task: int) -> Work | None:
+        """What the solver committed, None before it did."""
+        found = self._logs(self.market, "WorkCommitted", id=task)
+        if not found:
+            return None
+        args = found[-1]["args"]
+        return Work(args["workRoot"], args["finalRoot"], args["uri"])
+
+    def drawn_segments(self, task: int) -> list[int]:
+        """Segments drawn for audit, in order of the draw; empty before it."""
+        found = self._logs(self.court, "AuditsDrawn", task=task)
+        return list(found[-1]["args"]["segments"]) if found else []
+
+    def slot(self, task: int, segment: int) -> Slot:
+        """Where a drawn segment stands."""
+        return Slot.from_abi(self.view(self.court, "slotOf", task, segment))
+
+    def windows(self, task: int, segment: int) -> Windows:
+        """The drawn segment's windows."""
+        return Windows(*self.view(self.court, "windowsOf", task, segment))
+
+    def claims(self, task: int, segment: int, round_: int) -> list[PostedClaim]:
+        """Claims of a draw round, by index."""
+        found = self._logs(self.court, "ClaimPosted", task=task, segment=segment)
+        claims = [
+            PostedClaim(
+                ClaimRef(task, segment, args["round"], args["index"]),
+                args["claimant"],
+                ClaimBody.from_abi(args["body"]),
+                args["order"],
+            )
+            for args in (log["args"] for log in found)
+            if args["round"] == round_
+        ]
+        return sorted(claims, key=lambda claim: claim.ref.index)
+
+    def claim(self, ref: ClaimRef) -> ClaimRecord:
+        """What the court stores of a claim."""
+        return ClaimRecord.from_abi(self.view(self.court, "claimOf", ref.abi()))
+
+    def disputes(self, task: int) -> list[int]:
+        """Numbers of all disputes ever opened about a task."""
+        return [log["args"]["id"] for log in self._logs(self.game, "Opened", task=task)]
+
+    def dispute(self, number: int) -> Dispute:
+        """A dispute as it stands."""
+        return Dispute.from_abi(self.view(self.game, "disputeOf", number))
+
+    def revealed(self, path: bytes) -> bytes | None:
+        """What was revealed under a path: hashes one after the other or a chunk's bytes; None if nothing."""
+        found = self._logs(self.game, "Revealed", path=path)
+        return bytes(found[-1]["args"]["data"]) if found else None
+
+    def tokens(self, account: str) -> int:
+        """Settlement tokens in an account's wallet."""
+        return int(self.view(self.token, "balanceOf", account))
+
+    def stake(self, account: str) -> int:
+        """An account's whole stake, locked or not."""
+        return int(self.view(self.vault, "stakeOf", account))
+
+    def free_stake(self, account: str) -> int:
+        """An account's stake that no engagement holds."""
+        return int(self.view(self.vault, "freeStakeOf", account))
+
+    def owed(self, account: str) -> int:
+        """What an account may withdraw at once."""
+        return int(self.view(self.vault, "owedTo", account))
+
+    def worth(self, account: str) -> int:
+        """Everything an account has: wallet, stake, payouts."""
+        return self.tokens(account) + self.stake(account) + self.owed(account)
+
+    # Sending
+
+    def send(self, contract: Contract, function: str, *arguments: Any, doing: str) -> Sent:
+        """Send a transaction; its kind in gas tables is the function's name."""
+        return self.client.send(contract.functions[function](*arguments), function, doing)
+
+    def allow(self, spender: Contract, amount: int) -> None:
+        """Let a contract take ``amount`` tokens from the wallet, if it may not already."""
+        allowed = self.view(self.token, "allowance", self.client.address, spender.address)
+        if allowed < amount:
+            self.send(self.token, "approve", spender.address, 2**256 - 1, doing="approve the token")
+
+    def deposit(self, amount: int) -> None:
+        """Add ``amount`` from the wallet to the account's stake."""
+        self.allow(self.vault, amount)
+        self.send(self.vault, "deposit", amount, doing=f"deposit {amount} of stake")
+
+    def ensure_stake(self, needed: int) -> None:
+        """Deposit what is missing to have ``needed`` free stake."""
+        missing = needed - self.free_stake(self.client.address)
+        if missing > 0:
+            self.deposit(missing)
+
+
+def _posted(log: Any) -> PostedTask:
+    args = log["args"]
+    return PostedTask(TaskTerms.from_abi(args["terms"]), args["escrow"], args["uri"])

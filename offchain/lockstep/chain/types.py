@@ -1,0 +1,186 @@
+"""What the contracts' structs and enums are in Python.
+
+Field order is the ABI's: ``tests/offchain/chain/test_types.py`` holds every dataclass equal to the compiled ABI.
+"""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass, fields
+from enum import IntEnum
+from typing import Any, Self
+
+
+class TaskState(IntEnum):
+    """Where a task stands; twin of ``TaskState`` in ``ITaskMarket.sol``."""
+
+    NONE = 0
+    OPEN = 1
+    ACCEPTED = 2
+    SOLVING = 3
+    COMMITTED = 4
+    AUDITING = 5
+    SETTLED = 6
+    REJECTED = 7
+    UNAVAILABLE = 8
+    VOID = 9
+    CANCELLED = 10
+    EXPIRED = 11
+
+    @property
+    def terminal(self) -> bool:
+        """Whether the task has ended."""
+        return self >= TaskState.SETTLED
+
+
+class SlotState(IntEnum):
+    """Where a drawn segment stands; twin of ``SlotState`` in ``IAuditCourt.sol``."""
+
+    NONE = 0
+    DRAWN = 1
+    REDRAWING = 2
+    PASSED = 3
+    FAILED = 4
+    MISSED = 5
+    MOOT = 6
+
+
+class _Struct:
+    """A dataclass that travels as an ABI tuple."""
+
+    def abi(self) -> tuple[Any, ...]:
+        """The values in ABI order."""
+        return astuple(self)  # type: ignore[call-overload, no-any-return]
+
+    @classmethod
+    def from_abi(cls, values: Any) -> Self:
+        """From a tuple in ABI order, or from the mapping web3 makes of an event's struct."""
+        names = [field.name for field in fields(cls)]  # type: ignore[arg-type]
+        if isinstance(values, tuple | list):
+            return cls(*values)
+        camel = [name.split("_")[0] + "".join(part.title() for part in name.split("_")[1:]) for name in names]
+        return cls(*(values[name] for name in camel))
+
+
+@dataclass(frozen=True, slots=True)
+class TaskOffer(_Struct):
+    """What a submitter offers; see ``ITaskMarket.TaskOffer``."""
+
+    step_header: bytes
+    init_header: bytes
+    seed: int
+    steps: int
+    segment_steps: int
+    audits: int
+    price: int
+    wage: int
+    levy: int
+    accept_deadline: int
+    solve_window: int
+    uri: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskTerms(_Struct):
+    """A task's fixed terms; see ``ITaskMarket.TaskTerms``."""
+
+    id: int
+    submitter: str
+    step_program: bytes
+    init_program: bytes
+    step_work: int
+    init_work: int
+    state_chunks: int
+    node_count: int
+    init_node_count: int
+    seed: int
+    steps: int
+    segment_steps: int
+    audits: int
+    price: int
+    wage: int
+    levy: int
+    accept_deadline: int
+    solve_window: int
+
+
+@dataclass(frozen=True, slots=True)
+class Slot(_Struct):
+    """What the court stores of a drawn segment; see ``IAuditCourt.Slot``."""
+
+    state: int
+    round: int
+    misses: int
+    verifier: str
+    drawn_at: int
+    claims: int
+    open_disputes: int
+    standing: int
+    beacon_value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRecord(_Struct):
+    """What the court stores of a claim; see ``IAuditCourt.ClaimRecord``."""
+
+    body_hash: bytes
+    end_root: bytes
+    claimant: str
+    order: int
+    passes: bool
+    convicted: bool
+    digest_convicted: bool
+    closed: bool
+    open_disputes: int
+    digest_finder: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRef(_Struct):
+    """Names a claim: its segment, draw round and position in that round; see ``IAuditCourt.ClaimRef``."""
+
+    task: int
+    segment: int
+    round: int
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimBody(_Struct):
+    """What a claimant states about a segment; see ``IAuditCourt.ClaimBody``. Roots are 32 bytes."""
+
+    start_root: bytes
+    checkpoint_root: bytes
+    end_root: bytes
+    digest: bytes
+    commitment: bytes = bytes(32)
+    trace_root: bytes = bytes(32)
+
+
+@dataclass(frozen=True, slots=True)
+class Dispute(_Struct):
+    """What the game stores of a dispute; see ``IDisputeGame.Dispute``."""
+
+    task: int
+    segment: int
+    round: int
+    defender_index: int
+    challenger_index: int
+    phase: int
+    outcome: int
+    digest: bool
+    digest_step: int
+    steps: int
+    step: int
+    level: int
+    node_count: int
+    node: int
+    index: int
+    defender: str
+    turn_start: int
+    defender_clock: int
+    challenger: str
+    challenger_clock: int
+    target: bytes
+    previous_state: bytes
+    state: bytes
+    node_hash: bytes

@@ -1,0 +1,1 @@
+"""Artifacts behind fsspec: content-addressed, size-checked, never executed."""

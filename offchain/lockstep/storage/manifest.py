@@ -1,0 +1,67 @@
+"""Manifests: small JSON documents that say which artifacts make up a task, and a solver's work.
+
+They come from strangers: parsed by pydantic, bounded in size, unknown fields refused.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from lockstep.storage.store import ArtifactStore, StorageError
+
+MANIFEST_LIMIT = 16 << 20
+"""Largest manifest read, bytes."""
+
+ArtifactName = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
+Root = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Label = Annotated[str, StringConstraints(max_length=200)]
+
+
+class _Manifest(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class TaskManifest(_Manifest):
+    """What a submitter publishes: programs as files, and every constant as one safetensors file.
+
+    ``names`` are for people and outside every commitment.
+    """
+
+    kind: Literal["lockstep/task/1"] = "lockstep/task/1"
+    title: Label = ""
+    step: ArtifactName
+    init: ArtifactName
+    constants: Annotated[list[ArtifactName], Field(max_length=4096)]
+    init_constants: Annotated[list[ArtifactName], Field(max_length=4096)] = []
+    state_names: Annotated[list[Label], Field(max_length=4096)] = []
+    metric_names: Annotated[list[Label], Field(max_length=64)] = []
+    predict: ArtifactName | None = None
+
+
+class WorkManifest(_Manifest):
+    """What a solver publishes with its commitment: checkpoint roots C_0 .. C_S and their files, in order."""
+
+    kind: Literal["lockstep/work/1"] = "lockstep/work/1"
+    roots: Annotated[list[Root], Field(min_length=1, max_length=1 << 20)]
+    checkpoints: Annotated[list[ArtifactName], Field(min_length=1, max_length=1 << 20)]
+
+
+M = TypeVar("M", bound=_Manifest)
+
+
+def put_manifest(store: ArtifactStore, manifest: _Manifest) -> str:
+    """Store a manifest, and return its name."""
+    return store.put(manifest.model_dump_json().encode())
+
+
+def get_manifest(store: ArtifactStore, name: str, model: type[M]) -> M:
+    """Manifest of the wanted kind from the store; ``StorageError`` when it is missing or not one."""
+    data = store.get(name, MANIFEST_LIMIT)
+    try:
+        return model.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "document"
+        raise StorageError(f"Artifact {name} is not a valid {model.__name__}: {where}: {first['msg']}.") from None
