@@ -55,6 +55,11 @@ GENERATORS = (
         owns=tuple(f"tests/vectors/{name}.json" for name in ("merkle", "program", "tensor")),
     ),
     Generator(
+        "known answers of every op",
+        "make_vectors_ops:files",
+        owns=("tests/vectors/ops/*.json",),
+    ),
+    Generator(
         "contracts' ABIs, sizes and storage layouts",
         "snapshots:files",
         owns=("tests/snapshots/abi/*.txt", "tests/snapshots/storage/*.txt", "tests/snapshots/sizes.txt"),

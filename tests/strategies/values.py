@@ -50,7 +50,10 @@ def f32_values(rng: Rng, shape: Shape, noisy: bool = False) -> F32:
     pool = np.array(EDGE_F32_BITS + (NOISY_NAN_BITS if noisy else ()), np.uint32)
     edges = rng.choice(pool, n).view(np.float32)
     with np.errstate(all="ignore"):
-        ordinary = (rng.standard_normal(n) * 2.0 ** float(rng.choice(SCALES))).astype(np.float32)
+        # products of integers, not normals: the same bits on every machine
+        product = rng.integers(-(2**26), 2**26, n) * rng.integers(1, 2**26, n)
+        ordinary = np.ldexp(product.astype(np.float64), int(rng.choice(SCALES)) - 51).astype(np.float32)
+    values: npt.NDArray[np.floating]
     match rng.integers(0, 9):
         case 0:
             values = edges
