@@ -1,6 +1,6 @@
 """Solidity's half of what both languages share: dtype, op and input codes, and limits.
 
-    python -m lockstep.program.codegen           write contracts/types/{DType,Op,InputKind,Limits}.sol
+    python -m lockstep.program.codegen           write the files of contracts/types that ``files`` names
     python -m lockstep.program.codegen --check   write nothing; fail when a file is not what it should be
 
 The Python enums of ``lockstep.numerics.dtypes`` and ``lockstep.program.ops`` are the source. The same text comes out on
@@ -17,6 +17,7 @@ from pathlib import Path
 
 from lockstep.commitments.merkle import WIDTH, WIDTH_BITS
 from lockstep.commitments.tensor import CHUNK_BYTES
+from lockstep.numerics import transcendental
 from lockstep.numerics.dtypes import CANONICAL_NAN, ITEMSIZE, DType
 from lockstep.program import ops
 from lockstep.program.encoding import HEADER
@@ -177,6 +178,26 @@ def _limits() -> str:
     return _file("offchain/lockstep/program/ops.py and its neighbours", [*body, "}"])
 
 
+def _transcendental() -> str:
+    """The f32 constants of exp, log, tanh and erf by their names; a polynomial's in one word, constant term lowest."""
+    body = ["/// @title Bits of the f32 constants of exp, log, tanh and erf.", "library TranscendentalConstants {"]
+    scalars = {
+        **transcendental.CONSTANTS,
+        "LOG_SQRT_HALF": transcendental.LOG_SQRT_HALF,
+        "LOG_SQRT_HALF_SCALED": transcendental.LOG_SQRT_HALF_SCALED,
+    }
+    body += [f"    uint256 internal constant {name} = {bits:#010x};" for name, bits in scalars.items()]
+    for name in ("ERF_SMALL_COEFFICIENTS", "ERF_LARGE_COEFFICIENTS"):
+        coefficients: tuple[int, ...] = getattr(transcendental, name)
+        word = sum(bits << (32 * degree) for degree, bits in enumerate(coefficients))
+        body += [
+            "    /// @dev Coefficients of 32 bits, constant term lowest.",
+            f"    uint256 internal constant {name} =",
+            f"        {word:#066x};",
+        ]
+    return _file("offchain/lockstep/numerics/transcendental.py", [*body, "}"])
+
+
 def files() -> dict[str, str]:
     """Text of every generated file by its path from the repository's root."""
     return {
@@ -184,6 +205,7 @@ def files() -> dict[str, str]:
         f"{FOLDER}/Op.sol": _op(),
         f"{FOLDER}/InputKind.sol": _input_kind(),
         f"{FOLDER}/Limits.sol": _limits(),
+        f"{FOLDER}/TranscendentalConstants.sol": _transcendental(),
     }
 
 

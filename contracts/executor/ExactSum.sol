@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.28;
+
+import {Limits} from "../types/Limits.sol";
+import {Binary32} from "./Binary32.sol";
+
+/// @title Exact sums of f32 under a block exponent E: the arithmetic of `sum` and `scatter_add`.
+/// @notice A term is clamp(rne(x * 2^(33 - E)), +-2^34), 0 where x is not finite; the integer sum is scaled by 2^(E - 33) and rounded
+/// once. NaN where E is outside [-126, 127]. Twin of `offchain/lockstep/numerics/rows.py`.
+/// @dev Between its ends a term depends on sign and exponent of x linearly: x * 2^(33 - E) = fraction * slope + intercept. Both
+/// are tabulated for the 512 values of the sign and exponent bits, in units of 2^-64; zeros, subnormals, underflow,
+/// clamping, infinities and NaN are entries like any other. A term then takes two look-ups and no branch, about 90 gas
+/// where computing it afresh took 150, and a row has up to 16,384.
+library ExactSum {
+    int256 private constant HIGHEST_EXPONENT = 127;
+    uint256 private constant TABLE_BYTES = 0x8000;
+
+    /// @notice Whether an exponent gives a number at all.
+    function isUsable(int256 exponent) internal pure returns (bool) {
+        return exponent >= Limits.EXPONENT_FLOOR_SUM && exponent <= HIGHEST_EXPONENT;
+    }
+
+    /// @notice Rounds a sum of terms: the f32 nearest to `total` * 2^(`exponent` - 33).
+    function round(int256 total, int256 exponent) internal pure returns (uint256) {
+        return Binary32.roundScaled(total, exponent - 33);
+    }
+
+    /// @notice Sum of all terms of a row loaded by `Lanes.load32`. Padding lanes are zeros and add nothing.
+    function sumAll(uint256 pointer, uint256 words, int256 exponent) internal pure returns (int256 total) {
+        uint256 table = _table(exponent);
+        assembly ("memory-safe") {
+            // The term of the element whose top bits are moved to bits 5..13 by `high` and whose last bit to bit 0 by `low`.
+            function term(word, high, low, base) -> value {
+                let entry := add(base, and(shr(high, word), 0x3fe0))
+                value := add(mul(and(shr(low, word), 0x7fffff), mload(entry)), mload(add(entry, 0x4000)))
+                // The intercept carries a half: what is left below the point is 0 for ties alone, which go to even.
+                value := and(sar(64, value), not(iszero(shl(192, value))))
+            }
+            for { let end := add(pointer, shl(5, words)) } lt(pointer, end) { pointer := add(pointer, 32) } {
+                let word := mload(pointer)
+                total := add(total, term(word, 242, 224, table))
+                total := add(total, term(word, 210, 192, table))
+                total := add(total, term(word, 178, 160, table))
+                total := add(total, term(word, 146, 128, table))
+                total := add(total, term(word, 114, 96, table))
+                total := add(total, term(word, 82, 64, table))
+                total := add(total, term(word, 50, 32, table))
+                total := add(total, term(word, 18, 0, table))
+            }
+        }
+    }
+
+    /// @notice Sum of the terms whose index is `wanted`. Padding lanes of the values are zeros and add nothing.
+    /// @param pointer Row of f32 loaded by `Lanes.load32`.
+    /// @param indices Row of as many i32, loaded likewise.
+    function sumWhere(uint256 pointer, uint256 indices, uint256 words, uint256 wanted, int256 exponent)
+        internal
+        pure
+        returns (int256 total)
+    {
+        uint256 table = _table(exponent);
+        assembly ("memory-safe") {
+            for { let end := add(pointer, shl(5, words)) } lt(pointer, end) { pointer := add(pointer, 32) } {
+                let word := mload(pointer)
+                let differing :=
+                    xor(mload(indices), mul(wanted, 0x0000000100000001000000010000000100000001000000010000000100000001))
+                for { let lane := 0 } lt(lane, 8) { lane := add(lane, 1) } {
+                    if iszero(shr(224, differing)) {
+                        let entry := add(table, and(shr(242, word), 0x3fe0))
+                        let value := add(mul(and(shr(224, word), 0x7fffff), mload(entry)), mload(add(entry, 0x4000)))
+                        total := add(total, and(sar(64, value), not(iszero(shl(192, value)))))
+                    }
+                    word := shl(32, word)
+                    differing := shl(32, differing)
+                }
+                indices := add(indices, 32)
+            }
+        }
+    }
+
+    /// @dev Slopes by sign and exponent bits in the first 16 KiB, intercepts (a half included) in the second.
+    function _table(int256 exponent) private pure returns (uint256 table) {
+        assembly ("memory-safe") {
+            table := mload(0x40)
+            mstore(0x40, add(table, TABLE_BYTES))
+            let half := shl(63, 1)
+            let clamped := shl(98, 1) // 2^34
+            for { let field := 0 } lt(field, 256) { field := add(field, 1) } {
+                let slope := 0
+                let intercept := 0
+                // x * 2^(33 - E + 64) = significand * 2^scale
+                let scale := sub(sub(add(field, iszero(field)), 53), exponent)
+                switch or(sgt(scale, 74), eq(field, 255))
+                case 0 {
+                    // Below scale 0 a term is below 2^-40. A negative scale is a shift by far more than a word.
+                    slope := shl(scale, 1)
+                    if field { intercept := shl(23, slope) }
+                }
+                default {
+                    // |x| >= 2^(E + 1), or not finite
+                    if lt(field, 255) { intercept := clamped }
+                }
+                let entry := add(table, shl(5, field))
+                mstore(entry, slope)
+                mstore(add(entry, 0x2000), sub(0, slope))
+                mstore(add(entry, 0x4000), add(half, intercept))
+                mstore(add(entry, 0x6000), sub(half, intercept))
+            }
+        }
+    }
+}

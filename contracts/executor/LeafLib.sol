@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.28;
+
+import {ProgramLib} from "../commitments/ProgramLib.sol";
+import {IOpExecutor, Read} from "../interfaces/IOpExecutor.sol";
+import {DType} from "../types/DType.sol";
+import {InputKind} from "../types/InputKind.sol";
+import {Binary32} from "./Binary32.sol";
+
+/// @notice One element of one node, about to be computed: the node's fields and how far the reads are used.
+struct Leaf {
+    uint256 op;
+    uint256 dtype;
+    uint256 element;
+    uint256 step;
+    uint256 seed;
+    uint256 attributes; // offset in the node
+    uint256 inputs; // offset in the node of the first input
+    uint256 inputCount;
+    uint256 used; // reads
+}
+
+/// @title How an op reads its operands: from proven reads, from the node's literals, or from the task (STEP, SEED).
+/// @dev Operands are asked for in the order of `docs/PROGRAM.md`; each proven one takes the next of the caller's reads, which must
+/// be exactly the run that is asked for.
+library LeafLib {
+    /// @notice Starts a leaf: decodes the node and checks the element.
+    function open(bytes calldata node, uint256 element, uint256 step, uint256 seed)
+        internal
+        pure
+        returns (Leaf memory leaf)
+    {
+        require(ProgramLib.isEncoded(node), IOpExecutor.MalformedNode());
+        uint256 elements = ProgramLib.elementCount(node);
+        require(element < elements, IOpExecutor.ElementOutOfRange(element, elements));
+        leaf.op = ProgramLib.opOf(node);
+        leaf.dtype = ProgramLib.dtypeOf(node);
+        leaf.element = element;
+        leaf.step = step;
+        leaf.seed = seed;
+        leaf.attributes = ProgramLib.attributesOffset(node);
+        leaf.inputs = ProgramLib.inputsOffset(node) + 2;
+        leaf.inputCount = ProgramLib.inputCount(node);
+    }
+
+    /// @notice Ends a leaf: every read must have been used.
+    function close(Leaf memory leaf, Read[] calldata reads) internal pure {
+        uint256 used = leaf.used;
+        if (used < reads.length) revert IOpExecutor.WrongRead(reads[used].slot, reads[used].start);
+    }
+
+    /// @notice Kind and value of input `slot`.
+    function input(Leaf memory leaf, bytes calldata node, uint256 slot)
+        internal
+        pure
+        returns (uint256 kind, uint256 value)
+    {
+        require(slot < leaf.inputCount, IOpExecutor.MalformedNode());
+        kind = ProgramLib.readUint(node, leaf.inputs + 5 * slot, 1);
+        value = ProgramLib.readUint(node, leaf.inputs + 5 * slot + 1, 4);
+    }
+
+    /// @notice Whether input `slot` is read from proofs: a NODE, STATE or CONST input.
+    function isProven(Leaf memory leaf, bytes calldata node, uint256 slot) internal pure returns (bool) {
+        (uint256 kind,) = input(leaf, node, slot);
+        return kind <= InputKind.CONST;
+    }
+
+    /// @notice Whether input `slot` is an f32 literal.
+    function isFloatLiteral(Leaf memory leaf, bytes calldata node, uint256 slot) internal pure returns (bool) {
+        (uint256 kind,) = input(leaf, node, slot);
+        return kind == InputKind.F32;
+    }
+
+    /// @notice Bits of element `index` of input `slot`, an operand of this dtype: zero-extended, f32 NaN canonical.
+    function scalar(
+        Leaf memory leaf,
+        bytes calldata node,
+        Read[] calldata reads,
+        uint256 slot,
+        uint256 index,
+        uint256 dtype
+    ) internal pure returns (uint256 bits) {
+        (uint256 kind, uint256 value) = input(leaf, node, slot);
+        if (kind <= InputKind.CONST) {
+            bits = fromLittleEndian(run(leaf, reads, slot, index, 1, dtype));
+        } else if (kind == InputKind.STEP && dtype == DType.I32) {
+            bits = leaf.step;
+        } else if (kind == InputKind.SEED && dtype == DType.I32) {
+            bits = (leaf.seed >> (32 * (index & 1))) & 0xffffffff;
+        } else if ((kind == InputKind.F32 && dtype == DType.F32) || (kind == InputKind.I32 && dtype == DType.I32)) {
+            bits = value;
+        } else {
+            revert IOpExecutor.MalformedNode();
+        }
+        if (dtype == DType.F32) bits = Binary32.canonical(bits);
+    }
+
+    /// @notice An i16 operand as a signed number (an exponent or a mantissa).
+    function signed16(
+        Leaf memory leaf,
+        bytes calldata node,
+        Read[] calldata reads,
+        uint256 slot,
+        uint256 index,
+        uint256 dtype
+    ) internal pure returns (int256) {
+        return int16(uint16(scalar(leaf, node, reads, slot, index, dtype)));
+    }
+
+    /// @notice Data of elements [`start`, `start + count`) of input `slot`, which must be the next read.
+    function run(Leaf memory leaf, Read[] calldata reads, uint256 slot, uint256 start, uint256 count, uint256 dtype)
+        internal
+        pure
+        returns (bytes calldata data)
+    {
+        Read calldata read = _next(leaf, reads, slot, start);
+        bytes calldata tensorHeader = read.header;
+        data = read.data;
+        if (
+            read.start != start || data.length != count * DType.itemSize(dtype) || tensorHeader.length < 2
+                || uint8(tensorHeader[0]) != dtype
+        ) {
+            revert IOpExecutor.WrongRead(uint16(slot), uint64(start));
+        }
+    }
+
+    /// @notice Shape of the next read's tensor, which must be input `slot`: its rank and where its extents lie.
+    /// @dev The caller of the executor has proven the header; only its form is checked here.
+    function header(Leaf memory leaf, Read[] calldata reads, uint256 slot)
+        internal
+        pure
+        returns (bytes calldata tensorHeader, uint256 rank)
+    {
+        tensorHeader = _next(leaf, reads, slot, 0).header;
+        if (tensorHeader.length >= 2) rank = uint8(tensorHeader[1]);
+        if (tensorHeader.length != 2 + 4 * rank) revert IOpExecutor.WrongRead(uint16(slot), 0);
+        --leaf.used;
+    }
+
+    /// @notice Extent of the last axis of the next read's tensor, which must be input `slot`.
+    function lastExtent(Leaf memory leaf, Read[] calldata reads, uint256 slot) internal pure returns (uint256) {
+        (bytes calldata tensorHeader, uint256 rank) = header(leaf, reads, slot);
+        if (rank == 0) revert IOpExecutor.WrongRead(uint16(slot), 0);
+        return ProgramLib.readUint(tensorHeader, tensorHeader.length - 4, 4);
+    }
+
+    /// @notice Little-endian bytes of an element of this dtype.
+    function toBytes(uint256 bits, uint256 dtype) internal pure returns (bytes memory value) {
+        uint256 size = DType.itemSize(dtype);
+        value = new bytes(size);
+        for (uint256 i = 0; i < size; ++i) {
+            value[i] = bytes1(uint8(bits >> (8 * i)));
+        }
+    }
+
+    /// @notice Number whose little-endian bytes these (4 at most) are.
+    function fromLittleEndian(bytes calldata data) internal pure returns (uint256 bits) {
+        for (uint256 i = 0; i < data.length; ++i) {
+            bits |= uint256(uint8(data[i])) << (8 * i);
+        }
+    }
+
+    /// @dev The next of the caller's reads, if it is of input `slot`.
+    function _next(Leaf memory leaf, Read[] calldata reads, uint256 slot, uint256 start)
+        private
+        pure
+        returns (Read calldata read)
+    {
+        uint256 used = leaf.used++;
+        if (used >= reads.length || reads[used].slot != slot) {
+            revert IOpExecutor.WrongRead(uint16(slot), uint64(start));
+        }
+        return reads[used];
+    }
+}
