@@ -46,7 +46,17 @@ from lockstep.program.graph import (
     StateEntry,
     View,
 )
-from lockstep.program.ops import MAX_CONSTANTS, MAX_METRICS, MAX_NODES, MAX_RANK, MAX_STATE, OP_TABLE, VERSION, InputKind, Op
+from lockstep.program.ops import (
+    MAX_CONSTANTS,
+    MAX_METRICS,
+    MAX_NODES,
+    MAX_RANK,
+    MAX_STATE,
+    OP_TABLE,
+    VERSION,
+    InputKind,
+    Op,
+)
 
 MAGIC = b"LSP1"
 HEADER = struct.Struct(">HI32sI32sQI32sI32sQ")
@@ -171,12 +181,17 @@ def encode_constant_entry(entry: ConstantEntry) -> bytes:
 
 
 def state_entries(state: Sequence[StateEntry]) -> tuple[list[bytes], int]:
-    """Encoded state entries with their running totals, and the total of non-frozen chunks."""
+    """Encoded state entries with their running totals, and the total of non-frozen chunks.
+
+    ``EncodingError`` where the total needs more than 64 bits: ``encode_state_entry`` could not write it.
+    """
     encoded, chunks = [], 0
     for entry in state:
         encoded.append(encode_state_entry(entry, chunks))
         if not entry.frozen:
             chunks += chunk_count(entry.dtype, entry.shape)
+        if chunks >= 2**64:
+            raise EncodingError("The state's chunks are too many for the 64 bits that count them.")
     return encoded, chunks
 
 
@@ -299,6 +314,9 @@ def decode_program(data: bytes) -> tuple[Program, bytes]:
         item.end()
     reader.end()
     program = Program(tuple(node_list), tuple(state_list), tuple(constant_list), tuple(metric_list))
-    if commit_program(program, work).header != header:
+    made = commit_program(program, work)
+    if made.header != header:
         raise EncodingError("The program's header does not match its entries.")
+    if made.file_bytes() != data:
+        raise EncodingError("The program file's state entries do not hold the running totals of their chunks.")
     return program, header
