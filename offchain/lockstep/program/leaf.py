@@ -106,12 +106,14 @@ def _runs(
         return found.shape
 
     if op is Op.GATHER:
-        table = shape(0)
+        table = shape(0) if node.inputs[0].kind is not InputKind.SEED else (2,)
         rest = math.prod(table[1:])
         position, within = divmod(element, rest)
         row = index(position)
-        in_range = 0 <= row < table[0]
-        return [(1, position, 1)] + ([(0, row * rest + within, 1)] if in_range else [])
+        # Out of range the table's first element is read all the same: how many rows there are is in its
+        # header, and the executor must not take the caller's word for it.
+        source = row * rest + within if 0 <= row < table[0] else 0
+        return [(1, position, 1), (0, source, 1)]
 
     k = shape(0)[-1]
     match op:
