@@ -113,8 +113,10 @@ def normal(b: Builder, shape: Shape, std: float = 1.0, counter: Value | None = N
     return b.mul(b.mul(u, math.sqrt(2.0) * std), b.select(b.lt(w, 5.0), centre, tail))
 
 
-def dropout_mask(b: Builder, shape: Shape, probability: float, counter: Value | None = None) -> Value:
+def dropout_mask(
+    b: Builder, shape: Shape, probability: float, counter: Value | None = None, site: int | None = None
+) -> Value:
     """f32: 0 with ``probability``, else ``1 / (1 - probability)``; kept iff ``(bits shr 8) < T``."""
     threshold = round((1.0 - probability) * 2**_KEEP_BITS)
-    kept = b.ult(b.shr(b.random_bits(shape, counter), 32 - _KEEP_BITS), threshold)
+    kept = b.ult(b.shr(b.random_bits(shape, counter, site), 32 - _KEEP_BITS), threshold)
     return b.select(kept, 1.0 / (1.0 - probability), 0.0)

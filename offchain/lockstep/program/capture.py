@@ -1,0 +1,367 @@
+"""From an ordinary ``nn.Module``, a loss and optimiser settings to the two programs of a task.
+
+::
+
+    task = capture(model, nn.CrossEntropyLoss(), Adam(lr=1e-3), dataset, batch_size=64, evaluation=test)
+    task.init, task.step, task.evaluate       # programs
+    task.constants                            # arrays of init and step, one a constant entry
+
+The step program holds everything a step does: which rows it reads, forward, loss, backward, update. See
+``docs/CAPTURE.md``.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, fx, nn
+
+from lockstep.numerics.dtypes import DType
+from lockstep.program import lowering, selection
+from lockstep.program.builder import Builder, Built
+from lockstep.program.emitter import Value
+from lockstep.program.graph import Input, Names, Program
+from lockstep.program.initial import Initial, from_buffer, initial_values
+from lockstep.program.optimisers import Optimiser, Update
+from lockstep.program.selection import Dataset
+from lockstep.program.spec import check_program, check_task_programs
+from lockstep.program.tracing import CaptureError, Loss, Traced, location_of, trace
+
+Array = npt.NDArray[Any]
+F32, I32 = DType.F32, DType.I32
+MAX_EVALUATION_BATCH = 256
+_CARRIERS = {torch.float32: (F32, np.float32), torch.int64: (I32, np.int32), torch.int32: (I32, np.int32)}
+_CARRIERS[torch.bool] = (I32, np.int32)
+
+
+@dataclass(frozen=True, slots=True)
+class CapturedTask:
+    """The programs of a task with their constants.
+
+    ``init`` and ``step`` share ``constants`` (their order is the constant entries'). ``evaluate``, where
+    there is one, keeps the state as it is and reports the metrics of rows ``STEP * evaluation_batch`` and on of
+    the evaluation data, for steps 0 to ``evaluation_steps - 1``; equal batches, so the mean over the steps is
+    the metric of the whole. ``outputs`` is the node of ``evaluate`` that is the model's output.
+
+    ``parameters`` maps a name in the model's state_dict to its state entry. ``step_literals`` maps (node,
+    input slot) of ``step`` to the float64 an f32 literal was rounded from.
+    """
+
+    init: Program
+    step: Program
+    constants: list[Array]
+    batch_size: int
+    steps_per_epoch: int
+    parameters: dict[str, int]
+    evaluate: Program | None
+    evaluation_constants: list[Array]
+    evaluation_batch: int
+    evaluation_steps: int
+    outputs: int
+    step_literals: dict[tuple[int, int], float]
+
+    @property
+    def names(self) -> Names:
+        """Names of the step program's entries and the source lines of its nodes."""
+        return self.step.names
+
+    def state_dict(self, state: list[Array]) -> dict[str, Tensor]:
+        """Parameters and changed buffers for ``model.load_state_dict(..., strict=False)``."""
+        return {name: torch.from_numpy(np.array(state[index])) for name, index in self.parameters.items()}
+
+
+@dataclass(slots=True)
+class _Entry:
+    """A state tensor that comes from the model: a parameter or a buffer that training changes."""
+
+    name: str
+    kind: str
+    value: Array
+    dtype: DType
+    initial: Initial
+    frozen: bool
+
+
+def accuracy(output: Tensor, targets: Tensor) -> Tensor:
+    """Share of rows whose largest score is the target's: a metric for ``capture``."""
+    return (output.argmax(-1) == targets).to(torch.float32).mean()
+
+
+def capture(
+    model: nn.Module,
+    loss: Loss,
+    optimiser: Optimiser,
+    dataset: Dataset,
+    batch_size: int,
+    *,
+    metrics: Mapping[str, Loss] | None = None,
+    evaluation: Dataset | None = None,
+    draw: bool = True,
+) -> CapturedTask:
+    """Capture one training step of ``model`` as programs.
+
+    ``loss`` and ``metrics`` take (output, targets) and give a scalar; the loss is a metric too, and
+    accuracy is one by default where the targets are classes. ``draw`` False starts from the model's
+    present values instead of drawing them from the task's seed (``lockstep.program.initial``).
+
+    ``CaptureError`` names every operator that cannot be carried with the user's source line, before
+    anything else is done; ``ProgramError`` what else does not fit.
+    """
+    if not 1 <= batch_size <= len(dataset):
+        raise CaptureError(f"A batch of {batch_size} from {len(dataset)} samples: it has 1 to {len(dataset)}.")
+    classes = dataset.targets.ndim == 1 and dataset.targets.dtype != np.float32
+    measured = dict(metrics) if metrics is not None else ({"accuracy": accuracy} if classes else {})
+    was_training = model.training
+    try:
+        model.train()
+        traced = trace(model, loss, measured, *_examples(dataset, batch_size), backward=True)
+        _refuse_unknown(traced)
+        entries = _entries(model, traced, draw=draw)
+        tables = _tables(model, traced, entries)
+        step = _step_program(traced, entries, tables, optimiser, dataset, batch_size)
+        init = _init_program(entries, tables, optimiser, dataset, batch_size, step)
+        check_task_programs(init.program, step.program)
+        evaluated, outputs, rows = None, -1, 1
+        if evaluation is not None:
+            rows = _evaluation_batch(len(evaluation))
+            model.eval()
+            forward = trace(model, loss, measured, *_examples(evaluation, rows), backward=False)
+            _refuse_unknown(forward)
+            evaluated, outputs = _evaluate_program(model, forward, entries, step.program, evaluation, rows)
+            check_program(evaluated.program)
+    finally:
+        model.train(was_training)
+    return CapturedTask(
+        init=init.program,
+        step=step.program,
+        constants=step.constants,
+        batch_size=batch_size,
+        steps_per_epoch=len(dataset) // batch_size,
+        parameters={entry.name: i for i, entry in enumerate(entries)},
+        evaluate=evaluated.program if evaluated else None,
+        evaluation_constants=evaluated.constants if evaluated else [],
+        evaluation_batch=rows,
+        evaluation_steps=len(evaluation) // rows if evaluation is not None else 0,
+        outputs=outputs,
+        step_literals=step.literals,
+    )
+
+
+def _examples(dataset: Dataset, batch_size: int) -> tuple[Tensor, Tensor]:
+    """A batch's shapes and dtypes, as the model and the loss see them."""
+    floating = dataset.scale is not None
+    inputs = torch.zeros((batch_size, *dataset.inputs.shape[1:]), dtype=torch.float32 if floating else torch.int64)
+    dtype = torch.float32 if dataset.targets.dtype == np.float32 else torch.int64
+    return inputs, torch.zeros((batch_size, *dataset.targets.shape[1:]), dtype=dtype)
+
+
+def _evaluation_batch(rows: int) -> int:
+    return max(size for size in range(1, min(rows, MAX_EVALUATION_BATCH) + 1) if rows % size == 0)
+
+
+def _refuse_unknown(traced: Traced) -> None:
+    """Report every operator without a rule, and every tensor that came in by closure, at once."""
+    found = []
+    for node in traced.graph.nodes:
+        where = location_of(node)
+        line = f"  {where + ': ' if where else ''}{node.target}"
+        if node.op == "get_attr" and traced.attributes[str(node.target)].dim() > 0:
+            found.append(f"{line}: a tensor that is neither parameter nor buffer. Use register_buffer.")
+        elif node.op == "call_function" and node.target is not operator.getitem:
+            name = lowering.rule_name(node.target)
+            if name not in lowering.RULES:
+                found.append(f"{line}. {lowering.nearest(name)}".rstrip())
+        found += [
+            f"{line}: a tensor of {value.dtype}; programs compute in float32 and int32."
+            for value in _tensors(node.meta.get("val"))
+            if value.dtype not in _CARRIERS
+        ]
+    if found:
+        lines = "\n".join(dict.fromkeys(found))
+        raise CaptureError(f"The model uses what a program cannot carry:\n{lines}")
+
+
+def _tensors(value: Any) -> list[Tensor]:
+    if isinstance(value, Tensor):
+        return [value]
+    return [t for t in value if isinstance(t, Tensor)] if isinstance(value, list | tuple) else []
+
+
+def _placeholders(traced: Traced) -> dict[tuple[str, str], fx.Node]:
+    nodes = [node for node in traced.graph.nodes if node.op == "placeholder"]
+    return dict(zip(traced.inputs, nodes, strict=True))
+
+
+def _array(value: Tensor) -> tuple[Array, DType]:
+    if value.dtype not in _CARRIERS:
+        raise CaptureError(f"A tensor of the model is {value.dtype}; programs compute in float32 and int32.")
+    dtype, carrier = _CARRIERS[value.dtype]
+    return np.ascontiguousarray(value.detach().cpu().numpy()).astype(carrier), dtype
+
+
+def _entries(model: nn.Module, traced: Traced, *, draw: bool) -> list[_Entry]:
+    """The model's part of the state: every parameter, and every buffer the step changes."""
+    starts = initial_values(model, draw=draw)
+    outputs = dict(traced.outputs)
+    placeholders = _placeholders(traced)
+    entries = []
+    for name, parameter in model.named_parameters():
+        array, dtype = _array(parameter)
+        frozen = outputs.get(("gradient", name)) is None
+        entries.append(_Entry(name, "parameter", array, dtype, starts[name], frozen))
+    for name, buffer in model.named_buffers():
+        if _origin(outputs[("buffer", name)]) is not placeholders["buffer", name]:
+            array, dtype = _array(buffer)
+            entries.append(_Entry(name, "buffer", array, dtype, from_buffer(buffer), False))
+    return entries
+
+
+_COPIES = ("aten.clone.default", "aten.detach.default", "aten.alias.default")
+
+
+def _origin(node: fx.Node | None) -> fx.Node | None:
+    while node is not None and str(node.target) in _COPIES:
+        source = node.args[0]
+        assert isinstance(source, fx.Node)
+        node = source
+    return node
+
+
+def _tables(model: nn.Module, traced: Traced, entries: list[_Entry]) -> dict[str, Array]:
+    """Buffers that stay as they are and are read: constants of the program, by name."""
+    state = {entry.name for entry in entries}
+    read = {
+        key: any(str(u.target) not in _COPIES or u.users for u in n.users) for key, n in _placeholders(traced).items()
+    }
+    return {
+        name: _array(buffer)[0] for name, buffer in model.named_buffers() if name not in state and read["buffer", name]
+    }
+
+
+def _start(b: Builder, dataset: Dataset, tables: Mapping[str, Array]) -> tuple[Value, Value, dict[str, Value]]:
+    """The constants every program of a task begins with."""
+    inputs = b.add_constant("inputs", np.ascontiguousarray(dataset.inputs))
+    targets = b.add_constant("targets", np.ascontiguousarray(dataset.targets))
+    return inputs, targets, {name: b.add_constant(name, array) for name, array in tables.items()}
+
+
+def _batch(b: Builder, dataset: Dataset, inputs: Value, targets: Value, rows: Value) -> dict[tuple[str, str], Value]:
+    floating = dataset.targets.dtype == np.float32
+    return {
+        ("batch", "inputs"): selection.select(b, inputs, rows, dataset.scale, dataset.shift),
+        ("batch", "targets"): selection.select(b, targets, rows, 1.0 if floating else None, 0.0),
+    }
+
+
+def _lower(
+    b: Builder, traced: Traced, given: Mapping[tuple[str, str], Value], known: Mapping[Input, Array]
+) -> dict[fx.Node, Any]:
+    """Every node of the graph as a value (or a tuple of values)."""
+    made: dict[fx.Node, Any] = {node: given[key] for key, node in _placeholders(traced).items() if key in given}
+    residual: set[Input] = set()
+    sites: dict[int, int] = {}
+
+    def value(node: fx.Node) -> Any:
+        return made[node]
+
+    for node in traced.graph.nodes:
+        if node.op == "get_attr":
+            scalar = traced.attributes[str(node.target)]
+            number, dtype = scalar.item(), _CARRIERS[scalar.dtype][0]
+            made[node] = b.f32(float(number)) if dtype is F32 else b.i32(int(number))
+        elif node.op == "call_function":
+            args, kwargs = fx.map_arg(node.args, value), fx.map_arg(node.kwargs, value)
+            if node.target is operator.getitem:
+                made[node] = args[0][args[1]]
+                continue
+            context = lowering.Context(b, node, dict(known), residual, sites)
+            with b.at(location_of(node)):
+                made[node] = lowering.RULES[lowering.rule_name(node.target)](context, *args, **kwargs)
+    return made
+
+
+def _outputs(traced: Traced, made: Mapping[fx.Node, Any]) -> dict[tuple[str, str], Value]:
+    return {key: made[node] for key, node in traced.outputs if node is not None}
+
+
+def _step_program(
+    traced: Traced,
+    entries: list[_Entry],
+    tables: Mapping[str, Array],
+    optimiser: Optimiser,
+    dataset: Dataset,
+    batch_size: int,
+) -> Built:
+    b = Builder()
+    inputs, targets, buffers = _start(b, dataset, tables)
+    for entry in entries:
+        if entry.initial.kind == "given":
+            b.add_constant(f"initial.{entry.name}", entry.value)
+    state = {e.name: b.add_state(e.name, e.dtype, e.value.shape, frozen=e.frozen) for e in entries}
+    trained = [e.name for e in entries if e.kind == "parameter" and not e.frozen]
+    slots = {
+        slot.name: b.add_state(slot.name, F32, slot.shape)
+        for slot in optimiser.slots({name: state[name].shape for name in trained})
+    }
+    rows = selection.shuffled_rows(b, len(dataset), batch_size)
+    given = _batch(b, dataset, inputs, targets, rows)
+    known = {given["batch", "targets"].source: dataset.targets}
+    given |= {(e.kind, e.name): state[e.name] for e in entries}
+    given |= {("buffer", name): table for name, table in buffers.items()}
+    found = _outputs(traced, _lower(b, traced, given, known))
+    update = Update({name: state[name] for name in trained}, {name: found["gradient", name] for name in trained}, slots)
+    with b.at(f"{type(optimiser).__name__} update"):
+        new, new_slots = optimiser.emit(b, update)
+    new |= {e.name: found["buffer", e.name] for e in entries if e.kind == "buffer"}
+    after = [new.get(e.name, state[e.name]) for e in entries] + [new_slots[name] for name in slots]
+    return b.finish(after, _metrics(found))
+
+
+def _metrics(found: Mapping[tuple[str, str], Value]) -> dict[str, Value]:
+    return {"loss": found["loss", ""]} | {name: v for (kind, name), v in found.items() if kind == "metric"}
+
+
+def _init_program(
+    entries: list[_Entry],
+    tables: Mapping[str, Array],
+    optimiser: Optimiser,
+    dataset: Dataset,
+    batch_size: int,
+    step: Built,
+) -> Built:
+    b = Builder(init=True)
+    _start(b, dataset, tables)
+    start = []
+    for entry, declared in zip(entries, step.program.state, strict=False):
+        given = b.add_constant(f"initial.{entry.name}", entry.value) if entry.initial.kind == "given" else None
+        b.add_state(entry.name, entry.dtype, entry.value.shape, frozen=declared.frozen)
+        start.append(entry.initial.emit(b, entry.value.shape, entry.dtype, given))
+    for name, declared in zip(
+        step.program.names.state[len(entries) :], step.program.state[len(entries) :], strict=True
+    ):
+        start.append(b.f32(0.0, b.add_state(name, declared.dtype, declared.shape).shape))
+    return b.finish(start)
+
+
+def _evaluate_program(
+    model: nn.Module, traced: Traced, entries: list[_Entry], step: Program, dataset: Dataset, batch_size: int
+) -> tuple[Built, int]:
+    b = Builder()
+    inputs, targets, buffers = _start(b, dataset, _tables(model, traced, entries))
+    state = [
+        b.add_state(name, e.dtype, e.shape, frozen=e.frozen)
+        for name, e in zip(step.names.state, step.state, strict=True)
+    ]
+    given = _batch(b, dataset, inputs, targets, selection.consecutive_rows(b, batch_size))
+    known = {given["batch", "targets"].source: dataset.targets}
+    given |= {(e.kind, e.name): v for e, v in zip(entries, state, strict=False)}
+    given |= {("buffer", name): table for name, table in buffers.items()}
+    found = _outputs(traced, _lower(b, traced, given, known))
+    built = b.finish(state, _metrics(found))
+    return built, built.index.get(found["output", ""].source.value, -1)

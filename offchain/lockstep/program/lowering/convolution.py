@@ -1,0 +1,220 @@
+"""Convolution and its gradients: quantise the image once, see it through windows, contract exactly.
+
+Every window shares its sample's exponent, so what the windows show are the image's own mantissas, and
+an engine may compute the contraction as any exact integer convolution. The shape of the graph is always::
+
+    exponent, quantize (image as [samples, rest])
+    view    the windows, [groups, samples, rows, columns, channels, kernel rows, kernel columns]
+    view    the same as [groups, samples * rows * columns, channels * kernel]
+    matmul  with the weights as [groups, out channels, channels * kernel]
+
+and the same for the gradient by the image (windows on the output's gradient, its strides filled with
+zeros) and by the weights (one exponent a channel, windows joined with the samples).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lockstep.program.emitter import Value
+from lockstep.program.graph import Shape, View
+from lockstep.program.lowering.registry import Context, lowers
+from lockstep.program.ops import MAX_ROW
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """Sizes of a two-dimensional convolution; pairs are (rows, columns)."""
+
+    samples: int
+    groups: int
+    channels: int
+    """Input channels a group."""
+    filters: int
+    """Output channels a group."""
+    image: tuple[int, int]
+    kernel: tuple[int, int]
+    out: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    dilation: tuple[int, int]
+
+    @property
+    def taps(self) -> int:
+        """Positions of the kernel."""
+        return self.kernel[0] * self.kernel[1]
+
+    @property
+    def places(self) -> int:
+        """Positions of the output."""
+        return self.out[0] * self.out[1]
+
+    @property
+    def pixels(self) -> int:
+        """Positions of the image."""
+        return self.image[0] * self.image[1]
+
+
+def _pair(numbers: Sequence[int]) -> tuple[int, int]:
+    return (1, int(numbers[0])) if len(numbers) == 1 else (int(numbers[0]), int(numbers[1]))
+
+
+def geometry(
+    c: Context,
+    x: Shape,
+    weight: Shape,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    transposed: bool,
+    groups: int,
+) -> Geometry:
+    """Sizes of the convolution, one-dimensional ones as images of one row; refuses other kinds."""
+    rank = len(x) - 2
+    if transposed or rank not in (1, 2):
+        kind = "transposed convolution" if transposed else f"{rank}-dimensional convolution"
+        raise c.refuse(f"{kind} is not carried", "nn.Conv1d and nn.Conv2d are.")
+    image = (1, x[2]) if rank == 1 else (x[2], x[3])
+    kernel = (1, weight[2]) if rank == 1 else (weight[2], weight[3])
+    steps, pads, spread = _pair(stride), (0, padding[0]) if rank == 1 else _pair(padding), _pair(dilation)
+    rows, columns = ((image[i] + 2 * pads[i] - spread[i] * (kernel[i] - 1) - 1) // steps[i] + 1 for i in (0, 1))
+    return Geometry(
+        x[0], groups, x[1] // groups, weight[0] // groups, image, kernel, (rows, columns), steps,
+        (int(pads[0]), int(pads[1])), spread,
+    )  # fmt: skip
+
+
+def _limit(c: Context, length: int, what: str, instead: str) -> None:
+    if length > MAX_ROW:
+        raise c.refuse(f"{what} is a sum of {length} products; one leaf can carry {MAX_ROW}", instead)
+
+
+def _grouped(g: Geometry, shape: Shape) -> Shape:
+    """A shape with the leading axis of groups, which is left out where there is one group."""
+    return shape if g.groups == 1 else (g.groups, *shape)
+
+
+def _flat(c: Context, x: Value, g: Geometry, last: int) -> Value:
+    """The windows' axes joined into rows: [groups.., everything else, last]."""
+    count = 1
+    for extent in x.shape:
+        count *= extent
+    return c.b.reshape(x, _grouped(g, (count // g.groups // last, last)))
+
+
+def _expanded(c: Context, e: Value, g: Geometry, places: int) -> Value:
+    """Exponents [samples] as those of the rows [groups.., samples * places]."""
+    lead = (g.groups, g.samples, places)
+    wide = c.b.view(e, View(e.shape, (0,), ((0, 0), (0, 1), (0, 0))), lead)
+    return c.b.reshape(wide, _grouped(g, (g.samples * places,)))
+
+
+def forward(c: Context, x: Value, weight: Value, g: Geometry) -> Value:
+    """f32 [samples, groups * filters, rows, columns]: the convolution without its bias."""
+    b, length = c.b, g.channels * g.taps
+    _limit(c, length, "an output of the convolution", "Use fewer channels, a smaller kernel or groups.")
+    m, e = b.quantize(b.reshape(x, (g.samples, g.groups * g.channels * g.pixels)))
+    (h, w), (sh, sw), (ph, pw), (dh, dw) = g.image, g.stride, g.padding, g.dilation
+    windows = View(
+        (g.samples, g.groups, g.channels, h, w),
+        (0, 0, 0, -ph, -pw),
+        ((1, 1), (0, 1), (3, sh), (4, sw), (2, 1), (3, dh), (4, dw)),
+    )
+    seen = b.view(m, windows, (g.groups, g.samples, *g.out, g.channels, *g.kernel))
+    mw, ew = b.quantize(b.reshape(weight, _grouped(g, (g.filters, length))))
+    y = b.matmul_quantized(_flat(c, seen, g, length), _expanded(c, e, g, g.places), mw, ew)
+    y = b.permute(b.reshape(y, (g.groups, g.samples, g.places, g.filters)), (1, 0, 3, 2))
+    return b.reshape(y, (g.samples, g.groups * g.filters, *g.out))
+
+
+def input_gradient(c: Context, grad: Value, weight: Value, g: Geometry) -> Value:
+    """f32 [samples, groups * channels, image]: each pixel the sum over the windows that saw it."""
+    b, length = c.b, g.filters * g.taps
+    _limit(c, length, "a gradient of the image", "Use fewer channels, a smaller kernel or groups.")
+    m, e = b.quantize(b.reshape(grad, (g.samples, g.groups * g.filters * g.places)))
+    (rows, columns), (sh, sw), (ph, pw), (dh, dw) = g.out, g.stride, g.padding, g.dilation
+    if g.stride != (1, 1):
+        every = g.samples * g.groups * g.filters
+        spread = View((every, rows, 1, columns, 1), (0,) * 5, tuple((axis, 1) for axis in range(5)))
+        m = b.view(m, spread, (every, rows, sh, columns, sw))
+        rows, columns = rows * sh, columns * sw
+    windows = View(
+        (g.samples, g.groups, g.filters, rows, columns),
+        (0, 0, 0, ph, pw),
+        ((1, 1), (0, 1), (3, 1), (4, 1), (2, 1), (3, -dh), (4, -dw)),
+    )
+    seen = b.view(m, windows, (g.groups, g.samples, *g.image, g.filters, *g.kernel))
+    by_channel = b.permute(b.reshape(weight, (g.groups, g.filters, g.channels, g.taps)), (0, 2, 1, 3))
+    mw, ew = b.quantize(b.reshape(by_channel, _grouped(g, (g.channels, length))))
+    dx = b.matmul_quantized(_flat(c, seen, g, length), _expanded(c, e, g, g.pixels), mw, ew)
+    dx = b.permute(b.reshape(dx, (g.groups, g.samples, g.pixels, g.channels)), (1, 0, 3, 2))
+    return b.reshape(dx, (g.samples, g.groups * g.channels, *g.image))
+
+
+def weight_gradient(c: Context, grad: Value, x: Value, g: Geometry) -> Value:
+    """f32 [groups * filters, channels, kernel]: each weight the sum over samples and places."""
+    b, length = c.b, g.samples * g.places
+    _limit(c, length, "a gradient of the weights", f"Use a batch of at most {max(1, MAX_ROW // g.places)}.")
+    channels = g.groups * g.channels
+    by_filter = b.permute(b.reshape(grad, (g.samples, g.groups, g.filters, g.places)), (1, 2, 0, 3))
+    mg, eg = b.quantize(b.reshape(by_filter, _grouped(g, (g.filters, length))))
+    by_channel = b.permute(b.reshape(x, (g.samples, channels, g.pixels)), (1, 0, 2))
+    m, e = b.quantize(b.reshape(by_channel, (channels, g.samples * g.pixels)))
+    (h, w), (sh, sw), (ph, pw), (dh, dw) = g.image, g.stride, g.padding, g.dilation
+    windows = View(
+        (g.groups, g.channels, g.samples, h, w),
+        (0, 0, 0, -ph, -pw),
+        ((0, 1), (1, 1), (3, dh), (4, dw), (2, 1), (3, sh), (4, sw)),
+    )
+    seen = b.view(m, windows, (g.groups, g.channels, *g.kernel, g.samples, *g.out))
+    wide = b.reshape(b.expand_rows(e, g.taps), _grouped(g, (g.channels * g.taps,)))
+    dw_flat = b.matmul_quantized(mg, eg, _flat(c, seen, g, length), wide)
+    return b.reshape(dw_flat, (g.groups * g.filters, g.channels, *g.kernel))
+
+
+def per_channel(c: Context, x: Value, shape: Shape) -> Value:
+    """A vector of channels widened to [samples, channels, ...]."""
+    return c.b.view(x, View(x.shape, (0,), ((0, 0), (0, 1), *((0, 0),) * (len(shape) - 2))), shape)
+
+
+@lowers("convolution")
+def convolution(
+    c: Context,
+    x: Value,
+    weight: Value,
+    bias: Value | None,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    transposed: bool,
+    output_padding: Sequence[int],
+    groups: int,
+) -> Value:
+    """nn.Conv1d and nn.Conv2d: strides, paddings, dilations, groups."""
+    g = geometry(c, x.shape, weight.shape, stride, padding, dilation, transposed, groups)
+    y = c.b.reshape(forward(c, x, weight, g), c.shape)
+    return y if bias is None else c.b.add(y, per_channel(c, bias, y.shape))
+
+
+@lowers("convolution_backward")
+def convolution_backward(
+    c: Context,
+    grad: Value,
+    x: Value,
+    weight: Value,
+    bias_sizes: Sequence[int] | None,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    transposed: bool,
+    output_padding: Sequence[int],
+    groups: int,
+    mask: Sequence[bool],
+) -> tuple[Value | None, Value | None, Value | None]:
+    """Gradients by image, weight and bias, as far as they are asked for."""
+    g = geometry(c, x.shape, weight.shape, stride, padding, dilation, transposed, groups)
+    dx = c.b.reshape(input_gradient(c, grad, weight, g), x.shape) if mask[0] else None
+    dw = c.b.reshape(weight_gradient(c, grad, x, g), weight.shape) if mask[1] else None
+    axes = [axis for axis in range(len(grad.shape)) if axis != 1]
+    return dx, dw, c.b.sum_axes(grad, axes) if mask[2] else None

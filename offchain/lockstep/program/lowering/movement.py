@@ -1,0 +1,165 @@
+"""ATen operators that move elements: nearly all are one ``view``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from lockstep.numerics.dtypes import DType
+from lockstep.program.emitter import Value
+from lockstep.program.graph import View
+from lockstep.program.lowering.registry import Context, lowers
+
+
+@lowers("view", "_unsafe_view", "reshape", "flatten.using_ints", "squeeze", "squeeze.dim", "squeeze.dims", "unsqueeze")
+def reshape(c: Context, x: Value, *unused: Any) -> Value:
+    """The same elements in the node's shape."""
+    return c.b.reshape(x, c.shape)
+
+
+@lowers("t")
+def t(c: Context, x: Value) -> Value:
+    """Rows and columns exchanged; vectors as they are."""
+    return c.b.transpose(x) if len(x.shape) == 2 else x
+
+
+@lowers("transpose.int")
+def transpose(c: Context, x: Value, a: int, b: int) -> Value:
+    """Two axes exchanged."""
+    return c.b.transpose(x, a, b) if x.shape else x
+
+
+@lowers("permute")
+def permute(c: Context, x: Value, order: Sequence[int]) -> Value:
+    """Axes in another order."""
+    return c.b.permute(x, order)
+
+
+@lowers("expand")
+def expand(c: Context, x: Value, *unused: Any, **also_unused: Any) -> Value:
+    """Widened to the node's shape."""
+    return c.b.expand(x, c.shape)
+
+
+@lowers("repeat")
+def repeat(c: Context, x: Value, counts: Sequence[int]) -> Value:
+    """The tensor repeated along its axes."""
+    shape = (1,) * (len(counts) - len(x.shape)) + x.shape
+    spread = tuple(extent for pair in zip(counts, shape, strict=True) for extent in pair)
+    between = tuple(extent for size in shape for extent in (1, size))
+    return c.b.reshape(c.b.expand(c.b.reshape(x, between), spread), c.shape)
+
+
+@lowers("slice.Tensor")
+def slice_(
+    c: Context, x: Value, axis: int = 0, start: int | None = None, end: int | None = None, step: int = 1
+) -> Value:
+    """Every ``step``-th element of an axis from a start."""
+    axis %= len(x.shape)
+    first = slice(start, end).indices(x.shape[axis])[0]
+    return c.b.slice(x, axis, first, c.shape[axis], step)
+
+
+@lowers("select.int")
+def select(c: Context, x: Value, axis: int, index: int) -> Value:
+    """One element of an axis, the axis dropped."""
+    return c.b.reshape(c.b.slice(x, axis, index % x.shape[axis], 1), c.shape)
+
+
+def _scattered(c: Context, part: Value, shape: Sequence[int], axis: int, start: int, step: int) -> Value:
+    """``part`` at every ``step``-th place of an axis from ``start``, zeros elsewhere."""
+    axis %= len(shape)
+    if step == 1:
+        return c.b.pad(part, axis, start, shape[axis] - start - part.shape[axis])
+    count = part.shape[axis]
+    lead, rest = math.prod(part.shape[:axis]), math.prod(part.shape[axis + 1 :])
+    spread = View((lead, count, 1, rest), (0, 0, 0, 0), ((0, 1), (1, 1), (2, 1), (3, 1)))
+    wide = c.b.reshape(c.b.view(part, spread, (lead, count, step, rest)), (lead, count * step, rest))
+    return c.b.reshape(c.b.pad(wide, 1, start, shape[axis] - start - count * step), tuple(shape))
+
+
+@lowers("slice_backward")
+def slice_backward(c: Context, grad: Value, sizes: Sequence[int], axis: int, start: int, end: int, step: int) -> Value:
+    """The gradient at the sliced places, zeros elsewhere."""
+    first = slice(start, end).indices(sizes[axis])[0]
+    return _scattered(c, grad, c.shape, axis, first, step)
+
+
+@lowers("select_backward")
+def select_backward(c: Context, grad: Value, sizes: Sequence[int], axis: int, index: int) -> Value:
+    """The gradient at the selected place, zeros elsewhere."""
+    axis %= len(sizes)
+    row = c.b.reshape(grad, (*c.shape[:axis], 1, *c.shape[axis + 1 :]))
+    return _scattered(c, row, c.shape, axis, index % sizes[axis], 1)
+
+
+@lowers("cat")
+def cat(c: Context, values: Sequence[Value], axis: int = 0) -> Value:
+    """Tensors joined along an axis."""
+    return c.b.concat([c.b.materialise(value) for value in values], axis)
+
+
+@lowers("stack")
+def stack(c: Context, values: Sequence[Value], axis: int = 0) -> Value:
+    """Tensors joined along a new axis."""
+    axis %= len(c.shape)
+    single = (*c.shape[:axis], 1, *c.shape[axis + 1 :])
+    return c.b.concat([c.b.reshape(c.b.materialise(value), single) for value in values], axis)
+
+
+@lowers("split.Tensor", "split_with_sizes", "chunk")
+def split(c: Context, x: Value, sizes: int | Sequence[int], axis: int = 0) -> tuple[Value, ...]:
+    """Pieces of an axis."""
+    axis %= len(x.shape)
+    parts, start = [], 0
+    for piece in c.node.meta["val"]:
+        parts.append(c.b.slice(x, axis, start, int(piece.shape[axis])))
+        start += int(piece.shape[axis])
+    return tuple(parts)
+
+
+@lowers("unbind.int")
+def unbind(c: Context, x: Value, axis: int = 0) -> tuple[Value, ...]:
+    """The slices of an axis, the axis dropped."""
+    axis %= len(x.shape)
+    shape = (*x.shape[:axis], *x.shape[axis + 1 :])
+    return tuple(c.b.reshape(c.b.slice(x, axis, i, 1), shape) for i in range(x.shape[axis]))
+
+
+@lowers("flip")
+def flip(c: Context, x: Value, axes: Sequence[int]) -> Value:
+    """Axes in reverse."""
+    for axis in axes:
+        x = c.b.flip(x, axis)
+    return x
+
+
+@lowers("constant_pad_nd")
+def constant_pad_nd(c: Context, x: Value, pads: Sequence[int], value: float = 0.0) -> Value:
+    """Axes from the last longer (or shorter) at both ends by one number."""
+    literal = c.b.literal_like(value if x.dtype is DType.F32 else int(value), x.dtype)
+    for at in range(len(pads) // 2):
+        x = c.b.pad(x, -1 - at, pads[2 * at], pads[2 * at + 1], literal.source.value)
+    return x
+
+
+@lowers("embedding")
+def embedding(c: Context, table: Value, index: Value, *unused: Any, **also_unused: Any) -> Value:
+    """Rows of a table."""
+    return c.b.gather(table, index)
+
+
+@lowers("embedding_dense_backward")
+def embedding_dense_backward(
+    c: Context, grad: Value, index: Value, rows: int, padding: int = -1, by_frequency: bool = False
+) -> Value:
+    """Exact sums of the gradients that share a row; a padding row gets none."""
+    if by_frequency:
+        raise c.refuse("scale_grad_by_freq is not carried")
+    width = grad.shape[-1]
+    flat = c.b.reshape(index, (math.prod(index.shape),))
+    columns = c.b.transpose(c.b.reshape(grad, (flat.shape[0], width)))
+    if padding >= 0:
+        flat = c.b.select(c.b.ieq(flat, padding), -1, flat)
+    return c.b.transpose(c.b.scatter_add(columns, flat, rows))

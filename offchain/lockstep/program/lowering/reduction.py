@@ -1,0 +1,109 @@
+"""ATen's reductions: exact sums, maxima, softmax."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from lockstep.numerics.dtypes import DType
+from lockstep.program import composites
+from lockstep.program.emitter import Value
+from lockstep.program.lowering.pointwise import as_float, listed
+from lockstep.program.lowering.registry import Context, lowers
+
+F32, I32 = DType.F32, DType.I32
+Axes = int | Sequence[int] | None
+
+
+@lowers("sum", "sum.dim_IntList")
+def sum_(c: Context, x: Value, axes: Axes = None, keepdim: bool = False, **unused: Any) -> Value:
+    """Exact sum over some axes, one rounding; truth values and integers by way of f32."""
+    whole = x.dtype is not F32
+    total = c.b.sum_axes(as_float(c.b, x), listed(axes, len(x.shape)), keepdim=keepdim) if x.shape else x
+    return c.b.cast(total, I32) if whole and c.node.meta["val"].dtype.is_floating_point is False else total
+
+
+@lowers("mean", "mean.dim")
+def mean(c: Context, x: Value, axes: Axes = None, keepdim: bool = False, **unused: Any) -> Value:
+    """Mean over some axes."""
+    return c.b.mean_axes(x, listed(axes, len(x.shape)), keepdim=keepdim) if x.shape else x
+
+
+def centred(c: Context, x: Value, axes: Sequence[int]) -> tuple[Value, Value, Value]:
+    """Mean (axes kept with extent 1), ``x`` minus it, and the sum of its squares (axes kept)."""
+    mean_value = c.b.mean_axes(x, axes, keepdim=True)
+    centre = c.b.sub(x, c.b.expand(mean_value, x.shape))
+    return mean_value, centre, c.b.sum_axes(c.b.mul(centre, centre), axes, keepdim=True)
+
+
+@lowers("var.correction")
+def var(c: Context, x: Value, axes: Axes = None, *, correction: float | None = None, keepdim: bool = False) -> Value:
+    """Variance over some axes."""
+    chosen = listed(axes, len(x.shape))
+    count = math.prod(x.shape[axis] for axis in chosen) - (1 if correction is None else correction)
+    return c.b.reshape(c.b.div(centred(c, x, chosen)[2], float(count)), c.shape)
+
+
+@lowers("var_mean.correction")
+def var_mean(
+    c: Context, x: Value, axes: Axes = None, *, correction: float | None = None, keepdim: bool = False
+) -> tuple[Value, Value]:
+    """Variance and mean over some axes."""
+    chosen = listed(axes, len(x.shape))
+    count = math.prod(x.shape[axis] for axis in chosen) - (1 if correction is None else correction)
+    mean_value, _, squares = centred(c, x, chosen)
+    shape = tuple(int(extent) for extent in c.node.meta["val"][0].shape)
+    return c.b.reshape(c.b.div(squares, float(count)), shape), c.b.reshape(mean_value, shape)
+
+
+@lowers("amax")
+def amax(c: Context, x: Value, axes: Axes = None, keepdim: bool = False) -> Value:
+    """Largest over some axes."""
+    return c.b.max_axes(x, listed(axes, len(x.shape)), keepdim=keepdim)
+
+
+@lowers("amin")
+def amin(c: Context, x: Value, axes: Axes = None, keepdim: bool = False) -> Value:
+    """Smallest over some axes."""
+    return c.b.neg(c.b.max_axes(c.b.neg(x), listed(axes, len(x.shape)), keepdim=keepdim))
+
+
+@lowers("argmax")
+def argmax(c: Context, x: Value, axis: int | None = None, keepdim: bool = False) -> Value:
+    """Index of the largest along one axis, the lowest of equals."""
+    return c.b.reshape(c.b.argmax_rows(c.b.rows(x, listed(axis, len(x.shape)))), c.shape)
+
+
+@lowers("_softmax")
+def softmax(c: Context, x: Value, axis: int, half_to_float: bool) -> Value:
+    """Softmax along an axis."""
+    return c.b.transpose(composites.softmax(c.b, c.b.transpose(x, axis, -1)), axis, -1)
+
+
+@lowers("_softmax_backward_data")
+def softmax_backward(c: Context, grad: Value, y: Value, axis: int, unused: Any) -> Value:
+    """``y (grad - sum(grad y))``."""
+    product = c.b.mul(grad, y)
+    total = c.b.expand(c.b.sum_axes(product, [axis], keepdim=True), y.shape)
+    return c.b.sub(product, c.b.mul(y, total))
+
+
+@lowers("_log_softmax")
+def log_softmax(c: Context, x: Value, axis: int, half_to_float: bool) -> Value:
+    """Logarithm of the softmax along an axis."""
+    return c.b.transpose(composites.log_softmax(c.b, c.b.transpose(x, axis, -1)), axis, -1)
+
+
+@lowers("_log_softmax_backward_data")
+def log_softmax_backward(c: Context, grad: Value, y: Value, axis: int, unused: Any) -> Value:
+    """``grad - e^y sum(grad)``; marked for a residual contraction where there are many classes."""
+    total = c.b.expand(c.b.sum_axes(grad, [axis], keepdim=True), y.shape)
+    result = c.b.sub(grad, c.b.mul(c.b.exp(y), total))
+    if y.shape[axis] >= RESIDUAL_CLASSES:
+        c.residual.add(result.source)
+    return result
+
+
+RESIDUAL_CLASSES = 256
+"""Classes from which the gradient of the logits is contracted with a residual part (docs/NUMERICS.md)."""

@@ -1,0 +1,255 @@
+"""From a module and a loss to one functional ATen graph that says which source line each node is from.
+
+The route of PyTorch's own transforms: the module's parameters and buffers become inputs
+(``functional_call``), the backward pass is ``torch.autograd.grad`` inside the traced function,
+``make_fx`` with fake tensors records ATen operators, ``functionalize`` removes mutations. Nothing is
+computed: fake tensors have shapes and no data.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.fx.traceback as fx_traceback
+from torch import Tensor, fx, nn
+from torch._decomp import get_decompositions
+from torch.func import functional_call, functionalize
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.overrides import TorchFunctionMode
+
+from lockstep.program.infer import ProgramError
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+_LIBRARIES = (str(Path(torch.__file__).parent), str(Path(__file__).parent), "<")
+_LOCATION = "stack_trace"  # the metadata key that make_fx copies from the current meta to every node
+
+
+class CaptureError(ProgramError):
+    """A model that cannot become a program; the message says what in it, on which line, and what to do."""
+
+
+@torch.library.custom_op("lockstep::dropout_mask", mutates_args=())
+def dropout_mask(like: Tensor, probability: float, site: int) -> Tensor:
+    """The factor dropout multiplies by: 0 or ``1 / (1 - probability)``, in the shape of ``like``.
+
+    Stands for ``composites.dropout_mask`` in a graph; it has no values of its own.
+    """
+    raise CaptureError("Dropout inside a capture has no values; it is drawn when the program runs.")
+
+
+@dropout_mask.register_fake
+def _(like: Tensor, probability: float, site: int) -> Tensor:
+    return torch.empty_like(like)
+
+
+def _user_frame() -> str:
+    """``file:line`` of the innermost frame that is neither PyTorch's nor Lockstep's."""
+    frame = sys._getframe(2)
+    while frame is not None and frame.f_code.co_filename.startswith(_LIBRARIES):
+        if frame.f_back is None:
+            return ""
+        frame = frame.f_back
+    path = Path(frame.f_code.co_filename)
+    with contextlib.suppress(ValueError):
+        path = path.relative_to(Path.cwd())
+    return f"{path}:{frame.f_lineno}"
+
+
+class _SourceLines(TorchFunctionMode):
+    """Marks every node with the user's line, backward nodes with their forward's; replaces dropout."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[torch.autograd.graph.Node] = set()
+        self.sites = 0
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        location = _user_frame()
+        with _located(location):
+            if func is nn.functional.dropout:
+                result = self._dropout(*args, **(kwargs or {}))
+            else:
+                result = func(*args, **(kwargs or {}))
+        self._mark(result, location)
+        return result
+
+    def _dropout(self, x: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+        if not training or p == 0.0:
+            return x
+        if not 0.0 <= p < 1.0:
+            raise CaptureError(f"{_user_frame()}: dropout with probability {p}; it is at least 0 and below 1.")
+        mask = dropout_mask(x.detach(), float(p), self.sites)
+        self.sites += 1
+        return x.mul_(mask) if inplace else x * mask
+
+    def _mark(self, result: Any, location: str) -> None:
+        outputs = result if isinstance(result, tuple | list) else (result,)
+        pending = [t.grad_fn for t in outputs if isinstance(t, Tensor) and t.grad_fn is not None]
+        while pending:
+            node = pending.pop()
+            if node in self.seen:
+                continue
+            self.seen.add(node)
+            node.register_prehook(lambda grads, at=location: _set_location(at))
+            pending += [nested for nested, _ in node.next_functions if nested is not None]
+
+
+def _set_location(location: str) -> None:
+    fx_traceback.current_meta[_LOCATION] = location
+
+
+@contextlib.contextmanager
+def _located(location: str) -> Iterator[None]:
+    before = fx_traceback.current_meta.get(_LOCATION)
+    _set_location(location)
+    try:
+        yield
+    finally:
+        fx_traceback.current_meta.pop(_LOCATION, None)
+        if before is not None:
+            _set_location(before)
+
+
+def location_of(node: fx.Node) -> str:
+    """The user's ``file:line`` an ATen node comes from; empty where it is none's."""
+    return str(node.meta.get(_LOCATION) or "")
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """A functional ATen graph and what its inputs and outputs are.
+
+    ``inputs`` are ``("parameter" | "buffer", name)``, ``("batch", "inputs" | "targets")`` in the order of
+    the placeholders; ``outputs`` are ``("loss", "")``, ``("output", "")``, ``("metric", name)``,
+    ``("gradient", parameter)`` and ``("buffer", name)`` with the node of each (None: no gradient).
+    """
+
+    graph: fx.Graph
+    attributes: dict[str, Tensor]
+    inputs: list[tuple[str, str]]
+    outputs: list[tuple[tuple[str, str], fx.Node | None]]
+
+
+def trace(
+    model: nn.Module,
+    loss: Loss,
+    metrics: Mapping[str, Loss],
+    inputs: Tensor,
+    targets: Tensor,
+    *,
+    backward: bool,
+) -> Traced:
+    """Trace one batch through model, loss and metrics, and with ``backward`` through the gradients.
+
+    ``inputs`` and ``targets`` give shapes and dtypes only. The model is traced in the mode (training or
+    evaluation) it is in.
+    """
+    parameters = {name: p.detach() for name, p in model.named_parameters()}
+    trained = {name for name, p in model.named_parameters() if p.requires_grad}
+    buffers = dict(model.named_buffers())
+    keys: list[tuple[str, str]] = []
+
+    def step(parameters: dict[str, Tensor], buffers: dict[str, Tensor], inputs: Tensor, targets: Tensor) -> Any:
+        leaves = {n: p.detach().requires_grad_(n in trained and backward) for n, p in parameters.items()}
+        state = {n: b.clone() for n, b in buffers.items()}
+        with _SourceLines():
+            output = functional_call(model, {**leaves, **state}, (inputs,), tie_weights=True)
+            value = loss(output, targets)
+            measured = {n: metric(output.detach(), targets) for n, metric in metrics.items()}
+        if not isinstance(output, Tensor) or value.numel() != 1:
+            raise CaptureError("The model gives one tensor, and the loss of it and the targets is one number.")
+        wanted = {n: leaf for n, leaf in leaves.items() if leaf.requires_grad}
+        gradients = dict.fromkeys(wanted, None)
+        if backward:
+            found = torch.autograd.grad(value.reshape(()), list(wanted.values()), allow_unused=True)
+            gradients = dict(zip(wanted, found, strict=True))
+        named: dict[tuple[str, str], Any] = {("loss", ""): value.reshape(()), ("output", ""): output}
+        named |= {("metric", n): v for n, v in measured.items()}
+        named |= {("gradient", n): g for n, g in gradients.items()}
+        named |= {("buffer", n): b for n, b in state.items()}
+        keys[:] = list(named)
+        return list(named.values())
+
+    decompositions: Any = get_decompositions([torch.ops.aten.native_batch_norm.default])
+    with fx_traceback.preserve_node_meta(), sdpa_kernel(SDPBackend.MATH), _explained():
+        module = make_fx(step, decomposition_table=decompositions, tracing_mode="fake")(
+            parameters, buffers, inputs, targets
+        )
+        module.graph.eliminate_dead_code()
+        if any(_mutates(node) for node in module.graph.nodes):
+            module = _functional(module)
+    inputs_of = [("parameter", n) for n in parameters] + [("buffer", n) for n in buffers]
+    inputs_of += [("batch", "inputs"), ("batch", "targets")]
+    (output_node,) = [node for node in module.graph.nodes if node.op == "output"]
+    attributes = {
+        str(node.target): getattr(module, str(node.target)) for node in module.graph.nodes if node.op == "get_attr"
+    }
+    return Traced(module.graph, attributes, inputs_of, list(zip(keys, output_node.args[0], strict=True)))
+
+
+def _mutates(node: fx.Node) -> bool:
+    return isinstance(node.target, torch._ops.OpOverload) and bool(node.target._schema.is_mutable)
+
+
+def _functional(module: fx.GraphModule) -> fx.GraphModule:
+    """The same graph without mutations."""
+    examples = [
+        torch.empty(node.meta["val"].shape, dtype=node.meta["val"].dtype)
+        for node in module.graph.nodes
+        if node.op == "placeholder"
+    ]
+
+    def run(*values: Tensor) -> Any:
+        return fx.Interpreter(module).run(*values)
+
+    pure = make_fx(functionalize(run, remove="mutations"), tracing_mode="fake")(*examples)
+    pure.graph.eliminate_dead_code()
+    return pure
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    """PyTorch's tracing errors as sentences."""
+    try:
+        yield
+    except CaptureError:
+        raise
+    except Exception as error:
+        location = str(fx_traceback.current_meta.get(_LOCATION) or _line_of(error))
+        where = f"{location}: " if location else ""
+        raise CaptureError(f"{where}{_advice(str(error))}") from error
+
+
+def _line_of(error: BaseException) -> str:
+    """``file:line`` of the innermost frame of a traceback that is the user's."""
+    found, at = "", error.__traceback__
+    while at is not None:
+        path = at.tb_frame.f_code.co_filename
+        if not path.startswith(_LIBRARIES):
+            found = f"{path}:{at.tb_lineno}"
+        at = at.tb_next
+    return found
+
+
+def _advice(message: str) -> str:
+    first = message.strip().splitlines()[0] if message.strip() else "tracing failed"
+    if "data-dependent" in message or "DataDependent" in message or "_local_scalar_dense" in message:
+        return (
+            "the shape or the control flow of the step depends on data (.item(), nonzero, boolean indexing, if on a"
+            " tensor). A program is static: use torch.where or masks of fixed shape."
+        )
+    if "non-Fake Tensor" in message or "FakeTensor" in message:
+        return (
+            "a tensor that is neither a parameter nor a buffer is used. Register it with register_buffer, so that it"
+            " becomes a constant of the program."
+        )
+    return f"PyTorch could not trace the step: {first}"
