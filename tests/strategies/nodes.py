@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from lockstep.numerics import contraction
@@ -391,3 +392,8 @@ def elements_of(rng: Rng, node: Node, count: int) -> list[int]:
     total = math.prod(node.shape)
     drawn = {0, total - 1, *(int(e) for e in rng.integers(0, total, count))}
     return sorted(drawn)[:count] if total > 1 else [0]
+
+
+def per_op() -> settings:
+    """Fewer examples than the profile's, for tests that are repeated for every op."""
+    return settings(max_examples=max(20, settings().max_examples // 8))

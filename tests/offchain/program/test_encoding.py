@@ -36,7 +36,15 @@ from lockstep.program.ops import (
     InputKind,
     Op,
 )
-from tests.strategies import ALL_OPS, ProgramCase, node_cases, program_cases, random_node_case, random_program_case
+from tests.strategies import (
+    ALL_OPS,
+    ProgramCase,
+    node_cases,
+    per_op,
+    program_cases,
+    random_node_case,
+    random_program_case,
+)
 
 DIMS = st.lists(st.integers(0, 2**32 - 1), max_size=8).map(tuple)
 I32S = st.integers(-(2**31), 2**31 - 1)
@@ -85,6 +93,7 @@ def test_any_node_survives_its_bytes(node: Node) -> None:
 
 
 @pytest.mark.parametrize("op", ALL_OPS, ids=lambda op: op.name.lower())
+@per_op()
 @given(seed=st.integers(0, 2**32 - 1))
 def test_valid_nodes_survive_their_bytes(op: Op, seed: int) -> None:
     node = random_node_case(np.random.default_rng(seed), op).node

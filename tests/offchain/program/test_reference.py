@@ -14,7 +14,7 @@ from lockstep.program.graph import ConstantEntry, Input, Node, Program, StateEnt
 from lockstep.program.ops import ELEMENTWISE_FAMILIES, InputKind, Op
 from lockstep.program.reference import evaluate, evaluate_node
 from lockstep.program.spec import check_program
-from tests.strategies import ALL_OPS, ProgramCase, program_cases, random_node_case
+from tests.strategies import ALL_OPS, ProgramCase, per_op, program_cases, random_node_case
 
 F32, I32 = DType.F32, DType.I32
 STEP, SEED = Input(InputKind.STEP), Input(InputKind.SEED)
@@ -29,6 +29,7 @@ def at(i: int) -> Input:
 
 
 @pytest.mark.parametrize("op", ALL_OPS, ids=lambda op: op.name.lower())
+@per_op()
 @given(seed=st.integers(0, 2**32 - 1), hostile=st.booleans())
 def test_every_op_has_a_value_of_its_type_whatever_its_inputs_hold(op: Op, seed: int, hostile: bool) -> None:
     case = random_node_case(np.random.default_rng(seed), op, hostile=hostile)
