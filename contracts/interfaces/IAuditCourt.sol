@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
-import {TaskTerms} from "./ITaskMarket.sol";
+import {MalformedStart} from "./IStartChecker.sol";
+import {TaskState, TaskTerms} from "./ITaskMarket.sol";
 
 /// @notice What a claimant states about a segment.
 struct ClaimBody {
@@ -13,7 +14,7 @@ struct ClaimBody {
     bytes32 traceRoot; // zero: no trace published
 }
 
-/// @notice Names a claim: its segment, draw round and position in that round.
+/// @notice Names a claim: its segment, draw round and position in that round. Position 0 is the drawn verifier's.
 struct ClaimRef {
     uint256 task;
     uint32 segment;
@@ -24,26 +25,26 @@ struct ClaimRef {
 /// @notice What the court stores of a claim.
 struct ClaimRecord {
     bytes32 bodyHash; // keccak256(abi.encode(ClaimBody))
-    bytes32 endRoot;
+    bytes32 endRoot; // zero when it passes: then it is the checkpoint, which the body names
     address claimant;
-    uint40 order; // of posting; of the commitment for a blind claim
+    uint40 order; // when it was posted; for a blind claim when it was committed. Equal times: by index
     bool passes; // end root equals the checkpoint
-    bool convicted;
+    bool convicted; // as defender, about the end root or the digest
     bool digestConvicted;
-    bool closed;
+    bool closed; // deposit and bond are gone from its engagement
     uint16 openDisputes; // in which it is the defender
-    address digestFinder;
+    address digestFinder; // who convicted the digest
 }
 
 /// @notice Where a drawn segment stands.
 enum SlotState {
     None,
     Drawn,
-    Redrawing,
+    Redrawing, // missed, or all claims convicted
     Passed,
     Failed,
-    Missed,
-    Moot
+    Missed, // nobody claimed in any round: at the solver's cost
+    Moot // void, or missed and nobody left to draw: at nobody's cost
 }
 
 /// @notice What the court stores of a drawn segment.
@@ -52,30 +53,55 @@ struct Slot {
     uint8 round;
     uint8 misses;
     address verifier;
-    uint64 drawnAt;
-    uint16 claims; // in this round
+    uint64 claimDeadline; // last second for claims, of this round
+    uint16 claims; // places taken in this round, the drawn verifier's included whether it has claimed or not
     uint16 openDisputes;
-    uint16 standing; // index + 1 of the standing claim once final
-    bytes32 beaconValue;
+    uint16 standing; // index + 1 of the standing claim once final; 2^16 - 1: the start was malformed
+    bytes32 beaconValue; // of this round
+}
+
+/// @notice What the market needs to know to pay when a task ends.
+struct Conclusion {
+    TaskState outcome; // Settled, Rejected, Unavailable or Void
+    bool solverAtFault; // false for an Unavailable that is nobody's fault
+    address[] verifiers; // each earns a wage
+    address[] finders; // of the fraud, with their exact shares of the pot
+    uint96[] shares;
 }
 
 /// @title Draws of segments and verifiers, claims, windows, finality, judgement.
 interface IAuditCourt {
-    event VerifierRegistered(address indexed verifier);
-    event VerifierRetired(address indexed verifier);
+    event VerifierRegistered(address indexed verifier, uint64 weight);
     event AuditsDrawn(uint256 indexed task, bytes32 beaconValue, uint32[] segments);
+    event DrawStalled(uint256 indexed task, uint32 segment, uint256 candidate);
     event SegmentDrawn(
-        uint256 indexed task, uint32 indexed segment, uint8 round, address indexed verifier, bytes32 beaconValue, uint64 claimDeadline
+        uint256 indexed task,
+        uint32 indexed segment,
+        uint8 round,
+        address indexed verifier,
+        bytes32 beaconValue,
+        uint64 claimDeadline
     );
     event BlindPlaced(bytes32 indexed commitment, address indexed claimant, uint40 order);
     event BlindForfeited(bytes32 indexed commitment, address indexed claimant);
+    event BlindReclaimed(bytes32 indexed commitment, address indexed claimant);
     event ClaimPosted(
-        uint256 indexed task, uint32 indexed segment, uint8 round, uint16 index, address indexed claimant, ClaimBody body, uint40 order
+        uint256 indexed task,
+        uint32 indexed segment,
+        uint8 round,
+        uint16 index,
+        address indexed claimant,
+        ClaimBody body,
+        uint40 order
     );
     event ClaimConvicted(uint256 indexed task, uint32 indexed segment, uint8 round, uint16 index, bool digest);
     event StartMalformed(uint256 indexed task, uint32 indexed segment, address by);
+    event SegmentMissed(
+        uint256 indexed task, uint32 indexed segment, uint8 round, address indexed verifier, uint96 slashed
+    );
+    event SegmentRedrawn(uint256 indexed task, uint32 indexed segment, uint8 round);
     event SegmentFinal(uint256 indexed task, uint32 indexed segment, uint8 round, SlotState state, uint16 standing);
-    event ClaimClosed(uint256 indexed task, uint32 indexed segment, uint8 round, uint16 index, uint96 slashed, uint96 wage);
+    event ClaimClosed(uint256 indexed task, uint32 indexed segment, uint8 round, uint16 index, uint96 slashed);
 
     /// @notice Thrown outside the window a call belongs to.
     error WrongWindow(uint64 opens, uint64 closes);
@@ -93,8 +119,16 @@ interface IAuditCourt {
     error AlreadyClaimed(address claimant);
     /// @notice Thrown when a module function is called by anybody else.
     error NotModule(address caller);
-    /// @notice Thrown when no registered verifier has the stake this task asks for; `expireUndrawn` is the way out.
+    /// @notice Thrown when nobody is registered to be drawn; `expireUndrawn` is the way out.
     error NoVerifier();
+    /// @notice Thrown when a caller's free stake makes no unit of weight.
+    error TooLittleStake(uint256 free, uint256 needed);
+    /// @notice Thrown when a task is not in the state a call needs.
+    error WrongTaskState(uint256 task, TaskState actual);
+    /// @notice Thrown when the terms passed are not the task's.
+    error WrongTerms(uint256 task);
+    /// @notice Thrown when a claim does not exist, or not in the current round.
+    error NoSuchClaim();
     /// @notice Thrown when a claim was closed before.
     error AlreadyClosed();
     /// @notice Thrown when disputes keep a segment open.
@@ -102,19 +136,30 @@ interface IAuditCourt {
     /// @notice Thrown when a start claimed to be malformed is not.
     error StartIsWellFormed();
 
-    /// @notice Enters the caller into the draws with its free stake (refreshed whenever it is drawn or calls again).
+    /// @notice Enters the caller into the draws with its free stake, or brings its weight up to date. A draw uses the weights from
+    /// before the block whose hash decides it, and takes an account at the lesser of that weight and its free stake.
     function registerVerifier() external;
+    /// @notice Takes the caller out of the draws.
     function retireVerifier() external;
-    /// @notice Draws the task's segments and their verifiers once the beacon has a value.
+    /// @notice Anybody: lowers the weight of a verifier whose free stake has become less.
+    function refreshVerifier(address verifier) external;
+    /// @notice Draws the task's segments and their verifiers once the beacon has a value. Where too many drawn accounts lack the stake,
+    /// it records how far it came, and the next call goes on from there.
     function drawAudits(TaskTerms calldata terms) external;
     /// @notice Draws a verifier anew for a segment that was missed or whose claims were all convicted.
     function redraw(TaskTerms calldata terms, uint32 segment) external;
-    /// @param checkpointProof Range proof of the leaves C_{i-1}, C_i (C_0 alone for the init segment) under the work root.
-    function postClaim(TaskTerms calldata terms, uint32 segment, ClaimBody calldata body, bytes32[] calldata checkpointProof)
-        external
-        returns (uint16 index);
+    /// @notice Drawn verifier, in the claim window.
+    /// @param checkpointProof Range proof of the leaves C_{i-1}, C_i under the work root; inclusion proof of C_0 for the init segment.
+    function postClaim(
+        TaskTerms calldata terms,
+        uint32 segment,
+        ClaimBody calldata body,
+        bytes32[] calldata checkpointProof
+    ) external returns (uint16 index);
+    /// @notice Anybody: a claim that does not say what it is about; the flat bond is locked.
     /// @param commitment `keccak256(abi.encode(claimant, task, segment, round, keccak256(abi.encode(body)), salt))`.
     function placeBlind(bytes32 commitment) external;
+    /// @notice Claimant, in the unblind window: opens a blind claim placed between draw and claim deadline.
     function unblind(
         TaskTerms calldata terms,
         uint32 segment,
@@ -122,23 +167,44 @@ interface IAuditCourt {
         bytes32[] calldata checkpointProof,
         bytes32 salt
     ) external returns (uint16 index);
+    /// @notice Claimant: takes the flat bond back when the task was voided, or its start found malformed, before it could unblind.
+    function reclaimBlind(TaskTerms calldata terms, uint32 segment, uint8 round, bytes32 bodyHash, bytes32 salt)
+        external;
     /// @notice Anybody, when no window it could belong to is open any more: the flat bond goes to the treasury.
-    function forfeitBlind(bytes32 commitment) external;
+    function forfeitBlind(address claimant, bytes32 commitment) external;
     /// @notice Decides a segment after its windows and disputes; may start a redraw.
-    function finalize(TaskTerms calldata terms, uint32 segment) external;
-    /// @notice Judges one claim after the task ended: deposit back or slashed, wage, rewards.
+    /// @param maxSteps How many claims to look at in this call; each is looked at twice. What is left goes on in the next.
+    function finalize(TaskTerms calldata terms, uint32 segment, uint256 maxSteps) external;
+    /// @notice Judges one claim after the task ended: deposit back or slashed, finders paid.
     function closeClaim(TaskTerms calldata terms, uint32 segment, uint8 round, uint16 index) external;
+    /// @notice Anybody: proves that the checkpoint a drawn segment starts from does not have the program's shape; the segment fails.
+    /// @param start C_{i-1}, with its inclusion proof under the work root.
+    function convictMalformedStart(
+        TaskTerms calldata terms,
+        uint32 segment,
+        bytes32 start,
+        bytes32[] calldata startProof,
+        MalformedStart calldata proof
+    ) external;
 
-    /// @notice Dispute game: a claim lost as defender.
+    /// @notice Dispute game: a claim lost as defender, in the dispute window or while a dispute against it is open.
     function convict(ClaimRef calldata ref, bool digest, address winner) external;
     /// @notice Dispute game: counts disputes open against a claim.
     function disputeOpened(ClaimRef calldata ref) external;
     function disputeClosed(ClaimRef calldata ref) external;
+    /// @notice Market: finalizes what is left, closes what is simple, and says who is paid.
+    /// @param voided Whether the program was found invalid.
+    /// @param finderPot What finders of the fraud share if the task is rejected.
+    function conclude(TaskTerms calldata terms, bool voided, uint96 finderPot) external returns (Conclusion memory);
 
     function slotOf(uint256 task, uint32 segment) external view returns (Slot memory);
     function claimOf(ClaimRef calldata ref) external view returns (ClaimRecord memory);
+    /// @notice Deadlines of a segment's current round: claims and blind claims up to the first, unblinding after it up to the second,
+    /// opening disputes after that up to the third (each inclusive).
     function windowsOf(uint256 task, uint32 segment)
         external
         view
         returns (uint64 claimDeadline, uint64 unblindDeadline, uint64 openDeadline);
+    /// @notice A verifier's weight in the draws, in units of stake.
+    function weightOf(address verifier) external view returns (uint64);
 }

@@ -7,21 +7,27 @@ interface IRandomBeacon {
     event Requested(address indexed consumer, bytes32 indexed key, uint64 targetBlock);
     event Recorded(address indexed consumer, bytes32 indexed key, bytes32 value);
 
-    /// @notice Thrown when a key is requested while an earlier request of it is alive.
+    /// @notice Thrown when a key is requested twice.
     error AlreadyRequested(bytes32 key);
     /// @notice Thrown when a value is asked for that was never requested.
     error NotRequested(bytes32 key);
     /// @notice Thrown when the target block is not yet known.
     error TooEarly(uint64 targetBlock);
-    /// @notice Thrown when the target block's hash is no longer known; the key may be requested again.
+    /// @notice Thrown when the target block's hash is no longer known; `renew` is the way out.
     error Expired(uint64 targetBlock);
+    /// @notice Thrown when a request that has not expired is to be renewed.
+    error NotExpired(uint64 targetBlock);
 
-    /// @notice Asks for a value under the caller's key; a key whose block expired unrecorded may be asked for again.
+    /// @notice Asks for a value under the caller's key.
     function request(bytes32 key) external returns (uint64 targetBlock);
     /// @notice Fixes and returns the value; anybody may, for any consumer.
     function record(address consumer, bytes32 key) external returns (bytes32 value);
+    /// @notice Anybody: asks anew for a value whose block was forgotten before anybody recorded it.
+    function renew(address consumer, bytes32 key) external returns (uint64 targetBlock);
     /// @notice The value, or zero while none is recorded.
     function valueOf(address consumer, bytes32 key) external view returns (bytes32 value);
     /// @notice The block whose hash decides, zero if never requested.
     function targetOf(address consumer, bytes32 key) external view returns (uint64 targetBlock);
+    /// @notice Blocks from a request to its target.
+    function delay() external view returns (uint64);
 }

@@ -1,24 +1,27 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
-/// @title The only holder of deposits, and of everything owed to anybody.
-/// @notice Per account: `stake` (earning draws, locked per engagement, withdrawn after a delay) and `owed` (payouts of all contracts,
-/// withdrawn at once). The modules (market, court, dispute game) are fixed at construction.
-/// @dev INVARIANT: token balance >= sum of stake (free, locked and unbonding) + sum of owed.
+/// @title The only holder of tokens: deposits, escrows, the treasury, and everything owed to anybody.
+/// @notice Per account: free `stake` (earning draws, locked per engagement, withdrawn after a delay) and `owed` (payouts of all
+/// contracts, withdrawn at once, or restaked). An engagement is an amount of one account that only the module that made it
+/// can release or pay out. The modules (market, court, dispute game) are fixed at construction.
+/// @dev INVARIANT: token balance >= sum of free stake, unbonding stake, engagements and owed amounts.
+/// Nothing but `deposit`, `credit`, `escrow`, `withdrawStake` and `withdrawOwed` moves tokens; no payout can fail because of its payee.
 interface IStakeVault {
     event Deposited(address indexed account, uint96 amount);
     event WithdrawalRequested(address indexed account, uint96 amount, uint64 availableAt);
     event StakeWithdrawn(address indexed account, uint96 amount);
     event OwedWithdrawn(address indexed account, uint96 amount);
     event Restaked(address indexed account, uint96 amount);
-    event Locked(bytes32 indexed engagement, address indexed account, uint96 amount);
-    event Released(bytes32 indexed engagement, address indexed account, uint96 amount);
-    event Slashed(bytes32 indexed engagement, address indexed account, address indexed to, uint96 amount);
-    event Credited(address indexed account, uint96 amount, bytes32 reason);
+    event Locked(address indexed module, bytes32 indexed engagement, address indexed account, uint96 amount);
+    event Released(address indexed module, bytes32 indexed engagement, address indexed account, uint96 amount);
+    /// @notice Part of an engagement went to `to`'s owed balance.
+    event Slashed(address indexed module, bytes32 indexed engagement, address indexed to, uint96 amount);
+    event Credited(address indexed from, address indexed to, uint96 amount, bytes32 reason);
 
     /// @notice Thrown when a function for modules is called by anybody else.
     error NotModule(address caller);
-    /// @notice Thrown when an account has less free stake than a lock or withdrawal needs.
+    /// @notice Thrown when an account has less free stake, or less owed to it, than is asked for.
     error InsufficientStake(address account, uint256 free, uint256 needed);
     /// @notice Thrown when an engagement is locked twice.
     error EngagementExists(bytes32 engagement);
@@ -28,10 +31,14 @@ interface IStakeVault {
     error WithdrawalNotReady(uint64 availableAt);
     /// @notice Thrown when there is nothing to withdraw.
     error NothingToWithdraw(address account);
+    /// @notice Thrown when fewer tokens arrived than an escrow needs.
+    error ReceivedTooLittle(uint256 received, uint256 needed);
+    /// @notice Thrown when more tokens would be held than any amount can say.
+    error TooMuchHeld(uint256 held);
 
     /// @notice Adds to the caller's stake; what arrived counts, not what was asked for.
     function deposit(uint96 amount) external;
-    /// @notice Starts the withdrawal of free stake; it no longer earns draws, and stays slashable through no lock of its own.
+    /// @notice Starts the withdrawal of free stake; it can no longer be locked. A second request adds to the first and restarts the delay.
     function requestWithdrawal(uint96 amount) external;
     /// @notice Pays out a requested withdrawal after the delay.
     function withdrawStake() external;
@@ -39,19 +46,27 @@ interface IStakeVault {
     function withdrawOwed() external;
     /// @notice Turns what is owed to the caller into stake.
     function restake(uint96 amount) external;
+    /// @notice Moves what is owed to the caller to another account's owed balance.
+    function pay(address to, uint96 amount, bytes32 reason) external;
+    /// @notice Anybody: credits `to` with what arrives of `amount` tokens of the caller.
+    function credit(address to, uint96 amount, bytes32 reason) external;
 
     /// @notice Module: locks free stake under `engagement` (namespaced by module).
     function lock(bytes32 engagement, address account, uint96 amount) external;
+    /// @notice Module: locks tokens taken from `payer`, who allowed it, under `engagement`.
+    /// @dev INVARIANT: a module names nobody but its own caller as payer.
+    function escrow(bytes32 engagement, address payer, uint96 amount) external;
     /// @notice Module: returns `amount` of an engagement to its account's free stake.
     function release(bytes32 engagement, uint96 amount) external;
-    /// @notice Module: moves `amount` of an engagement to `to`'s owed balance (the treasury is paid in tokens).
+    /// @notice Module: moves `amount` of an engagement to `to`'s owed balance.
     function slash(bytes32 engagement, address to, uint96 amount) external;
-    /// @notice Anybody: credits `to` with `amount` pulled from the caller (contracts pay out through this).
-    function credit(address to, uint96 amount, bytes32 reason) external;
+    /// @notice Module: `slash` to each of several; what remains goes to `rest`'s owed balance and ends the engagement.
+    function distribute(bytes32 engagement, address[] calldata to, uint96[] calldata amounts, address rest) external;
 
     function freeStakeOf(address account) external view returns (uint96);
-    function stakeOf(address account) external view returns (uint96);
     function owedTo(address account) external view returns (uint96);
+    /// @notice Stake on its way out, and when it may be withdrawn.
+    function unbondingOf(address account) external view returns (uint96 amount, uint64 availableAt);
     function engagementOf(address module, bytes32 engagement) external view returns (address account, uint96 amount);
     function withdrawalDelay() external view returns (uint64);
 }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
+import {Parameters} from "../types/Parameters.sol";
+import {ProgramFault} from "./IProgramFaults.sol";
+
 /// @notice Where a task stands. Order is part of the ABI; twin: generated from Python's `lockstep.chain.types`.
 enum TaskState {
     None,
@@ -55,7 +58,17 @@ struct TaskTerms {
     uint32 solveWindow;
 }
 
+/// @notice What the market stores of a task.
+struct Task {
+    bytes32 termsHash; // keccak256(abi.encode(TaskTerms))
+    TaskState state;
+    address solver; // from acceptance on
+    uint40 deadline; // of the state: last second to acknowledge, commit or draw
+    bytes32 workRoot; // tree over H(0x00 || C_0) .. H(0x00 || C_S)
+}
+
 /// @title Escrow, the task's life and its settlement.
+/// @notice The escrow lies in the vault as an engagement of the market, and so does the solver's deposit.
 interface ITaskMarket {
     event TaskSubmitted(uint256 indexed id, address indexed submitter, TaskTerms terms, uint96 escrow, string uri);
     event TaskCancelled(uint256 indexed id, address by);
@@ -64,7 +77,9 @@ interface ITaskMarket {
     event TaskGivenBack(uint256 indexed id, address indexed solver);
     event WorkCommitted(uint256 indexed id, bytes32 workRoot, bytes32 finalRoot, string uri);
     event TaskExpired(uint256 indexed id, address indexed solver, uint96 slashed);
-    event TaskEnded(uint256 indexed id, TaskState outcome, uint96 solverPaid, uint96 submitterRefunded, uint96 levyPaid);
+    event TaskEnded(
+        uint256 indexed id, TaskState outcome, uint96 solverPaid, uint96 submitterRefunded, uint96 levyPaid
+    );
 
     /// @notice Thrown when a task is not in the state a call needs.
     error WrongState(uint256 id, TaskState actual, TaskState needed);
@@ -84,13 +99,21 @@ interface ITaskMarket {
     error BadProof();
     /// @notice Thrown when a node or entry claimed to be invalid is valid.
     error ProgramIsValid();
+    /// @notice Thrown when a function for the court is called by anybody else.
+    error NotCourt(address caller);
 
+    /// @notice Posts a task; the escrow is taken from the caller, who has allowed the vault to.
     function submit(TaskOffer calldata offer) external returns (uint256 id);
+    /// @notice Submitter, or anybody after the acceptance deadline: the escrow goes back.
     function cancel(TaskTerms calldata terms) external;
+    /// @notice Anybody but the submitter becomes the solver; its deposit is locked.
     function accept(TaskTerms calldata terms) external;
+    /// @notice Solver: it holds program and data; its clock starts.
     function acknowledge(TaskTerms calldata terms) external;
+    /// @notice Solver, or anybody when it has not acknowledged in time: the task is open again, the deposit free.
     function giveBack(TaskTerms calldata terms) external;
-    /// @param finalProof Range proof of the last leaf `H(0x00 || finalRoot)` under `workRoot`, size S + 1.
+    /// @notice Solver: commits to its checkpoints; the audits' beacon value is asked for.
+    /// @param finalProof Inclusion proof of the last leaf `H(0x00 || finalRoot)` under `workRoot`, size S + 1.
     function commit(
         TaskTerms calldata terms,
         bytes32 workRoot,
@@ -98,10 +121,18 @@ interface ITaskMarket {
         bytes32[] calldata finalProof,
         string calldata uri
     ) external;
+    /// @notice Anybody: the solver did not commit in time.
     function expire(TaskTerms calldata terms) external;
+    /// @notice Anybody: no audits could be drawn in time; everybody gets back what it put in.
     function expireUndrawn(TaskTerms calldata terms) external;
+    /// @notice Anybody: ends a task whose drawn segments are final, or can be made so without much work (else `finalize` them first).
     function settle(TaskTerms calldata terms) external;
+    /// @notice Anybody: proves that a program breaks the rules; ends the task at the submitter's cost.
+    function voidInvalidProgram(TaskTerms calldata terms, ProgramFault calldata fault) external;
+    /// @notice Court: the audits are drawn.
+    function beginAudit(uint256 id) external;
 
+    function taskOf(uint256 id) external view returns (Task memory);
     function stateOf(uint256 id) external view returns (TaskState);
     function solverOf(uint256 id) external view returns (address);
     function workRootOf(uint256 id) external view returns (bytes32);
@@ -112,4 +143,5 @@ interface ITaskMarket {
         external
         view
         returns (uint96 fee, uint96 escrow, uint96 solverDeposit, uint96 claimDeposit, uint96 miss);
+    function parameters() external view returns (Parameters memory);
 }

@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.28;
+
+import {Merkle} from "../commitments/Merkle.sol";
+import {ClaimBody, ClaimRecord, ClaimRef, IAuditCourt, Slot, SlotState} from "../interfaces/IAuditCourt.sol";
+import {MalformedStart} from "../interfaces/IStartChecker.sol";
+import {Task, TaskState, TaskTerms} from "../interfaces/ITaskMarket.sol";
+import {TaskMath} from "../market/TaskMath.sol";
+import {CourtBase} from "./CourtBase.sol";
+
+/// @title Claims: open and blind, their windows, and what the dispute game does to them.
+abstract contract Claims is CourtBase {
+    using TaskMath for TaskTerms;
+
+    /// @dev Who showed that a segment's start is malformed.
+    struct Report {
+        address by;
+        bool shared; // the drawn verifier comes first: its time to claim was not over, and it had not claimed
+    }
+
+    mapping(bytes32 blindKey => uint40 placedAt) private _blinds;
+    mapping(bytes32 slotKey => Report) internal _reports;
+
+    // Posting
+
+    /// @inheritdoc IAuditCourt
+    function postClaim(
+        TaskTerms calldata terms,
+        uint32 segment,
+        ClaimBody calldata body,
+        bytes32[] calldata checkpointProof
+    ) external returns (uint16 index) {
+        Task memory task = _requireTask(terms, TaskState.Auditing);
+        bytes32 slotKey = _slotKey(terms.id, segment);
+        SlotRecord memory slot = _requireSlot(slotKey, segment, SlotState.Drawn);
+        require(msg.sender == slot.verifier, NotDrawnVerifier(msg.sender, slot.verifier));
+        _requireWindow(0, slot.claimDeadline);
+        ClaimData storage claim = _claims[_claimKey(slotKey, slot.round, 0)];
+        require(claim.claimant == address(0), AlreadyClaimed(msg.sender));
+        _requireBody(terms, segment, body, checkpointProof, task.workRoot);
+        _record(claim, body, uint40(block.timestamp));
+        emit ClaimPosted(terms.id, segment, slot.round, 0, msg.sender, body, uint40(block.timestamp));
+        return 0;
+    }
+
+    /// @inheritdoc IAuditCourt
+    function placeBlind(bytes32 commitment) external {
+        bytes32 key = _blindKey(msg.sender, commitment);
+        _blinds[key] = uint40(block.timestamp);
+        emit BlindPlaced(commitment, msg.sender, uint40(block.timestamp));
+        // A commitment that is already placed reverts here; once spent it may be placed anew.
+        vault.lock(key, msg.sender, _blindBond);
+    }
+
+    /// @inheritdoc IAuditCourt
+    function unblind(
+        TaskTerms calldata terms,
+        uint32 segment,
+        ClaimBody calldata body,
+        bytes32[] calldata checkpointProof,
+        bytes32 salt
+    ) external returns (uint16 index) {
+        Task memory task = _requireTask(terms, TaskState.Auditing);
+        bytes32 slotKey = _slotKey(terms.id, segment);
+        SlotRecord memory slot = _requireSlot(slotKey, segment, SlotState.Drawn);
+        _requireWindow(uint256(slot.claimDeadline) + 1, uint256(slot.claimDeadline) + _unblindWindow);
+        bytes32 bodyHash = keccak256(abi.encode(body));
+        uint40 placedAt = _spendBlind(terms, segment, slot.round, slot.claimDeadline, bodyHash, salt);
+        _requireBody(terms, segment, body, checkpointProof, task.workRoot);
+        index = slot.claims;
+        // INVARIANT: no place coincides with the mark of a malformed start.
+        require(index < MALFORMED - 1, BadClaim("index"));
+        _slots[slotKey].claims = index + 1;
+        _record(_claims[_claimKey(slotKey, slot.round, index)], body, placedAt);
+        emit ClaimPosted(terms.id, segment, slot.round, index, msg.sender, body, placedAt);
+        // INVARIANT: one claim an account, segment and round; the drawn verifier's engagement exists since the draw.
+        bytes32 engagement = _engagementOf(slotKey, slot.round, msg.sender);
+        (address account,) = vault.engagementOf(address(this), engagement);
+        require(account == address(0), AlreadyClaimed(msg.sender));
+        vault.lock(engagement, msg.sender, _depositOf(terms) + _claimBond);
+    }
+
+    /// @inheritdoc IAuditCourt
+    function reclaimBlind(TaskTerms calldata terms, uint32 segment, uint8 round, bytes32 bodyHash, bytes32 salt)
+        external
+    {
+        Task memory task = market.taskOf(terms.id);
+        require(keccak256(abi.encode(terms)) == task.termsHash, WrongTerms(terms.id));
+        SlotRecord memory slot = _slots[_slotKey(terms.id, segment)];
+        // INVARIANT: only an end that may come before the unblind window is over frees anybody from opening.
+        require(
+            (task.state == TaskState.Void || slot.standing == MALFORMED) && slot.round == round,
+            WrongSlot(segment, slot.state)
+        );
+        _spendBlind(terms, segment, round, slot.claimDeadline, bodyHash, salt);
+        emit BlindReclaimed(_commitment(terms.id, segment, round, bodyHash, salt), msg.sender);
+    }
+
+    /// @inheritdoc IAuditCourt
+    function forfeitBlind(address claimant, bytes32 commitment) external {
+        bytes32 key = _blindKey(claimant, commitment);
+        uint256 placedAt = _blinds[key];
+        require(placedAt != 0, BadBlind(commitment));
+        uint256 last = placedAt + _maxClaimWindow + _unblindWindow;
+        require(block.timestamp > last, WrongWindow(uint64(last + 1), type(uint64).max));
+        delete _blinds[key];
+        emit BlindForfeited(commitment, claimant);
+        vault.slash(key, address(treasury), _blindBond);
+    }
+
+    // The dispute game
+
+    /// @inheritdoc IAuditCourt
+    function convict(ClaimRef calldata ref, bool digest, address winner) external onlyGame {
+        (bytes32 slotKey, ClaimData storage claim) = _requireCurrent(ref);
+        uint256 closes = _openDeadline(_slots[slotKey]);
+        // INVARIANT: once a segment can be decided, no claim of it falls any more.
+        require(claim.openDisputes != 0 || block.timestamp <= closes, WrongWindow(0, uint64(closes)));
+        if (digest && !claim.digestConvicted) {
+            claim.digestConvicted = true;
+            claim.digestFinder = winner;
+        }
+        bool first = !claim.convicted;
+        claim.convicted = true;
+        emit ClaimConvicted(ref.task, ref.segment, ref.round, ref.index, digest);
+        // INVARIANT: the bond moves once, with the first conviction.
+        if (!first) return;
+        bytes32 engagement = _engagementOf(slotKey, ref.round, claim.claimant);
+        uint96 half = _claimBond / 2;
+        if (half != 0) vault.slash(engagement, winner, half);
+        if (_claimBond != half) vault.slash(engagement, address(treasury), _claimBond - half);
+    }
+
+    /// @inheritdoc IAuditCourt
+    function disputeOpened(ClaimRef calldata ref) external onlyGame {
+        (bytes32 slotKey, ClaimData storage claim) = _requireCurrent(ref);
+        SlotRecord storage slot = _slots[slotKey];
+        _requireWindow(uint256(slot.claimDeadline) + _unblindWindow + 1, _openDeadline(slot));
+        ++slot.openDisputes;
+        ++claim.openDisputes;
+    }
+
+    /// @inheritdoc IAuditCourt
+    function disputeClosed(ClaimRef calldata ref) external onlyGame {
+        bytes32 slotKey = _slotKey(ref.task, ref.segment);
+        // A segment that ended meanwhile no longer counts; its rounds cannot have changed while a dispute was open.
+        if (_slots[slotKey].round == ref.round) --_slots[slotKey].openDisputes;
+        --_claims[_claimKey(slotKey, ref.round, ref.index)].openDisputes;
+    }
+
+    /// @inheritdoc IAuditCourt
+    function convictMalformedStart(
+        TaskTerms calldata terms,
+        uint32 segment,
+        bytes32 start,
+        bytes32[] calldata startProof,
+        MalformedStart calldata proof
+    ) external {
+        Task memory task = _requireTask(terms, TaskState.Auditing);
+        bytes32 slotKey = _slotKey(terms.id, segment);
+        SlotRecord storage slot = _slots[slotKey];
+        require(
+            segment != 0 && (slot.state == SlotState.Drawn || slot.state == SlotState.Redrawing),
+            WrongSlot(segment, slot.state)
+        );
+        require(
+            Merkle.rootFromInclusion(terms.segmentCount(), segment - 1, _leafOf(start), startProof) == task.workRoot,
+            BadCheckpointProof()
+        );
+        require(startChecker.isMalformed(start, terms.stepProgram, proof), StartIsWellFormed());
+        bool shared = slot.state == SlotState.Drawn && block.timestamp <= slot.claimDeadline
+            && slot.verifier != msg.sender && _claims[_claimKey(slotKey, slot.round, 0)].claimant == address(0);
+        _reports[slotKey] = Report(msg.sender, shared);
+        slot.state = SlotState.Failed;
+        slot.standing = MALFORMED;
+        emit StartMalformed(terms.id, segment, msg.sender);
+        emit SegmentFinal(terms.id, segment, slot.round, SlotState.Failed, MALFORMED);
+    }
+
+    // Views
+
+    /// @inheritdoc IAuditCourt
+    function slotOf(uint256 task, uint32 segment) external view returns (Slot memory) {
+        bytes32 slotKey = _slotKey(task, segment);
+        SlotRecord memory slot = _slots[slotKey];
+        return Slot({
+            state: slot.state,
+            round: slot.round,
+            misses: _redrawOf[slotKey].misses,
+            verifier: slot.verifier,
+            claimDeadline: slot.claimDeadline,
+            claims: slot.claims,
+            openDisputes: slot.openDisputes,
+            standing: slot.standing,
+            beaconValue: slot.round == 0
+                ? beacon.valueOf(address(market), bytes32(task))
+                : beacon.valueOf(address(this), _beaconKey(slotKey, slot.round))
+        });
+    }
+
+    /// @inheritdoc IAuditCourt
+    function claimOf(ClaimRef calldata ref) external view returns (ClaimRecord memory) {
+        ClaimData memory claim = _claims[_claimKey(ref)];
+        bytes32 engagement = _engagementOf(_slotKey(ref.task, ref.segment), ref.round, claim.claimant);
+        (address account,) = vault.engagementOf(address(this), engagement);
+        return ClaimRecord({
+            bodyHash: claim.bodyHash,
+            endRoot: claim.endRoot,
+            claimant: claim.claimant,
+            order: claim.order,
+            passes: claim.passes,
+            convicted: claim.convicted,
+            digestConvicted: claim.digestConvicted,
+            closed: claim.claimant != address(0) && account == address(0),
+            openDisputes: claim.openDisputes,
+            digestFinder: claim.digestFinder
+        });
+    }
+
+    /// @inheritdoc IAuditCourt
+    function windowsOf(uint256 task, uint32 segment)
+        external
+        view
+        returns (uint64 claimDeadline, uint64 unblindDeadline, uint64 openDeadline)
+    {
+        SlotRecord memory slot = _slots[_slotKey(task, segment)];
+        claimDeadline = slot.claimDeadline;
+        unblindDeadline = claimDeadline + _unblindWindow;
+        openDeadline = unblindDeadline + _disputeWindow;
+    }
+
+    // Helpers
+
+    function _openDeadline(SlotRecord memory slot) internal view returns (uint256) {
+        return uint256(slot.claimDeadline) + _unblindWindow + _disputeWindow;
+    }
+
+    /// @dev A claim of a segment that is still open, in its current round.
+    function _requireCurrent(ClaimRef calldata ref) private view returns (bytes32 slotKey, ClaimData storage claim) {
+        slotKey = _slotKey(ref.task, ref.segment);
+        SlotRecord memory slot = _requireSlot(slotKey, ref.segment, SlotState.Drawn);
+        claim = _claims[_claimKey(slotKey, ref.round, ref.index)];
+        require(slot.round == ref.round && claim.claimant != address(0), NoSuchClaim());
+    }
+
+    /// @dev Checks a body against the task: its checkpoints under the work root, its digest's length.
+    function _requireBody(
+        TaskTerms calldata terms,
+        uint32 segment,
+        ClaimBody calldata body,
+        bytes32[] calldata checkpointProof,
+        bytes32 workRoot
+    ) private view {
+        require(body.endRoot != 0, BadClaim("end root"));
+        require(body.digest.length == 8 * terms.stepsOf(segment), BadClaim("digest"));
+        uint256 size = terms.segmentCount();
+        bytes32 root;
+        if (segment == 0) {
+            require(body.startRoot == 0, BadClaim("start root"));
+            root = Merkle.rootFromInclusion(size, 0, _leafOf(body.checkpointRoot), checkpointProof);
+        } else {
+            bytes32[] memory pair = new bytes32[](2);
+            (pair[0], pair[1]) = (_leafOf(body.startRoot), _leafOf(body.checkpointRoot));
+            root = Merkle.rootFromRange(size, segment - 1, pair, checkpointProof);
+        }
+        require(root == workRoot, BadCheckpointProof());
+    }
+
+    function _record(ClaimData storage claim, ClaimBody calldata body, uint40 order) private {
+        claim.bodyHash = keccak256(abi.encode(body));
+        claim.claimant = msg.sender;
+        claim.order = order;
+        if (body.endRoot == body.checkpointRoot) claim.passes = true;
+        else claim.endRoot = body.endRoot;
+    }
+
+    /// @dev Uses up the caller's blind claim about this segment and round, which must have been placed in its claim window.
+    function _spendBlind(
+        TaskTerms calldata terms,
+        uint32 segment,
+        uint8 round,
+        uint256 claimDeadline,
+        bytes32 bodyHash,
+        bytes32 salt
+    ) private returns (uint40 placedAt) {
+        bytes32 commitment = _commitment(terms.id, segment, round, bodyHash, salt);
+        bytes32 key = _blindKey(msg.sender, commitment);
+        placedAt = _blinds[key];
+        require(
+            placedAt != 0 && placedAt <= claimDeadline && placedAt >= claimDeadline - _windowFor(terms),
+            BadBlind(commitment)
+        );
+        delete _blinds[key];
+        vault.release(key, _blindBond);
+    }
+
+    function _commitment(uint256 task, uint32 segment, uint8 round, bytes32 bodyHash, bytes32 salt)
+        private
+        view
+        returns (bytes32)
+    {
+        return keccak256(abi.encode(msg.sender, task, segment, round, bodyHash, salt));
+    }
+
+    /// @dev By account too: a copied commitment must not be in the way of its maker's.
+    function _blindKey(address claimant, bytes32 commitment) private pure returns (bytes32) {
+        return keccak256(abi.encode("blind", claimant, commitment));
+    }
+
+    /// @dev Leaf of the work's tree.
+    function _leafOf(bytes32 checkpoint) private pure returns (bytes32) {
+        return sha256(abi.encodePacked(uint8(0), checkpoint));
+    }
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.28;
+
+/// @notice Where under a checkpoint's root a preimage belongs.
+enum StartPart {
+    State, // the state's root: header of a tensor of one root an entry, and its tree's root
+    StateTree, // a node of the state's tree
+    Entry, // an entry's tensor root: its header and its tree's root
+    EntryTree // a node of an entry's chunk tree
+}
+
+/// @notice Proof that a checkpoint does not have the program's shape: a preimage of a hash under it that is not of the form its
+/// place prescribes (tag, header, length). What nobody knows a preimage of is withheld data, not a malformed start.
+/// @param preimage What was hashed, its tag byte included.
+/// @param level For the tree parts: binary levels above the leaves.
+/// @param position For the tree parts: which subtree of that level.
+/// @param path For the tree parts: inclusion proof of that subtree in the tree over the subtrees of its level.
+/// @param header Encoded header of the step program.
+/// @param entry For the entry parts: the encoded state entry, its index and its proof under the header.
+/// @param roots For the entry parts: the chunk of the state's tensor of roots that holds the entry's root, and its proof.
+struct MalformedStart {
+    StartPart part;
+    bytes preimage;
+    uint8 level;
+    uint64 position;
+    bytes32[] path;
+    bytes header;
+    uint32 index;
+    bytes entry;
+    bytes32[] entryProof;
+    bytes roots;
+    bytes32[] rootsProof;
+}
+
+/// @title The judge of checkpoints' shapes.
+interface IStartChecker {
+    /// @notice Thrown when a proof does not hold: a hash does not fold, the header is not the program's.
+    error NotInCheckpoint();
+
+    /// @notice Whether the preimage shows that the checkpoint is malformed. Reverts where the proof does not hold.
+    function isMalformed(bytes32 checkpoint, bytes32 stepProgram, MalformedStart calldata proof)
+        external
+        view
+        returns (bool);
+}

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.28;
+
+import {IStakeVault} from "../interfaces/IStakeVault.sol";
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+
+/// @title The only holder of tokens: deposits, escrows, the treasury, and everything owed to anybody.
+/// @dev Functions that move tokens cannot be entered while one of them runs; all others only move numbers between accounts, and no
+/// number of one account depends on another's.
+contract StakeVault is IStakeVault, ReentrancyGuardTransient {
+    using SafeERC20 for IERC20;
+
+    struct Account {
+        uint96 free;
+        uint96 owed;
+    }
+
+    struct Unbonding {
+        uint96 amount;
+        uint64 availableAt;
+    }
+
+    struct Engagement {
+        address account;
+        uint96 amount;
+    }
+
+    IERC20 public immutable token;
+    address public immutable market;
+    address public immutable court;
+    address public immutable game;
+    /// @inheritdoc IStakeVault
+    uint64 public immutable withdrawalDelay;
+
+    mapping(address account => Account) private _accounts;
+    mapping(address account => Unbonding) private _unbonding;
+    mapping(bytes32 key => Engagement) private _engagements;
+
+    modifier onlyModule() {
+        require(msg.sender == market || msg.sender == court || msg.sender == game, NotModule(msg.sender));
+        _;
+    }
+
+    constructor(IERC20 token_, address market_, address court_, address game_, uint64 withdrawalDelay_) {
+        (token, market, court, game, withdrawalDelay) = (token_, market_, court_, game_, withdrawalDelay_);
+    }
+
+    // Accounts
+
+    /// @inheritdoc IStakeVault
+    function deposit(uint96 amount) external nonReentrant {
+        uint96 received = _pull(msg.sender, amount);
+        _accounts[msg.sender].free += received;
+        emit Deposited(msg.sender, received);
+    }
+
+    /// @inheritdoc IStakeVault
+    function requestWithdrawal(uint96 amount) external {
+        _takeFree(msg.sender, amount);
+        Unbonding storage unbonding = _unbonding[msg.sender];
+        unbonding.amount += amount;
+        unbonding.availableAt = uint64(block.timestamp) + withdrawalDelay;
+        emit WithdrawalRequested(msg.sender, amount, unbonding.availableAt);
+    }
+
+    /// @inheritdoc IStakeVault
+    function withdrawStake() external nonReentrant {
+        Unbonding memory unbonding = _unbonding[msg.sender];
+        require(unbonding.amount != 0, NothingToWithdraw(msg.sender));
+        require(block.timestamp >= unbonding.availableAt, WithdrawalNotReady(unbonding.availableAt));
+        delete _unbonding[msg.sender];
+        emit StakeWithdrawn(msg.sender, unbonding.amount);
+        token.safeTransfer(msg.sender, unbonding.amount);
+    }
+
+    /// @inheritdoc IStakeVault
+    function withdrawOwed() external nonReentrant {
+        uint96 amount = _accounts[msg.sender].owed;
+        require(amount != 0, NothingToWithdraw(msg.sender));
+        _accounts[msg.sender].owed = 0;
+        emit OwedWithdrawn(msg.sender, amount);
+        token.safeTransfer(msg.sender, amount);
+    }
+
+    /// @inheritdoc IStakeVault
+    function restake(uint96 amount) external {
+        _takeOwed(msg.sender, amount);
+        _accounts[msg.sender].free += amount;
+        emit Restaked(msg.sender, amount);
+    }
+
+    /// @inheritdoc IStakeVault
+    function pay(address to, uint96 amount, bytes32 reason) external {
+        _takeOwed(msg.sender, amount);
+        _accounts[to].owed += amount;
+        emit Credited(msg.sender, to, amount, reason);
+    }
+
+    /// @inheritdoc IStakeVault
+    function credit(address to, uint96 amount, bytes32 reason) external nonReentrant {
+        uint96 received = _pull(msg.sender, amount);
+        _accounts[to].owed += received;
+        emit Credited(msg.sender, to, received, reason);
+    }
+
+    // Modules
+
+    /// @inheritdoc IStakeVault
+    function lock(bytes32 engagement, address account, uint96 amount) external onlyModule {
+        _takeFree(account, amount);
+        _engage(engagement, account, amount);
+    }
+
+    /// @inheritdoc IStakeVault
+    function escrow(bytes32 engagement, address payer, uint96 amount) external onlyModule nonReentrant {
+        uint96 received = _pull(payer, amount);
+        require(received >= amount, ReceivedTooLittle(received, amount));
+        _engage(engagement, payer, amount);
+    }
+
+    /// @inheritdoc IStakeVault
+    function release(bytes32 engagement, uint96 amount) external onlyModule {
+        address account = _disengage(engagement, amount);
+        _accounts[account].free += amount;
+        emit Released(msg.sender, engagement, account, amount);
+    }
+
+    /// @inheritdoc IStakeVault
+    function slash(bytes32 engagement, address to, uint96 amount) external onlyModule {
+        _disengage(engagement, amount);
+        _credit(engagement, to, amount);
+    }
+
+    /// @inheritdoc IStakeVault
+    function distribute(bytes32 engagement, address[] calldata to, uint96[] calldata amounts, address rest)
+        external
+        onlyModule
+    {
+        bytes32 key = _key(msg.sender, engagement);
+        uint256 held = _engagements[key].amount;
+        require(_engagements[key].account != address(0), EngagementTooSmall(engagement, 0, 1));
+        uint256 left = held;
+        for (uint256 i = 0; i < to.length; ++i) {
+            require(amounts[i] <= left, EngagementTooSmall(engagement, held, held - left + amounts[i]));
+            left -= amounts[i];
+            if (amounts[i] != 0) _credit(engagement, to[i], amounts[i]);
+        }
+        // INVARIANT: an engagement is paid out to the last unit, once.
+        delete _engagements[key];
+        if (left != 0) _credit(engagement, rest, uint96(left));
+    }
+
+    // Views
+
+    /// @inheritdoc IStakeVault
+    function freeStakeOf(address account) external view returns (uint96) {
+        return _accounts[account].free;
+    }
+
+    /// @inheritdoc IStakeVault
+    function owedTo(address account) external view returns (uint96) {
+        return _accounts[account].owed;
+    }
+
+    /// @inheritdoc IStakeVault
+    function unbondingOf(address account) external view returns (uint96 amount, uint64 availableAt) {
+        return (_unbonding[account].amount, _unbonding[account].availableAt);
+    }
+
+    /// @inheritdoc IStakeVault
+    function engagementOf(address module, bytes32 engagement) external view returns (address account, uint96 amount) {
+        Engagement memory held = _engagements[_key(module, engagement)];
+        return (held.account, held.amount);
+    }
+
+    // Helpers
+
+    /// @dev Tokens that arrive of `amount` pulled from `from`.
+    function _pull(address from, uint96 amount) private returns (uint96 received) {
+        uint256 before = token.balanceOf(address(this));
+        token.safeTransferFrom(from, address(this), amount);
+        // INVARIANT: only what arrived is credited, and never more than was asked for.
+        uint256 held = token.balanceOf(address(this));
+        received = held - before < amount ? uint96(held - before) : amount;
+        // INVARIANT: all balances together fit their type, so that no credit can overflow and block whoever else is paid with it.
+        require(held <= type(uint96).max, TooMuchHeld(held));
+    }
+
+    function _takeFree(address account, uint96 amount) private {
+        uint96 free = _accounts[account].free;
+        require(free >= amount, InsufficientStake(account, free, amount));
+        _accounts[account].free = free - amount;
+    }
+
+    function _takeOwed(address account, uint96 amount) private {
+        uint96 owed = _accounts[account].owed;
+        require(owed >= amount, InsufficientStake(account, owed, amount));
+        _accounts[account].owed = owed - amount;
+    }
+
+    function _engage(bytes32 engagement, address account, uint96 amount) private {
+        Engagement storage held = _engagements[_key(msg.sender, engagement)];
+        require(held.account == address(0), EngagementExists(engagement));
+        held.account = account;
+        held.amount = amount;
+        emit Locked(msg.sender, engagement, account, amount);
+    }
+
+    /// @dev Takes `amount` out of the caller's engagement; an empty one is gone.
+    function _disengage(bytes32 engagement, uint96 amount) private returns (address account) {
+        bytes32 key = _key(msg.sender, engagement);
+        Engagement memory held = _engagements[key];
+        require(
+            held.amount >= amount && held.account != address(0), EngagementTooSmall(engagement, held.amount, amount)
+        );
+        if (held.amount == amount) delete _engagements[key];
+        else _engagements[key].amount = held.amount - amount;
+        return held.account;
+    }
+
+    function _credit(bytes32 engagement, address to, uint96 amount) private {
+        _accounts[to].owed += amount;
+        emit Slashed(msg.sender, engagement, to, amount);
+    }
+
+    function _key(address module, bytes32 engagement) private pure returns (bytes32) {
+        return keccak256(abi.encode(module, engagement));
+    }
+}

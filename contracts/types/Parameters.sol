@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.28;
+
+/// @notice A deployment's numbers: fixed by the constructors, readable from `TaskMarket.parameters()`.
+/// @dev C is a task's fee, c the cost of replaying its dearest segment (`docs/PROTOCOL.md`). Windows are in seconds. What only disputes
+/// need is `DisputeParameters`.
+struct Parameters {
+    // deposits, as multiples
+    uint16 solverDepositMultiple; // of C
+    uint16 claimDepositMultiple; // of c
+    uint16 missMultiple; // of c; at most the claim deposit
+    // what a submitter must offer, as multiples of c
+    uint16 minWageMultiple;
+    uint16 minLevyMultiple;
+    // shares, in 1/10,000
+    uint16 marginBps; // escrowed above the fee
+    uint16 finderBps; // of a slashed deposit, to finders
+    uint16 compensationBps; // of the fee, to the submitter from the solver's slash
+    uint16 clearedSolverBps; // of the slash of a claim that condemned good work, to the solver
+    // flat bonds
+    uint96 claimBond;
+    uint96 blindBond;
+    // draws
+    uint96 weightUnit; // stake that makes one unit of a verifier's weight
+    uint16 minAudits;
+    uint8 redraws; // of a segment
+    uint32 beaconDelay; // blocks from a request to the block whose hash decides
+    uint32 drawWindow; // in which a commitment's audits, or a redraw, must be drawn
+    // windows of a task and of a claim
+    uint32 acknowledgeWindow;
+    uint32 claimWindow; // least; longer by the time that replaying a segment takes at `workRate`
+    uint32 maxClaimWindow; // tasks that would need more are refused
+    uint32 unblindWindow;
+    uint32 disputeWindow;
+    uint64 workRate; // units of work a party is sure to replay in a second; 0: windows do not grow
+    // the vault
+    uint32 withdrawalDelay;
+}
+
+/// @title The bounds within which a deployment's numbers make sense.
+library ParametersLib {
+    /// @dev The whole of a share.
+    uint256 internal constant WHOLE = 10_000;
+
+    /// @notice Thrown when a number is out of its bounds; `what` names it.
+    error BadParameters(string what);
+
+    /// @notice Refuses numbers under which the contracts' guarantees would not hold.
+    function check(Parameters memory p) internal pure {
+        // INVARIANT: at least half of every slash goes to the treasury, so that no set of accounts gains by slashing itself.
+        require(p.finderBps + p.clearedSolverBps <= WHOLE / 2, BadParameters("clearedSolverBps"));
+        require(p.solverDepositMultiple != 0, BadParameters("solverDepositMultiple"));
+        require(
+            uint256(p.finderBps) * p.solverDepositMultiple + p.compensationBps <= WHOLE / 2 * p.solverDepositMultiple,
+            BadParameters("compensationBps")
+        );
+        require(p.claimDepositMultiple != 0, BadParameters("claimDepositMultiple"));
+        require(p.missMultiple <= p.claimDepositMultiple, BadParameters("missMultiple"));
+        require(p.weightUnit != 0, BadParameters("weightUnit"));
+        require(p.minAudits != 0, BadParameters("minAudits"));
+        require(p.maxClaimWindow >= p.claimWindow, BadParameters("maxClaimWindow"));
+        require(p.beaconDelay != 0, BadParameters("beaconDelay"));
+    }
+}
