@@ -102,6 +102,13 @@ class Client:
         """Contract of the package at an address."""
         return self.web3.eth.contract(address=Web3.to_checksum_address(address), abi=artifact(name)["abi"])
 
+    def nonce(self) -> int:
+        """The nonce of this account's next transaction."""
+        with self._lock:
+            if self._nonce is None:
+                self._nonce = self.web3.eth.get_transaction_count(self.account.address, "pending")  # type: ignore[union-attr]
+            return self._nonce
+
     def call(self, function: Any, doing: str, block: int | str = "latest") -> Any:
         """Result of a view function; reverts are decoded."""
         try:

@@ -14,13 +14,16 @@ from web3.contract import Contract
 
 from lockstep.chain.client import Client, Sent
 from lockstep.chain.deployment import Deployment
+from lockstep.chain import terms as arithmetic
 from lockstep.chain.errors import ChainError
+from lockstep.chain.parameters import DisputeParameters, Parameters
 from lockstep.chain.types import (
     ClaimBody,
     ClaimRecord,
     ClaimRef,
     Dispute,
     Slot,
+    TaskOffer,
     TaskState,
     TaskTerms,
 )
@@ -54,6 +57,17 @@ class PostedClaim:
     claimant: str
     body: ClaimBody
     order: int
+
+
+@dataclass(frozen=True, slots=True)
+class TaskNumbers:
+    """Amounts of a task, token base units; order as ``ITaskMarket.quote``."""
+
+    fee: int
+    escrow: int
+    solver_deposit: int
+    claim_deposit: int
+    miss: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +127,33 @@ class Lockstep:
         """``RandomBeacon``."""
         return self._contract("RandomBeacon")
 
+    # Numbers
+
+    @property
+    def parameters(self) -> Parameters:
+        """The deployment's numbers."""
+        return self.deployment.profile.parameters
+
+    @property
+    def dispute_parameters(self) -> DisputeParameters:
+        """The dispute game's numbers."""
+        return self.deployment.profile.disputes
+
+    def numbers(self, terms: TaskTerms) -> TaskNumbers:
+        """What a task's parties lock, pay and get."""
+        parameters, cost, fee = self.parameters, arithmetic.replay_cost(terms), arithmetic.fee(terms)
+        return TaskNumbers(
+            fee=fee,
+            escrow=fee + fee * parameters.margin_bps // arithmetic.WHOLE_BPS + terms.wage * terms.audits + terms.levy,
+            solver_deposit=parameters.solver_deposit_multiple * fee,
+            claim_deposit=parameters.claim_deposit_multiple * cost,
+            miss=parameters.miss_multiple * cost,
+        )
+
+    def quote(self, offer: TaskOffer) -> TaskNumbers:
+        """The same of an offer, from the contract; a malformed offer is refused with a sentence."""
+        return TaskNumbers(*self.view(self.market, "quote", offer.abi()))
+
     # Reading
 
     def view(self, contract: Contract, function: str, *arguments: Any) -> Any:
@@ -158,6 +199,10 @@ class Lockstep:
         """Segments drawn for audit, in order of the draw; empty before it."""
         found = self._logs(self.court, "AuditsDrawn", task=task)
         return list(found[-1]["args"]["segments"]) if found else []
+
+    def live_segments(self, task: int) -> list[int]:
+        """Drawn segments of a task that is being audited; empty for any other task."""
+        return self.drawn_segments(task) if self.state(task) is TaskState.AUDITING else []
 
     def slot(self, task: int, segment: int) -> Slot:
         """Where a drawn segment stands."""

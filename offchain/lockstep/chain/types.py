@@ -111,7 +111,7 @@ class Slot(_Struct):
     round: int
     misses: int
     verifier: str
-    drawn_at: int
+    claim_deadline: int
     claims: int
     open_disputes: int
     standing: int

@@ -1,0 +1,84 @@
+"""What all agents share: their contracts, store, journal and voice.
+
+An agent's ``tick`` looks at the chain, does everything it can do now, and returns whether it did anything. It keeps nothing
+in memory that it could not rebuild, so it may be killed at any moment and started again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lockstep.agents.journal import Journal
+from lockstep.agents.replica import Workbench
+from lockstep.agents.workload import load_workload
+from lockstep.chain.lockstep import Lockstep, PostedTask
+from lockstep.storage.store import ArtifactStore
+
+Narrate = Callable[[str], None]
+"""Takes one line about what an agent just did."""
+
+
+@dataclass
+class Progress:
+    """How far a long piece of work is; ``update(done, total, note)`` is called as it goes on."""
+
+    update: Callable[[int, int, str], None] = field(default=lambda done, total, note: None)
+
+
+class Agent:
+    """One account in one role.
+
+    ``store`` holds artifacts, ``journal`` what must survive a crash; ``narrate`` takes a line for each thing done.
+    """
+
+    role = "agent"
+
+    def __init__(
+        self,
+        lockstep: Lockstep,
+        store: ArtifactStore,
+        journal: Journal,
+        narrate: Narrate = lambda line: None,
+        progress: Progress | None = None,
+        memory_limit: int | None = None,
+    ) -> None:
+        self.lockstep = lockstep
+        self.store = store
+        self.journal = journal
+        self.narrate = narrate
+        self.progress = progress or Progress()
+        self.memory_limit = memory_limit
+        self._benches: dict[int, Workbench] = {}
+
+    @property
+    def address(self) -> str:
+        """The agent's account."""
+        return self.lockstep.client.address
+
+    def scope(self, task: int) -> str:
+        """Journal scope of a task on this deployment."""
+        return f"{self.lockstep.deployment.identity}/{task}"
+
+    def bench(self, posted: PostedTask) -> Workbench:
+        """Checked programs and data of a task, loaded once.
+
+        Raises:
+            WorkloadError: the task's artifacts are missing, damaged or break the rules
+
+        """
+        task = posted.terms.id
+        if task not in self._benches:
+            workload = load_workload(self.store, posted.terms, posted.uri, self.memory_limit)
+            self._benches[task] = Workbench(workload, posted.terms.seed, self.memory_limit)
+        return self._benches[task]
+
+    def tick(self) -> bool:
+        """Do what can be done now; whether anything was done."""
+        raise NotImplementedError
+
+
+def journal_path(folder: Path, role: str, address: str) -> Path:
+    """Where a role's journal lies for an account."""
+    return folder / f"{role}-{address.lower()}.sqlite"

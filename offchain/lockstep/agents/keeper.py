@@ -1,0 +1,190 @@
+"""The calls anybody may make so that nothing gets stuck: draws, finality, settlement, time.
+
+Every role does them for the tasks it has a stake in; a keeper does nothing else. Each is tried only when the chain's
+state says that it is due, and losing the race to somebody else is no error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lockstep.agents.base import Agent
+from lockstep.chain.errors import Reverted
+from lockstep.chain.lockstep import PostedTask
+from lockstep.chain.types import ClaimRef, SlotState, TaskState
+from lockstep.dispute.transition import Outcome
+
+RACE_ERRORS = frozenset(
+    {
+        "WrongState",
+        "WrongTaskState",
+        "WrongSlot",
+        "WrongPhase",
+        "WrongWindow",
+        "AlreadyClosed",
+        "AlreadyRequested",
+        "TooEarly",
+        "ClockRunning",
+        "DeadlineNotPassed",
+        "StillLive",
+        "DisputesOpen",
+    }
+)
+"""Refusals that mean: somebody else was first, or it is a block too early."""
+
+SCAN_STEPS = 64
+"""Claims one finalize looks at."""
+
+
+class Keeper(Agent):
+    """Drives tasks onward by whatever permissionless call is due."""
+
+    role = "keeper"
+
+    def tick(self) -> bool:
+        """Make every call that is due."""
+        acted = False
+        for posted in self.lockstep.tasks():
+            acted |= self.keep(posted)
+        return acted
+
+    def keep(self, posted: PostedTask) -> bool:
+        """Make the calls that are due for one task."""
+        task = posted.terms.id
+        state, now = self.lockstep.state(task), self.lockstep.client.now()
+        late = now > self.lockstep.deadline(task)
+        match state:
+            case TaskState.OPEN if now > posted.terms.accept_deadline:
+                return self._market(posted, "cancel", "nobody accepted in time")
+            case TaskState.ACCEPTED if late:
+                return self._market(posted, "giveBack", "the solver did not acknowledge in time")
+            case TaskState.SOLVING if late:
+                return self._market(posted, "expire", "the solver did not commit in time")
+            case TaskState.COMMITTED if late:
+                return self._market(posted, "expireUndrawn", "no audits could be drawn in time")
+            case TaskState.COMMITTED:
+                return self._draw(posted)
+            case TaskState.AUDITING:
+                return self._audit(posted, now)
+            case _ if state.terminal:
+                return self._close(posted)
+        return False
+
+    def _try(self, act: Callable[[], object]) -> bool:
+        try:
+            act()
+        except Reverted as error:
+            if error.error in RACE_ERRORS:
+                return False
+            raise
+        return True
+
+    def _market(self, posted: PostedTask, function: str, why: str) -> bool:
+        task, market = posted.terms.id, self.lockstep.market
+        done = self._try(
+            lambda: self.lockstep.send(market, function, posted.terms.abi(), doing=f"{function} task {task}")
+        )
+        if done:
+            self.narrate(f"{function} on task {task}: {why}")
+        return done
+
+    def _court(self, posted: PostedTask, function: str, *arguments: object, doing: str) -> bool:
+        court = self.lockstep.court
+        return self._try(lambda: self.lockstep.send(court, function, posted.terms.abi(), *arguments, doing=doing))
+
+    def _draw(self, posted: PostedTask) -> bool:
+        task = posted.terms.id
+        if not self._beacon_ready(self.lockstep.market.address, task.to_bytes(32, "big")):
+            return False
+        if not self._court(posted, "drawAudits", doing=f"draw the audits of task {task}"):
+            return False
+        segments = self.lockstep.drawn_segments(task)
+        if segments:
+            self.narrate(f"draws segments {', '.join(map(str, sorted(segments)))} of task {task}")
+        return True
+
+    def _beacon_ready(self, consumer: str, key: bytes) -> bool:
+        target = self.lockstep.view(self.lockstep.beacon, "targetOf", consumer, key)
+        return bool(target) and self.lockstep.client.web3.eth.block_number > target
+
+    def _audit(self, posted: PostedTask, now: int) -> bool:
+        task = posted.terms.id
+        acted = self._call_time(posted, now)
+        final = True
+        for segment in self.lockstep.drawn_segments(task):
+            slot = self.lockstep.slot(task, segment)
+            if slot.state == SlotState.REDRAWING:
+                acted |= self._court(posted, "redraw", segment, doing=f"redraw segment {segment}") or self._finalize(
+                    posted, segment
+                )
+            elif slot.state == SlotState.DRAWN:
+                windows = self.lockstep.windows(task, segment)
+                if slot.claims > 1 or not self._has_lone_claim(posted, segment):
+                    missed = slot.claims <= 1 and now > windows.unblind
+                    if (now > windows.open or missed) and not slot.open_disputes:
+                        acted |= self._finalize(posted, segment)
+            slot = self.lockstep.slot(task, segment)
+            over = slot.state == SlotState.DRAWN and now > self.lockstep.windows(task, segment).open
+            final &= slot.state not in (SlotState.DRAWN, SlotState.REDRAWING) or (over and not slot.open_disputes)
+        return (self._settle(posted) if final else False) or acted
+
+    def _has_lone_claim(self, posted: PostedTask, segment: int) -> bool:
+        slot = self.lockstep.slot(posted.terms.id, segment)
+        return len(self.lockstep.claims(posted.terms.id, segment, slot.round)) == 1
+
+    def _finalize(self, posted: PostedTask, segment: int) -> bool:
+        task = posted.terms.id
+        done = self._court(posted, "finalize", segment, SCAN_STEPS, doing=f"finalize segment {segment}")
+        if done:
+            state = SlotState(self.lockstep.slot(task, segment).state)
+            self.narrate(f"finalizes segment {segment} of task {task}: {state.name.lower()}")
+        return done
+
+    def _settle(self, posted: PostedTask) -> bool:
+        task = posted.terms.id
+        done = self._try(
+            lambda: self.lockstep.send(
+                self.lockstep.market, "settle", posted.terms.abi(), doing=f"settle task {task}"
+            )
+        )
+        if done:
+            self.narrate(f"settles task {task}: {self.lockstep.state(task).name.lower()}")
+        return done
+
+    def _call_time(self, posted: PostedTask, now: int) -> bool:
+        """Call time on whoever's clock ran out, and withdraw what decides nothing any more."""
+        acted, game = False, self.lockstep.game
+        for number in self.lockstep.disputes(posted.terms.id):
+            dispute = self.lockstep.dispute(number)
+            if dispute.outcome != Outcome.NONE:
+                continue
+            ref = ClaimRef(dispute.task, dispute.segment, dispute.round, dispute.defender_index)
+            if self.lockstep.claim(ref).convicted:
+                acted |= self._try(
+                    lambda number=number: self.lockstep.send(game, "withdraw", number, doing=f"withdraw dispute {number}")
+                )
+            elif now > self.lockstep.view(game, "deadlineOf", number):
+                done = self._try(
+                    lambda number=number: self.lockstep.send(game, "timeout", number, doing=f"call time in dispute {number}")
+                )
+                if done:
+                    outcome = Outcome(self.lockstep.dispute(number).outcome)
+                    self.narrate(f"calls time in dispute {number}: {outcome.name.lower().replace('_', ' ')}")
+                acted |= done
+        return acted
+
+    def _close(self, posted: PostedTask) -> bool:
+        """Judge every claim of an ended task that is not judged yet."""
+        task, acted = posted.terms.id, self._call_time(posted, self.lockstep.client.now())
+        for segment in self.lockstep.drawn_segments(task):
+            for round_ in range(self.lockstep.slot(task, segment).round + 1):
+                for claim in self.lockstep.claims(task, segment, round_):
+                    if self.lockstep.claim(claim.ref).closed:
+                        continue
+                    done = self._court(
+                        posted, "closeClaim", segment, round_, claim.ref.index, doing=f"close a claim on segment {segment}"
+                    )
+                    if done:
+                        self.narrate(f"closes the claim of {claim.claimant[:8]}… on segment {segment} of task {task}")
+                    acted |= done
+        return acted

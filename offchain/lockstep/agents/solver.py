@@ -1,0 +1,154 @@
+"""The solver: accepts a task, trains it segment by segment, commits to its checkpoints, is paid when they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from lockstep.agents.base import Agent
+from lockstep.agents.replica import Replica, Tamper
+from lockstep.agents.workload import WorkloadError
+from lockstep.chain.errors import Reverted
+from lockstep.chain.lockstep import PostedTask
+from lockstep.chain.types import TaskState
+from lockstep.dispute import claims
+from lockstep.engine.checkpoint import checkpoint_bytes, parse_checkpoint, state_root
+from lockstep.storage.manifest import WorkManifest, put_manifest
+
+CHECKPOINT_OVERHEAD = 1 << 20
+"""Bytes a checkpoint file may have beside its tensors: the safetensors header."""
+
+
+class Solver(Agent):
+    """Solves the tasks it is given, or any open one when ``wanted`` is None.
+
+    Training resumes at the last stored checkpoint after a crash.
+    """
+
+    role = "solver"
+
+    def __init__(self, *arguments: object, wanted: Sequence[int] | None = None, **options: object) -> None:
+        super().__init__(*arguments, **options)  # type: ignore[arg-type]
+        self.wanted = wanted
+        self._refused: set[int] = set()
+
+    def tick(self) -> bool:
+        """Accept, acknowledge, train and commit, or settle: the next thing that can be done."""
+        acted = False
+        for posted in self.lockstep.tasks():
+            if self.wanted is None or posted.terms.id in self.wanted:
+                acted |= self._advance(posted)
+        return acted
+
+    def _advance(self, posted: PostedTask) -> bool:
+        task = posted.terms.id
+        state = self.lockstep.state(task)
+        mine = self.lockstep.solver(task) == self.address
+        match state:
+            case TaskState.OPEN if task not in self._refused:
+                return self._accept(posted)
+            case TaskState.ACCEPTED if mine:
+                self._send(posted, "acknowledge", f"acknowledge task {task}")
+                self.narrate(f"has programs and data of task {task}; its clock runs")
+                return True
+            case TaskState.SOLVING if mine:
+                return self._solve(posted)
+        return False
+
+    def _send(self, posted: PostedTask, function: str, doing: str) -> None:
+        self.lockstep.send(self.lockstep.market, function, posted.terms.abi(), doing=doing)
+
+    def _accept(self, posted: PostedTask) -> bool:
+        task, terms = posted.terms.id, posted.terms
+        if terms.submitter == self.address or terms.accept_deadline < self.lockstep.client.now():
+            return False
+        try:
+            self.bench(posted)
+        except WorkloadError as error:
+            self._refused.add(task)
+            self.narrate(f"refuses task {task}: {error}")
+            return False
+        deposit = self.lockstep.numbers(terms).solver_deposit
+        self.lockstep.ensure_stake(deposit)
+        try:
+            self._send(posted, "accept", f"accept task {task}")
+        except Reverted as error:
+            if error.error != "WrongState":
+                raise
+            return False  # somebody else was first
+        self.narrate(f"accepts task {task} and locks {deposit}")
+        return True
+
+    # Training
+
+    def _solve(self, posted: PostedTask) -> bool:
+        task, terms = posted.terms.id, posted.terms
+        scope = self.scope(task)
+        segments = claims.last_segment(terms) + 1
+        state = self._resume(posted)
+        done = len(self.journal.get(scope, "checkpoints", []))
+        for segment in range(done, segments):
+            state = self._train_segment(posted, segment, state)
+            name = self.store.put(checkpoint_bytes(self.bench(posted).workload.step, state))
+            stored = self.journal.get(scope, "checkpoints", [])
+            self.journal.put(scope, "checkpoints", [*stored, [state_root(state).hex(), name]])
+        return self._commit(posted)
+
+    def _resume(self, posted: PostedTask) -> list[Tensor]:
+        """State at the last checkpoint stored and recorded, nothing before the first."""
+        stored = self.journal.get(self.scope(posted.terms.id), "checkpoints", [])
+        if not stored:
+            return []
+        root, name = stored[-1]
+        self.narrate(f"goes on with task {posted.terms.id} at checkpoint {len(stored) - 1}")
+        return self.read_checkpoint(posted, name, bytes.fromhex(root))
+
+    def read_checkpoint(self, posted: PostedTask, name: str, root: bytes) -> list[Tensor]:
+        """State from a checkpoint artifact, held to its root."""
+        workload = self.bench(posted).workload
+        limit = workload.step_commitment.state_chunks * 1024 + CHECKPOINT_OVERHEAD
+        return parse_checkpoint(self.store.get(name, max(limit, 1 << 30)), workload.step, root)
+
+    def replica(self, posted: PostedTask, segment: int, start: Sequence[Tensor]) -> Replica:
+        """This solver's run of a segment."""
+        first = claims.first_step(posted.terms, segment)
+        steps = claims.segment_steps(posted.terms, segment)
+        return Replica(self.bench(posted), segment, start, first, steps, self.tamper(posted, segment))
+
+    def tamper(self, posted: PostedTask, segment: int) -> Tamper | None:
+        """What this solver changes in its run of a segment: nothing."""
+        return None
+
+    def _train_segment(self, posted: PostedTask, segment: int, state: Sequence[Tensor]) -> list[Tensor]:
+        terms = posted.terms
+        replica = self.replica(posted, segment, state)
+
+        def on_step(step: int, after: Sequence[Tensor], metrics: Sequence[float]) -> None:
+            note = f"loss {metrics[0]:.4f}" if metrics else ""
+            self.progress.update(min(replica.first_step + step + (segment > 0), terms.steps), terms.steps, note)
+
+        return replica.run(on_step)
+
+    def _commit(self, posted: PostedTask) -> bool:
+        task, scope = posted.terms.id, self.scope(posted.terms.id)
+        stored = self.journal.get(scope, "checkpoints")
+        roots = [bytes.fromhex(root) for root, _ in stored]
+        work_root = claims.work_tree(roots).root
+        uri = put_manifest(
+            self.store, WorkManifest(roots=[root for root, _ in stored], checkpoints=[name for _, name in stored])
+        )
+        self.lockstep.send(
+            self.lockstep.market,
+            "commit",
+            posted.terms.abi(),
+            work_root,
+            roots[-1],
+            claims.final_proof(roots),
+            uri,
+            doing=f"commit the work of task {task}",
+        )
+        self.narrate(f"commits to {len(roots)} checkpoints of task {task}, root {work_root.hex()[:16]}")
+        return True
+
+

@@ -1,0 +1,59 @@
+"""What a task costs, from its terms or before it has any; twin of ``contracts/market/TaskMath.sol``.
+
+Amounts are token base units; prices are per 10^6 units of work, rounded up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+PRICE_UNIT = 1_000_000
+WHOLE_BPS = 10_000
+
+
+class Shape(Protocol):
+    """What of a task's terms, or of an offer with its work, decides segments and prices."""
+
+    @property
+    def steps(self) -> int: ...  # noqa: D102
+    @property
+    def segment_steps(self) -> int: ...  # noqa: D102
+    @property
+    def step_work(self) -> int: ...  # noqa: D102
+    @property
+    def init_work(self) -> int: ...  # noqa: D102
+    @property
+    def price(self) -> int: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A task's shape before it is posted."""
+
+    steps: int
+    segment_steps: int
+    step_work: int
+    init_work: int
+    price: int
+
+
+def segment_count(terms: Shape) -> int:
+    """Segments with the init segment, S + 1."""
+    return -(-terms.steps // terms.segment_steps) + 1
+
+
+def price_of(terms: Shape, work: int) -> int:
+    """What ``work`` units cost at the task's price."""
+    return -(-work * terms.price // PRICE_UNIT)
+
+
+def fee(terms: Shape) -> int:
+    """C: what the whole work costs."""
+    return price_of(terms, terms.step_work * terms.steps + terms.init_work)
+
+
+def replay_cost(terms: Shape) -> int:
+    """c: what replaying the dearest segment costs."""
+    full = min(terms.steps, terms.segment_steps) * terms.step_work
+    return price_of(terms, max(full, terms.init_work))
