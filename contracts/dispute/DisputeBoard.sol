@@ -9,6 +9,7 @@ import {Dispute, DisputeParameters, IDisputeBoard, Outcome, Phase} from "../inte
 import {IStakeVault} from "../interfaces/IStakeVault.sol";
 import {ITaskMarket, TaskState, TaskTerms} from "../interfaces/ITaskMarket.sol";
 import {DisputeClock} from "./DisputeClock.sol";
+import {LeafProver} from "./LeafProver.sol";
 
 /// @title What every move shares: whose turn it is, the clocks, reveals kept for all disputes of a claim, bonds and ends.
 abstract contract DisputeBoard is IDisputeBoard {
@@ -292,13 +293,17 @@ abstract contract DisputeBoard is IDisputeBoard {
         return ProgramLib.tensorHeaderOf(node);
     }
 
+    /// @dev What a hash of a chunk tree is compared with: the whole tree's root goes into the tensor root, and that into the step's leaf.
+    function _chunkTarget(bytes memory header, bool whole, bytes32 root) internal view returns (bytes32) {
+        return whole ? LeafProver.leafOf(TensorLib.root(header, root)) : root;
+    }
+
     /// @dev Reverts unless this is the picked chunk, in its exact length.
     function _requireChunk(Dispute storage dispute, bytes calldata node, bytes calldata chunk) internal view {
         bytes memory header = _tensorHeader(dispute, node);
         _requireCount(chunk.length, TensorLib.chunkLength(header, dispute.index));
         bytes32 hash = Merkle.hashLeaf(chunk);
-        if (TensorLib.chunkCount(header) == 1) hash = TensorLib.root(header, hash);
-        require(hash == dispute.target, DoesNotFold());
+        require(_chunkTarget(header, TensorLib.chunkCount(header) == 1, hash) == dispute.target, DoesNotFold());
     }
 
     /// @dev Reverts unless `state` is the root after `step` among the states revealed; with one step, the end root.

@@ -162,7 +162,7 @@ contract DisputeGame is DisputeBoard, IDisputeGame {
         uint256 id,
         TaskTerms calldata terms,
         uint32 index,
-        bytes32 tensorRoot,
+        bytes32 hash,
         bytes32[] calldata proof,
         bytes calldata header,
         bytes calldata node,
@@ -170,10 +170,7 @@ contract DisputeGame is DisputeBoard, IDisputeGame {
     ) external {
         Dispute storage dispute = _begin(id, Phase.PickNode);
         _requireMover(dispute.challenger);
-        {
-            bytes32 leaf = LeafProver.leafOf(tensorRoot);
-            require(_rootOfChild(dispute, dispute.nodeCount, index, leaf, proof) == dispute.target, DoesNotFold());
-        }
+        require(_rootOfChild(dispute, dispute.nodeCount, index, hash, proof) == dispute.target, DoesNotFold());
         require(ProgramLib.hashHeader(header) == _programOf(terms, dispute.task, dispute.segment), WrongProgram());
         bytes32 nodesRoot = bytes32(header[6:38]); // checked in full when the task was submitted
         bytes32 nodeLeaf = Merkle.hashLeaf(node);
@@ -181,10 +178,10 @@ contract DisputeGame is DisputeBoard, IDisputeGame {
         uint256 chunks = TensorLib.chunkCount(ProgramLib.tensorHeaderOf(node));
         dispute.node = index;
         dispute.nodeHash = keccak256(node);
-        dispute.target = tensorRoot;
+        dispute.target = hash;
         dispute.index = 0;
         dispute.level = _topLevel(chunks);
-        _picked(id, dispute, chunks == 1 ? Phase.Data : Phase.Chunks, tensorRoot);
+        _picked(id, dispute, chunks == 1 ? Phase.Data : Phase.Chunks, hash);
     }
 
     // The tensor's chunks
@@ -195,7 +192,10 @@ contract DisputeGame is DisputeBoard, IDisputeGame {
         bytes memory header = _tensorHeader(dispute, node);
         uint256 size = TensorLib.chunkCount(header);
         _requireCount(hashes.length, Merkle.childCount(size, dispute.level + 1, dispute.index));
-        require(_chunkTarget(header, size, dispute.level + 1, Merkle.fold(hashes)) == dispute.target, DoesNotFold());
+        require(
+            _chunkTarget(header, dispute.level + 1 == Merkle.height(size), Merkle.fold(hashes)) == dispute.target,
+            DoesNotFold()
+        );
         _reveal(id, dispute, abi.encodePacked(hashes));
     }
 
@@ -206,7 +206,7 @@ contract DisputeGame is DisputeBoard, IDisputeGame {
         bytes memory header = _tensorHeader(dispute, node);
         uint256 size = TensorLib.chunkCount(header);
         bytes32 root = _rootOfChild(dispute, size, index, hash, proof);
-        require(_chunkTarget(header, size, dispute.level + 1, root) == dispute.target, DoesNotFold());
+        require(_chunkTarget(header, dispute.level + 1 == Merkle.height(size), root) == dispute.target, DoesNotFold());
         dispute.target = hash;
         dispute.index = index;
         if (dispute.level == 0) {
@@ -330,15 +330,6 @@ contract DisputeGame is DisputeBoard, IDisputeGame {
         require(index >> Limits.TREE_WIDTH_BITS == parent, WrongCount(index, parent << Limits.TREE_WIDTH_BITS));
         uint256 count = Merkle.childCount(size, dispute.level + 1, parent);
         return Merkle.rootFromInclusion(count, index & (Limits.TREE_WIDTH - 1), hash, proof);
-    }
-
-    /// @dev What the root of a subtree at `level` of a chunk tree is compared with: the whole tree's goes into the tensor root.
-    function _chunkTarget(bytes memory header, uint256 size, uint256 level, bytes32 root)
-        private
-        view
-        returns (bytes32)
-    {
-        return level == Merkle.height(size) ? TensorLib.root(header, root) : root;
     }
 
     /// @dev Runs the same call in `DisputeProofs`, on this contract's storage.

@@ -131,7 +131,7 @@ interface IDisputeBoard {
     );
     /// @param data The hashes one after the other, or the chunk.
     event Revealed(uint256 indexed id, bytes32 indexed path, Phase phase, address by, bytes data);
-    /// @param hash What was picked: state root, block's hash, tensor root, chunk's hash.
+    /// @param hash What was picked: state root, block's hash, node's leaf, chunk's hash.
     event Picked(uint256 indexed id, Phase phase, uint8 step, uint32 node, uint8 level, uint32 index, bytes32 hash);
     /// @param reason "leaf", "digest", "silence", or the kind of end: "moot".
     event Resolved(uint256 indexed id, Outcome outcome, bytes32 reason);
@@ -237,13 +237,13 @@ interface IDisputeGame is IDisputeProofs {
     /// @notice Anybody: the hashes of the picked block.
     function revealNodes(uint256 id, bytes32[] calldata hashes) external;
     /// @notice Challenger: the first node that differs, with its place in the program.
-    /// @param proof Of the leaf `H(0x00 || tensorRoot)` among the hashes revealed.
+    /// @param hash Its leaf, `H(0x00 || tensor root)`; `proof` of it among the hashes revealed.
     /// @param nodeProof Of the encoded node under the program's nodes root.
     function pickNode(
         uint256 id,
         TaskTerms calldata terms,
         uint32 index,
-        bytes32 tensorRoot,
+        bytes32 hash,
         bytes32[] calldata proof,
         bytes calldata header,
         bytes calldata node,

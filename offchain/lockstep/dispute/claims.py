@@ -1,0 +1,136 @@
+"""What a claim says about a segment, and the hashes and proofs it is posted with.
+
+A task's segments: segment 0 is the init program (one step, STEP 0, start root 32 zero bytes); segment i >= 1 runs the
+steps ``[(i - 1) k, min(i k, T))`` of the step program and ends at checkpoint C_i. Twin of what ``docs/PROTOCOL.md``
+says under "The task" and "Claims"; integers in hashes are in Solidity's ABI encoding.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from eth_abi.abi import encode
+from eth_utils.crypto import keccak
+
+from lockstep.chain.types import ClaimBody, ClaimRef, TaskTerms
+from lockstep.commitments import merkle
+
+INIT_START_ROOT = bytes(32)
+"""Start root of the init segment: there is no state before it."""
+MAX_SEGMENT_STEPS = 64
+
+_BODY = "(bytes32,bytes32,bytes32,bytes,bytes32,bytes32)"
+_TERMS = (
+    "(uint256,address,bytes32,bytes32,uint64,uint64,uint64,uint32,uint32,uint64,uint32,uint16,uint16,"
+    "uint96,uint96,uint96,uint64,uint32)"
+)
+
+
+def last_segment(terms: TaskTerms) -> int:
+    """Number of the last segment, S; the task has S + 1 segments and as many checkpoints."""
+    return -(-terms.steps // terms.segment_steps)
+
+
+def segment_steps(terms: TaskTerms, segment: int) -> int:
+    """Number of steps of a segment."""
+    _check_segment(terms, segment)
+    return 1 if segment == 0 else min(terms.segment_steps, terms.steps - (segment - 1) * terms.segment_steps)
+
+
+def first_step(terms: TaskTerms, segment: int) -> int:
+    """Global number of a segment's first step: the value of STEP in it."""
+    _check_segment(terms, segment)
+    return 0 if segment == 0 else (segment - 1) * terms.segment_steps
+
+
+def global_step(terms: TaskTerms, segment: int, step: int) -> int:
+    """Global number of step ``step`` of a segment."""
+    if not 0 <= step < segment_steps(terms, segment):
+        raise ValueError(f"Segment {segment} has {segment_steps(terms, segment)} steps; {step} is not one of them.")
+    return first_step(terms, segment) + step
+
+
+def segment_program(terms: TaskTerms, segment: int) -> bytes:
+    """Hash of the program a segment runs."""
+    return terms.init_program if segment == 0 else terms.step_program
+
+
+def segment_nodes(terms: TaskTerms, segment: int) -> int:
+    """Number of nodes of the program a segment runs."""
+    return terms.init_node_count if segment == 0 else terms.node_count
+
+
+def segment_work(terms: TaskTerms, segment: int) -> int:
+    """Units of work that replaying a segment takes."""
+    return segment_steps(terms, segment) * (terms.init_work if segment == 0 else terms.step_work)
+
+
+def _check_segment(terms: TaskTerms, segment: int) -> None:
+    if not 0 <= segment <= last_segment(terms):
+        raise ValueError(f"The task has the segments 0 to {last_segment(terms)}; {segment} is not one of them.")
+
+
+def terms_hash(terms: TaskTerms) -> bytes:
+    """What the market stores of a task's terms, 32 bytes."""
+    return keccak(encode([_TERMS], [terms.abi()]))
+
+
+def body_hash(body: ClaimBody) -> bytes:
+    """What the court stores of a claim's body, 32 bytes."""
+    return keccak(encode([_BODY], [body.abi()]))
+
+
+def claim_key(ref: ClaimRef) -> bytes:
+    """Key of a claim in the dispute game, 32 bytes."""
+    return keccak(encode(["uint256", "uint32", "uint8", "uint16"], list(ref.abi())))
+
+
+def assignment_id(task: int, segment: int, round_: int) -> bytes:
+    """Name of a draw of a segment, 32 bytes: what a replay digest is made for."""
+    return keccak(encode(["uint256", "uint32", "uint8"], [task, segment, round_]))
+
+
+def blind_commitment(claimant: str, task: int, segment: int, round_: int, body: ClaimBody, salt: bytes) -> bytes:
+    """What a blind claim shows before it is opened, 32 bytes."""
+    types = ["address", "uint256", "uint32", "uint8", "bytes32", "bytes32"]
+    return keccak(encode(types, [claimant, task, segment, round_, body_hash(body), salt]))
+
+
+def work_tree(checkpoints: Sequence[bytes]) -> merkle.Tree:
+    """Tree over the checkpoint roots C_0 .. C_S (32 bytes each); its root is what the solver commits to."""
+    return merkle.Tree([merkle.hash_leaf(root) for root in checkpoints])
+
+
+def final_proof(checkpoints: Sequence[bytes]) -> list[bytes]:
+    """Inclusion proof of the last checkpoint under the work root."""
+    tree = work_tree(checkpoints)
+    return merkle.inclusion_proof(tree.levels[0], tree.size - 1)
+
+
+def checkpoint_proof(checkpoints: Sequence[bytes], segment: int) -> list[bytes]:
+    """Range proof of a segment's start and end, C_{i-1} and C_i, under the work root; of C_0 alone for segment 0."""
+    return work_tree(checkpoints).prove(max(segment - 1, 0), segment + 1)
+
+
+def start_proof(checkpoints: Sequence[bytes], segment: int) -> list[bytes]:
+    """Inclusion proof of a segment's start C_{i-1} under the work root (segments from 1 on)."""
+    return merkle.inclusion_proof(work_tree(checkpoints).levels[0], segment - 1)
+
+
+def check_checkpoint_proof(
+    terms: TaskTerms, work_root: bytes, segment: int, start: bytes, checkpoint: bytes, proof: Sequence[bytes]
+) -> bool:
+    """Whether start and checkpoint are a segment's under the work root."""
+    roots = [checkpoint] if segment == 0 else [start, checkpoint]
+    leaves = [merkle.hash_leaf(root) for root in roots]
+    try:
+        found = merkle.root_from_range(last_segment(terms) + 1, max(segment - 1, 0), leaves, proof)
+    except ValueError:
+        return False
+    return found == work_root and (segment > 0 or start == INIT_START_ROOT)
+
+
+def make_commitment(secret: bytes) -> bytes:
+    """The 32 bytes every claim carries for forced errors: as yet only a hash nobody can tell from another."""
+    return hashlib.sha256(b"\x06" + secret).digest()
