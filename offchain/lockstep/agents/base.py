@@ -1,12 +1,12 @@
 """What all agents share: their contracts, store, journal and voice.
 
-An agent's ``tick`` looks at the chain, does everything it can do now, and returns whether it did anything. It keeps nothing
-in memory that it could not rebuild, so it may be killed at any moment and started again.
+An agent's ``tick`` looks at the chain, does everything it can do now, and returns whether it did anything. It keeps
+nothing in memory that it could not rebuild, so it may be killed at any moment and started again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,7 +30,8 @@ class Progress:
 class Agent:
     """One account in one role.
 
-    ``store`` holds artifacts, ``journal`` what must survive a crash; ``narrate`` takes a line for each thing done.
+    ``store`` holds artifacts, ``journal`` what must survive a crash; ``narrate`` takes a line for each thing done;
+    ``only`` limits the agent to some tasks (None: all of the deployment).
     """
 
     role = "agent"
@@ -43,6 +44,7 @@ class Agent:
         narrate: Narrate = lambda line: None,
         progress: Progress | None = None,
         memory_limit: int | None = None,
+        only: Sequence[int] | None = None,
     ) -> None:
         self.lockstep = lockstep
         self.store = store
@@ -50,6 +52,7 @@ class Agent:
         self.narrate = narrate
         self.progress = progress or Progress()
         self.memory_limit = memory_limit
+        self.only = only
         self._benches: dict[int, Workbench] = {}
 
     @property
@@ -60,6 +63,12 @@ class Agent:
     def scope(self, task: int) -> str:
         """Journal scope of a task on this deployment."""
         return f"{self.lockstep.deployment.identity}/{task}"
+
+    def tasks(self) -> list[PostedTask]:
+        """The tasks this agent looks at, oldest first."""
+        if self.only is None:
+            return self.lockstep.tasks()
+        return [self.lockstep.task(task) for task in self.only]
 
     def bench(self, posted: PostedTask) -> Workbench:
         """Checked programs and data of a task, loaded once.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
@@ -63,8 +64,8 @@ class Checked:
 class Claimant(Agent):
     """Replays segments and stands by what it says about them."""
 
-    def __init__(self, *arguments: object, **options: object) -> None:
-        super().__init__(*arguments, **options)  # type: ignore[arg-type]
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
         self._checked: dict[tuple[int, int], Checked] = {}
         self._gave_up: set[int] = set()
 
@@ -311,7 +312,7 @@ class Verifier(Claimant):
     def tick(self) -> bool:
         """Claim where drawn; play disputes."""
         acted = False
-        for posted in self.lockstep.tasks():
+        for posted in self.tasks():
             for segment in self.lockstep.live_segments(posted.terms.id):
                 acted |= self._advance(posted, segment)
             acted |= self.play(posted)
@@ -345,23 +346,14 @@ class Verifier(Claimant):
 
 
 class Whistleblower(Claimant):
-    """Replays what verifiers claim; where it finds another end, or a digest nobody computed, claims blindly and disputes.
-
-    ``watched`` limits it to some tasks.
-    """
+    """Replays what verifiers claim; finds it another end, or a digest nobody computed, it claims blindly and disputes."""
 
     role = "whistleblower"
-
-    def __init__(self, *arguments: object, watched: Sequence[int] | None = None, **options: object) -> None:
-        super().__init__(*arguments, **options)
-        self.watched = watched
 
     def tick(self) -> bool:
         """Look at every claim made; claim, unblind, dispute."""
         acted = False
-        for posted in self.lockstep.tasks():
-            if self.watched is not None and posted.terms.id not in self.watched:
-                continue
+        for posted in self.tasks():
             for segment in self.lockstep.live_segments(posted.terms.id):
                 acted |= self._advance(posted, segment)
             acted |= self.play(posted)

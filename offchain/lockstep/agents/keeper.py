@@ -44,7 +44,7 @@ class Keeper(Agent):
     def tick(self) -> bool:
         """Make every call that is due."""
         acted = False
-        for posted in self.lockstep.tasks():
+        for posted in self.tasks():
             acted |= self.keep(posted)
         return acted
 
@@ -143,13 +143,15 @@ class Keeper(Agent):
     def _settle(self, posted: PostedTask) -> bool:
         task = posted.terms.id
         done = self._try(
-            lambda: self.lockstep.send(
-                self.lockstep.market, "settle", posted.terms.abi(), doing=f"settle task {task}"
-            )
+            lambda: self.lockstep.send(self.lockstep.market, "settle", posted.terms.abi(), doing=f"settle task {task}")
         )
         if done:
             self.narrate(f"settles task {task}: {self.lockstep.state(task).name.lower()}")
         return done
+
+    def _game(self, function: str, number: int) -> bool:
+        game = self.lockstep.game
+        return self._try(lambda: self.lockstep.send(game, function, number, doing=f"{function} dispute {number}"))
 
     def _call_time(self, posted: PostedTask, now: int) -> bool:
         """Call time on whoever's clock ran out, and withdraw what decides nothing any more."""
@@ -160,13 +162,9 @@ class Keeper(Agent):
                 continue
             ref = ClaimRef(dispute.task, dispute.segment, dispute.round, dispute.defender_index)
             if self.lockstep.claim(ref).convicted:
-                acted |= self._try(
-                    lambda number=number: self.lockstep.send(game, "withdraw", number, doing=f"withdraw dispute {number}")
-                )
+                acted |= self._game("withdraw", number)
             elif now > self.lockstep.view(game, "deadlineOf", number):
-                done = self._try(
-                    lambda number=number: self.lockstep.send(game, "timeout", number, doing=f"call time in dispute {number}")
-                )
+                done = self._game("timeout", number)
                 if done:
                     outcome = Outcome(self.lockstep.dispute(number).outcome)
                     self.narrate(f"calls time in dispute {number}: {outcome.name.lower().replace('_', ' ')}")
@@ -182,7 +180,12 @@ class Keeper(Agent):
                     if self.lockstep.claim(claim.ref).closed:
                         continue
                     done = self._court(
-                        posted, "closeClaim", segment, round_, claim.ref.index, doing=f"close a claim on segment {segment}"
+                        posted,
+                        "closeClaim",
+                        segment,
+                        round_,
+                        claim.ref.index,
+                        doing=f"close a claim on segment {segment}",
                     )
                     if done:
                         self.narrate(f"closes the claim of {claim.claimant[:8]}… on segment {segment} of task {task}")

@@ -1,7 +1,7 @@
 """One party's run of one segment: what it claims, and what it can show for it in a dispute.
 
-An honest party runs the program. A ``Tamper`` replaces the value of chosen nodes at chosen steps and goes on from there:
-how a party that lies about its work is played, consistently down to the last chunk.
+An honest party runs the program. A ``Tamper`` replaces the value of chosen nodes at chosen steps and goes on from
+there: how a party that lies about its work is played, consistently down to the last chunk.
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ class Workbench:
         """Runner of a segment's program."""
         return self.init_runner if segment == 0 else self.step_runner
 
-    def open(self, segment: int, state: Sequence[Tensor], step: int, overrides: Mapping[int, Tensor] | None = None) -> StepOpening:
+    def open(
+        self, segment: int, state: Sequence[Tensor], step: int, overrides: Mapping[int, Tensor] | None = None
+    ) -> StepOpening:
         """Everything global step ``step`` of a segment computes from ``state``."""
         workload = self.workload
         return open_step(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor
 
@@ -21,24 +22,22 @@ CHECKPOINT_OVERHEAD = 1 << 20
 
 
 class Solver(Agent):
-    """Solves the tasks it is given, or any open one when ``wanted`` is None.
+    """Solves any open task it can (``only``: those it is given).
 
     Training resumes at the last stored checkpoint after a crash.
     """
 
     role = "solver"
 
-    def __init__(self, *arguments: object, wanted: Sequence[int] | None = None, **options: object) -> None:
-        super().__init__(*arguments, **options)  # type: ignore[arg-type]
-        self.wanted = wanted
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
         self._refused: set[int] = set()
 
     def tick(self) -> bool:
         """Accept, acknowledge, train and commit, or settle: the next thing that can be done."""
         acted = False
-        for posted in self.lockstep.tasks():
-            if self.wanted is None or posted.terms.id in self.wanted:
-                acted |= self._advance(posted)
+        for posted in self.tasks():
+            acted |= self._advance(posted)
         return acted
 
     def _advance(self, posted: PostedTask) -> bool:
@@ -150,5 +149,3 @@ class Solver(Agent):
         )
         self.narrate(f"commits to {len(roots)} checkpoints of task {task}, root {work_root.hex()[:16]}")
         return True
-
-

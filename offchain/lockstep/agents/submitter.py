@@ -25,8 +25,8 @@ MAX_SEGMENT_STEPS = 64
 class Order:
     """What a submitter wants: ``steps`` steps in segments of ``segment_steps``, ``audits`` of them drawn (None: all).
 
-    ``price`` is in token base units per 10^6 units of work; ``wage`` and ``levy`` default to the least the deployment allows;
-    windows in seconds; ``seed`` None draws one.
+    ``price`` is in token base units per 10^6 units of work; ``wage`` and ``levy`` default to the least the deployment
+    allows; windows in seconds; ``seed`` None draws one.
     """
 
     steps: int
@@ -60,7 +60,8 @@ class Submitter(Agent):
         audits = segments if order.audits is None else order.audits
         if not parameters.min_audits <= audits <= segments:
             raise ChainError(
-                f"{audits} audits do not fit: this deployment asks for at least {parameters.min_audits}, and the task has {segments} segments."
+                f"{audits} audits do not fit: this deployment asks for at least {parameters.min_audits}, "
+                f"and the task has {segments} segments."
             )
         return TaskOffer(
             step_header=workload.step_commitment.header,
@@ -90,7 +91,8 @@ class Submitter(Agent):
         have = self.lockstep.tokens(self.address)
         if have < escrow:
             raise ChainError(
-                f"The escrow is {escrow} and {self.address} has {have} settlement tokens. Fund the account, or submit less work or at a lower price."
+                f"The escrow is {escrow} and {self.address} has {have} settlement tokens. "
+                "Fund the account, or submit less work or at a lower price."
             )
         self.lockstep.allow(self.lockstep.vault, escrow)
         market = self.lockstep.market

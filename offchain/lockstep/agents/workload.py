@@ -104,7 +104,9 @@ def publish(store: ArtifactStore, workload: Workload, title: str = "") -> str:
             step=store.put(workload.step_commitment.file_bytes()),
             init=store.put(workload.init_commitment.file_bytes()),
             constants=[store.put(save({"data": np.ascontiguousarray(value)})) for value in workload.constants],
-            init_constants=[store.put(save({"data": np.ascontiguousarray(value)})) for value in workload.init_constants],
+            init_constants=[
+                store.put(save({"data": np.ascontiguousarray(value)})) for value in workload.init_constants
+            ],
             state_names=[name[:200] for name in names.state],
             metric_names=[name[:200] for name in names.metrics],
             predict=store.put(commit_program(workload.predict, program_work(workload.predict)).file_bytes())
@@ -139,8 +141,14 @@ def load_workload(store: ArtifactStore, terms: TaskTerms, uri: str, memory_limit
             if budget < 0:
                 raise WorkloadError(f"The task's constants take more than {CONSTANTS_LIMIT >> 30} GiB.")
             if len(artifacts) != len(program.constants):
-                raise WorkloadError(f"The manifest lists {len(artifacts)} constants; the program has {len(program.constants)}.")
-            arrays.append(tuple(_load_constant(store, name, entry) for name, entry in zip(artifacts, program.constants, strict=True)))
+                raise WorkloadError(
+                    f"The manifest lists {len(artifacts)} constants; the program has {len(program.constants)}."
+                )
+            arrays.append(
+                tuple(
+                    _load_constant(store, name, entry) for name, entry in zip(artifacts, program.constants, strict=True)
+                )
+            )
     except (StorageError, EncodingError, ProgramError) as error:
         raise WorkloadError(str(error)) from error
     return Workload(step, init, step_commitment, init_commitment, arrays[0], arrays[1], _load_predict(store, manifest))
@@ -183,7 +191,9 @@ def _load_constant(store: ArtifactStore, name: str, entry: ConstantEntry) -> np.
         raise WorkloadError(f"Constant {name} holds other tensors than one called data.")
     array: np.ndarray = tensors["data"]
     if array.dtype != NUMPY[entry.dtype] or array.shape != entry.shape:
-        raise WorkloadError(f"Constant {name} is {array.dtype}{array.shape}; the program says {entry.dtype.name}{entry.shape}.")
+        raise WorkloadError(
+            f"Constant {name} is {array.dtype}{array.shape}; the program says {entry.dtype.name}{entry.shape}."
+        )
     if tensor_root(array, entry.dtype) != entry.root:
         raise WorkloadError(f"Constant {name} does not have the root that the program names.")
     return array

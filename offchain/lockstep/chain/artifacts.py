@@ -34,7 +34,9 @@ def artifact(name: str) -> dict[str, Any]:
     try:
         text = (resources.files("lockstep.chain") / "artifacts" / f"{name}.json").read_text()
     except FileNotFoundError:
-        raise ChainError(f"The compiled contract {name} is missing. Run scripts/setup to compile the contracts.") from None
+        raise ChainError(
+            f"The compiled contract {name} is missing. Run scripts/setup to compile the contracts."
+        ) from None
     loaded: dict[str, Any] = json.loads(text)
     return loaded
 

@@ -57,7 +57,7 @@ def _revert_data(error: Exception) -> bytes | None:
     data = getattr(error, "data", None)
     if data is None and isinstance(error, Web3RPCError):
         response = error.rpc_response or {}
-        data = response.get("error", {}).get("data")  # type: ignore[union-attr, call-overload]
+        data = response.get("error", {}).get("data")
     if isinstance(data, dict):
         data = data.get("data")
     if isinstance(data, str) and data.startswith("0x"):
@@ -88,7 +88,8 @@ class Client:
             ) from None
         if chain_id is not None and self.chain_id != chain_id:
             raise ConnectionFailed(
-                f"The node at {url} serves chain {self.chain_id}, and this deployment is on chain {chain_id}. Pass the right --rpc."
+                f"The node at {url} serves chain {self.chain_id}, and this deployment is on chain {chain_id}. "
+                "Pass the right --rpc."
             )
 
     @property
@@ -125,7 +126,9 @@ class Client:
             raise self._unreachable(doing, error) from None
 
     def _unreachable(self, doing: str, error: Exception) -> ConnectionFailed:
-        return ConnectionFailed(f"Could not {doing}: the node at {self.url} stopped answering ({type(error).__name__}).")
+        return ConnectionFailed(
+            f"Could not {doing}: the node at {self.url} stopped answering ({type(error).__name__})."
+        )
 
     def send(self, function: Any, kind: str, doing: str) -> Sent:
         """Send a transaction and await its receipt.
@@ -185,7 +188,8 @@ class Client:
         text = str(error)
         if "insufficient funds" in text.lower() or "insufficient balance" in text.lower():
             return InsufficientFunds(
-                f"Could not {doing}: {self.address} has too little of the chain's currency to pay for gas. Fund it, or pass another --key."
+                f"Could not {doing}: {self.address} has too little of the chain's currency to pay for gas. "
+                "Fund it, or pass another --key."
             )
         return ChainError(f"Could not {doing}: {text}.")
 
@@ -220,9 +224,7 @@ class Client:
         """Decoded logs of one event, oldest first; ``topics`` filter indexed arguments."""
         try:
             return list(
-                contract.events[event]().get_logs(
-                    from_block=start, to_block=stop, argument_filters=topics or None
-                )
+                contract.events[event]().get_logs(from_block=start, to_block=stop, argument_filters=topics or None)
             )
         except requests.RequestException as error:
             raise self._unreachable(f"read {event} events", error) from None

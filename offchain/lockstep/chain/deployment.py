@@ -34,7 +34,16 @@ FAMILIES = (
 )
 CIRCLE = ("StakeVault", "TaskMarket", "AuditCourt", "JackpotTreasury", "DisputeProofs", "DisputeGame")
 """Contracts that name each other, in order of deployment."""
-NAMES = ("FaucetToken", "RandomBeacon", *FAMILIES, "OpExecutor", "ProgramChecker", "ProgramFaults", "StartChecker", *CIRCLE)
+NAMES = (
+    "FaucetToken",
+    "RandomBeacon",
+    *FAMILIES,
+    "OpExecutor",
+    "ProgramChecker",
+    "ProgramFaults",
+    "StartChecker",
+    *CIRCLE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +146,10 @@ def deploy(
     put("DisputeGame", court, market, vault, proofs, treasury, disputes)
     expected = dict(zip(CIRCLE, (vault, market, court, treasury, proofs, game), strict=True))
     if any(addresses[name] != address for name, address in expected.items()):
-        raise ChainError("Another transaction of this account came between; nothing was kept. Deploy again with an account of its own.")
+        raise ChainError(
+            "Another transaction of this account came between; nothing was kept. "
+            "Deploy again with an account of its own."
+        )
     if progress is not None:
         progress(len(NAMES), len(NAMES), "done")
     return Deployment(client.chain_id, block, addresses, profile)

@@ -81,7 +81,9 @@ def decode_revert(data: bytes, doing: str) -> Reverted:
         return Reverted(f"Could not {doing}: {reason}.", "Revert", {"reason": reason})
     if selector == bytes.fromhex("4e487b71"):
         code = decode(["uint256"], body)[0]
-        return Reverted(f"Could not {doing}: the contract failed an assertion (panic {code:#x}).", "Panic", {"code": code})
+        return Reverted(
+            f"Could not {doing}: the contract failed an assertion (panic {code:#x}).", "Panic", {"code": code}
+        )
     entry = _selectors().get(selector)
     if entry is None:
         shown = data.hex() or "no reason given"

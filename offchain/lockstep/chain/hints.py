@@ -31,12 +31,19 @@ _SENTENCES: dict[str, str] = {
     "BadClaim": "the claim is malformed: {what}.",
     "BadBlind": "the blind claim {commitment} is unknown, used, or was placed outside the claim window.",
     "DisputesOpen": "{count} disputes are still open on this segment; let them end first.",
-    "NotDisputable": "these claims cannot dispute each other: same claimant, other segment, equal end roots, or already convicted.",
+    "NotDisputable": (
+        "these claims cannot dispute each other: same claimant, other segment, equal end roots, or already convicted."
+    ),
     "NotYourMove": "it is {mover}'s move.",
     "DoesNotFold": "what was shown does not fold to what stands on chain.",
-    "LeafAgrees": "the executor computes the very value the defender committed to ({value}), so this challenge cannot win.",
+    "LeafAgrees": (
+        "the executor computes the very value the defender committed to ({value}), so this challenge cannot win."
+    ),
     "DigestAgrees": "the digest entry is as it should be, so this challenge cannot win.",
-    "ERC20InsufficientBalance": "{sender} has {balance} settlement tokens and {needed} are needed; `lockstep deploy` prints where local tokens come from.",
+    "ERC20InsufficientBalance": (
+        "{sender} has {balance} settlement tokens and {needed} are needed; "
+        "`lockstep deploy` prints where local tokens come from."
+    ),
     "ERC20InsufficientAllowance": "{spender} may spend {allowance} tokens and {needed} are needed.",
 }
 
@@ -46,9 +53,13 @@ def sentence(error: str, arguments: dict[str, Any]) -> str:
     match error:
         case "WrongState":
             actual, needed = TaskState(arguments["actual"]).name, TaskState(arguments["needed"]).name
-            return f"task {arguments['id']} is {actual}, and this needs {needed}; `lockstep status` shows where it stands."
+            return (
+                f"task {arguments['id']} is {actual}, and this needs {needed}; `lockstep status` shows where it stands."
+            )
         case "WrongSlot":
-            return f"segment {arguments['segment']} is {SlotState(arguments['actual']).name}; this does not fit its state."
+            return (
+                f"segment {arguments['segment']} is {SlotState(arguments['actual']).name}; this does not fit its state."
+            )
         case "DeadlinePassed":
             return f"the deadline was {_when(arguments['deadline'])}; anybody may now call the next step."
         case "DeadlineNotPassed" | "ClockRunning":
@@ -57,9 +68,7 @@ def sentence(error: str, arguments: dict[str, Any]) -> str:
             return f"the clock ran out at {_when(arguments['deadline'])}; anybody may call timeout."
         case "WrongWindow":
             return f"the window is from {_when(arguments['opens'])} to {_when(arguments['closes'])}."
-    shown = {
-        name: "0x" + value.hex() if isinstance(value, bytes) else value for name, value in arguments.items()
-    }
+    shown = {name: "0x" + value.hex() if isinstance(value, bytes) else value for name, value in arguments.items()}
     template = _SENTENCES.get(error)
     if template is not None:
         try:

@@ -12,9 +12,9 @@ from typing import Any
 
 from web3.contract import Contract
 
+from lockstep.chain import terms as arithmetic
 from lockstep.chain.client import Client, Sent
 from lockstep.chain.deployment import Deployment
-from lockstep.chain import terms as arithmetic
 from lockstep.chain.errors import ChainError
 from lockstep.chain.parameters import DisputeParameters, Parameters
 from lockstep.chain.types import (

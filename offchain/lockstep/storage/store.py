@@ -1,8 +1,8 @@
 """A content-addressed store of artifacts behind fsspec.
 
-What is stored is named by the SHA-256 of its bytes, so whoever holds a name can check what it is given. A name is written
-``sha256:<64 hex digits>``. Small pointers (``refs``) map a hash that stands on chain, such as a trace root, to an artifact;
-they are hints, and what they point at is checked against the hash itself.
+What is stored is named by the SHA-256 of its bytes, so whoever holds a name can check what it is given. A name is
+written ``sha256:<64 hex digits>``. Small pointers (``refs``) map a hash that stands on chain, such as a trace root, to
+an artifact; they are hints, and what they point at is checked against the hash itself.
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ class ArtifactStore:
             self._fs, root = url_to_fs(url)
             self._fs.makedirs(root, exist_ok=True)
         except (ValueError, ImportError, OSError) as error:
-            raise StorageError(f"The artifact store {url!r} cannot be opened: {error}. Pass a folder or an fsspec URL.") from error
+            raise StorageError(
+                f"The artifact store {url!r} cannot be opened: {error}. Pass a folder or an fsspec URL."
+            ) from error
         self._root = root.rstrip("/")
 
     def _path(self, name: str) -> str:
