@@ -256,11 +256,19 @@ class Builder(Emitter):
         return self.reshape(self.view(x, cut, (rows, blocks, MAX_ROW)), (*lead, blocks, MAX_ROW))
 
     def rows(self, x: Value, axes: Sequence[int]) -> Value:
-        """``x`` with these axes moved last, in order, and joined into one."""
+        """``x`` with these axes moved last, in order, and joined into one; one form however it was shaped."""
         axes = sorted(axis % len(x.shape) for axis in axes)
         kept = [axis for axis in range(len(x.shape)) if axis not in axes]
-        moved = self.permute(x, [*kept, *axes])
-        return self.reshape(moved, (*moved.shape[: len(kept)], math.prod(moved.shape[len(kept) :])))
+        runs: list[list[int]] = []
+        for axis in range(len(x.shape)):
+            if runs and (axis in axes) == (runs[-1][0] in axes):
+                runs[-1].append(axis)
+            else:
+                runs.append([axis])
+        joined = self.reshape(x, tuple(math.prod(x.shape[axis] for axis in run) for run in runs))
+        order = sorted(range(len(runs)), key=lambda run: runs[run][0] in axes)
+        moved = self.permute(joined, order)
+        return self.reshape(moved, (*(x.shape[axis] for axis in kept), math.prod(x.shape[axis] for axis in axes)))
 
     def sum_axes(self, x: Value, axes: Sequence[int], *, keepdim: bool = False) -> Value:
         """Exact sums of f32 ``x`` over some axes; ``keepdim`` leaves them with extent 1."""

@@ -202,7 +202,7 @@ def _array(value: Tensor) -> tuple[Array, DType]:
     if value.dtype not in _CARRIERS:
         raise CaptureError(f"A tensor of the model is {value.dtype}; programs compute in float32 and int32.")
     dtype, carrier = _CARRIERS[value.dtype]
-    return np.ascontiguousarray(value.detach().cpu().numpy()).astype(carrier), dtype
+    return np.array(value.detach().cpu().numpy(), carrier, order="C"), dtype
 
 
 def _entries(model: nn.Module, traced: Traced, *, draw: bool) -> list[_Entry]:

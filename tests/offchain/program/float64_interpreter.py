@@ -79,21 +79,15 @@ def _bits(value: int, dtype: DType) -> float:
 def _compute(node: Node, x: Sequence[Array], seed: int) -> Array:
     op, attrs = node.op, node.attrs
     if op in _FLOAT:
-        return np.asarray(_FLOAT[op](*x))
+        value = np.asarray(_FLOAT[op](*x))
+        return value.astype(np.int64) if value.dtype == np.bool_ else value
     if op in _INTEGER:
         return _wrap(_INTEGER[op](*x))
     if isinstance(attrs, View):
-        if node.dtype is DType.F32:
-            fill = np.float64(_bits(attrs.fill, DType.F32)).view(np.int64).item()
-            # the reference view moves 32-bit patterns: move positions instead
-            place = movement.view(
-                np.arange(x[0].size, dtype=np.int32), attrs.src_shape, attrs.offset, attrs.mapping, node.shape, 2**31
-            )
-            return np.where(place < 0, np.int64(fill).view(np.float64), x[0].reshape(-1)[np.maximum(place, 0)])
-        place = movement.view(
-            np.arange(x[0].size, dtype=np.int32), attrs.src_shape, attrs.offset, attrs.mapping, node.shape, 2**31
-        )
-        return np.where(place < 0, attrs.fill, x[0].reshape(-1)[np.maximum(place, 0)])
+        # the reference moves 32-bit patterns: move positions, then take the elements there
+        positions = np.arange(x[0].size, dtype=np.int32)
+        place = movement.view(positions, attrs.src_shape, attrs.offset, attrs.mapping, node.shape, 2**31)
+        return np.where(place < 0, _bits(attrs.fill, node.dtype), x[0].reshape(-1)[np.maximum(place, 0)])
     if isinstance(attrs, Concat):
         return np.concatenate(x, attrs.axis)
     match op:

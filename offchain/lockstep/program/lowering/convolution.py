@@ -157,10 +157,9 @@ def weight_gradient(c: Context, grad: Value, x: Value, g: Geometry) -> Value:
     b, length = c.b, g.samples * g.places
     _limit(c, length, "a gradient of the weights", f"Use a batch of at most {max(1, MAX_ROW // g.places)}.")
     channels = g.groups * g.channels
-    by_filter = b.permute(b.reshape(grad, (g.samples, g.groups, g.filters, g.places)), (1, 2, 0, 3))
+    by_filter = b.rows(b.reshape(grad, (g.samples, g.groups * g.filters, g.places)), (0, 2))
     mg, eg = b.quantize(b.reshape(by_filter, _grouped(g, (g.filters, length))))
-    by_channel = b.permute(b.reshape(x, (g.samples, channels, g.pixels)), (1, 0, 2))
-    m, e = b.quantize(b.reshape(by_channel, (channels, g.samples * g.pixels)))
+    m, e = b.quantize(b.rows(b.reshape(x, (g.samples, channels, g.pixels)), (0, 2)))
     (h, w), (sh, sw), (ph, pw), (dh, dw) = g.image, g.stride, g.padding, g.dilation
     windows = View(
         (g.groups, g.channels, g.samples, h, w),

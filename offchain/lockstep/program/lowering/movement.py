@@ -94,6 +94,48 @@ def select_backward(c: Context, grad: Value, sizes: Sequence[int], axis: int, in
     return _scattered(c, row, c.shape, axis, index % sizes[axis], 1)
 
 
+def _replaced(c: Context, x: Value, part: Value, axis: int, start: int) -> Value:
+    """``x`` with ``part`` in place of the elements of an axis from ``start``."""
+    end = start + part.shape[axis]
+    pieces = [c.b.slice(x, axis, 0, start)] if start else []
+    pieces.append(part)
+    if end < x.shape[axis]:
+        pieces.append(c.b.slice(x, axis, end, x.shape[axis] - end))
+    return c.b.concat([c.b.materialise(piece) for piece in pieces], axis)
+
+
+@lowers("select_scatter")
+def select_scatter(c: Context, x: Value, part: Value, axis: int, index: int) -> Value:
+    """One element of an axis replaced."""
+    axis %= len(x.shape)
+    row = c.b.reshape(part, (*x.shape[:axis], 1, *x.shape[axis + 1 :]))
+    return _replaced(c, x, row, axis, index % x.shape[axis])
+
+
+@lowers("slice_scatter")
+def slice_scatter(
+    c: Context, x: Value, part: Value, axis: int = 0, start: int | None = None, end: int | None = None, step: int = 1
+) -> Value:
+    """Neighbouring elements of an axis replaced."""
+    if step != 1:
+        raise c.refuse("assignment to every second element or so is not carried", "Use torch.where.")
+    axis %= len(x.shape)
+    return _replaced(c, x, part, axis, slice(start, end).indices(x.shape[axis])[0])
+
+
+@lowers("tril", "triu")
+def triangle(c: Context, x: Value, diagonal: int = 0) -> Value:
+    """The lower or the upper triangle of matrices, 0 elsewhere."""
+    rows, columns = x.shape[-2:]
+    row = c.b.expand_rows(c.b.iota((rows,)), columns)
+    column = c.b.expand(c.b.iota((columns,)), (rows, columns))
+    limit = c.b.iadd(row, diagonal) if diagonal else row
+    lower = "tril" in str(c.node.target)
+    inside = c.b.ile(column, limit) if lower else c.b.ile(limit, column)
+    zero = c.b.f32(0.0, x.shape) if x.dtype is DType.F32 else c.b.i32(0, x.shape)
+    return c.b.select(c.b.expand(inside, x.shape), x, zero)
+
+
 @lowers("cat")
 def cat(c: Context, values: Sequence[Value], axis: int = 0) -> Value:
     """Tensors joined along an axis."""

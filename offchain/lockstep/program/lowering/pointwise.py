@@ -115,6 +115,13 @@ def absolute(c: Context, x: Value) -> Value:
     return c.b.abs(x)
 
 
+@lowers("sgn", "sign")
+def sign(c: Context, x: Value) -> Value:
+    """-1, 0 or 1; 0 for NaN."""
+    b = c.b
+    return b.cast(b.isub(b.lt(0.0, x), b.lt(x, 0.0)), F32)
+
+
 @lowers("reciprocal")
 def reciprocal(c: Context, x: Value) -> Value:
     """``1 / x``, one rounding."""

@@ -81,6 +81,14 @@ def softmax(c: Context, x: Value, axis: int, half_to_float: bool) -> Value:
     return c.b.transpose(composites.softmax(c.b, c.b.transpose(x, axis, -1)), axis, -1)
 
 
+@lowers("_safe_softmax")
+def safe_softmax(c: Context, x: Value, axis: int, dtype: Any = None) -> Value:
+    """Softmax along an axis; 0 where everything is minus infinity (a row masked whole)."""
+    y = softmax(c, x, axis, False)
+    largest = c.b.expand(c.b.max_axes(x, [axis], keepdim=True), x.shape)
+    return c.b.select(c.b.eq(largest, -math.inf), 0.0, y)
+
+
 @lowers("_softmax_backward_data")
 def softmax_backward(c: Context, grad: Value, y: Value, axis: int, unused: Any) -> Value:
     """``y (grad - sum(grad y))``."""
