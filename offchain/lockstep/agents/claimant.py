@@ -7,7 +7,6 @@ chain they all play alike: attack what differs and would stand before their own 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,13 +14,13 @@ from torch import Tensor
 
 from lockstep.agents.base import Agent
 from lockstep.agents.replica import Replica, Tamper
-from lockstep.agents.workload import WorkloadError
-from lockstep.chain.errors import Reverted
-from lockstep.chain.lockstep import PostedClaim, PostedTask, Work
+from lockstep.agents.traces import open_trace, publish_trace
+from lockstep.chain.lockstep import PostedClaim, PostedTask
 from lockstep.chain.types import ClaimBody, ClaimRef, Slot, SlotState
 from lockstep.dispute import claims
 from lockstep.dispute.digest import DigestKey, ReplayDigest, first_wrong_entry
 from lockstep.dispute.evidence import Evidence
+from lockstep.dispute.one_shot import TraceMismatchError, find_one_shot
 from lockstep.dispute.player import NothingToContestError, challenger_move, defender_move
 from lockstep.dispute.position import Position, defender_ref
 from lockstep.dispute.transition import Outcome, Phase, Side
@@ -46,7 +45,7 @@ MOVES = {
 """A line for each move, by contract function."""
 
 
-class DataMissing(RuntimeError):
+class DataMissingError(RuntimeError):
     """What the solver must publish is missing, damaged, or not what it committed to."""
 
 
@@ -58,11 +57,16 @@ class Checked:
     start_root: bytes
     checkpoint_root: bytes
     end_root: bytes
-    checkpoints: Sequence[bytes]
 
 
 class Claimant(Agent):
-    """Replays segments and stands by what it says about them."""
+    """Replays segments and stands by what it says about them.
+
+    ``publishes_trace``: whether its claims come with the trace of the run, which costs hashing everything and lets
+    anybody convict a lie in one transaction.
+    """
+
+    publishes_trace = False
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -75,37 +79,50 @@ class Claimant(Agent):
         """What this party changes in its run of a segment: nothing."""
         return None
 
-    def _start(self, posted: PostedTask, work: Work, segment: int) -> tuple[list[Tensor], list[bytes]]:
-        """State a segment starts from, and the solver's checkpoint roots, held to the work root."""
+    def published(self, posted: PostedTask) -> WorkManifest:
+        """What the solver published: its checkpoint roots, held to the work root, and their files.
+
+        Raises:
+            DataMissingError: it is missing, damaged, or not what the solver committed to
+
+        """
+        work = self.lockstep.work(posted.terms.id)
+        if work is None:
+            raise DataMissingError(f"Task {posted.terms.id} has no committed work.")
         try:
             manifest = get_manifest(self.store, work.uri, WorkManifest)
-            roots = [bytes.fromhex(root) for root in manifest.roots]
-            if len(roots) != claims.last_segment(posted.terms) + 1 or claims.work_tree(roots).root != work.root:
-                raise DataMissing("The solver's manifest does not list the checkpoints it committed to.")
-            if segment == 0:
-                return [], roots
-            if len(manifest.checkpoints) != len(roots):
-                raise DataMissing("The solver's manifest does not name a file for each checkpoint.")
-            workload = self.bench(posted).workload
+        except StorageError as error:
+            raise DataMissingError(str(error)) from error
+        segments = claims.last_segment(posted.terms) + 1
+        if len(manifest.roots) != segments or claims.work_tree(checkpoint_roots(manifest)).root != work.root:
+            raise DataMissingError("The solver's manifest does not list the checkpoints it committed to.")
+        if len(manifest.checkpoints) != segments:
+            raise DataMissingError("The solver's manifest does not name a file for each checkpoint.")
+        return manifest
+
+    def _start(self, posted: PostedTask, manifest: WorkManifest, segment: int) -> list[Tensor]:
+        """State a segment starts from; nothing for the init segment."""
+        if segment == 0:
+            return []
+        try:
             data = self.store.get(manifest.checkpoints[segment - 1])
-            return parse_checkpoint(data, workload.step, roots[segment - 1]), roots
+            root = bytes.fromhex(manifest.roots[segment - 1])
+            return parse_checkpoint(data, self.bench(posted).workload.step, root)
         except (StorageError, EngineError) as error:
-            raise DataMissing(str(error)) from error
+            raise DataMissingError(str(error)) from error
 
     def check(self, posted: PostedTask, segment: int) -> Checked:
         """This party's own run of a segment, made once.
 
         Raises:
-            DataMissing: the solver's checkpoints cannot be had
+            DataMissingError: the solver's checkpoints cannot be had
             WorkloadError: the task's programs or data cannot be had or break the rules
 
         """
         key = (posted.terms.id, segment)
         if key not in self._checked:
-            work = self.lockstep.work(posted.terms.id)
-            if work is None:
-                raise DataMissing(f"Task {posted.terms.id} has no committed work.")
-            start, roots = self._start(posted, work, segment)
+            manifest = self.published(posted)
+            start, roots = self._start(posted, manifest, segment), checkpoint_roots(manifest)
             first, steps = claims.first_step(posted.terms, segment), claims.segment_steps(posted.terms, segment)
             replica = Replica(self.bench(posted), segment, start, first, steps, self.tamper(posted, segment))
             self._checked[key] = Checked(
@@ -113,7 +130,6 @@ class Claimant(Agent):
                 claims.INIT_START_ROOT if segment == 0 else roots[segment - 1],
                 roots[segment],
                 state_root(replica.run()),
-                roots,
             )
         return self._checked[key]
 
@@ -148,8 +164,10 @@ class Claimant(Agent):
         return bytes.fromhex(known)
 
     def trace_root(self, posted: PostedTask, segment: int) -> bytes:
-        """Root of the trace this party publishes; zero: none."""
-        return bytes(32)
+        """Root of the trace this party publishes beside its claim; zero: it publishes none."""
+        if not self.publishes_trace:
+            return bytes(32)
+        return publish_trace(self.store, self.check(posted, segment).replica)
 
     def evidence(self, posted: PostedTask, segment: int) -> Evidence:
         """What this party can show for its run."""
@@ -187,9 +205,9 @@ class Claimant(Agent):
                 continue
             if claim.body.end_root != own.body.end_root:
                 if (claim.order, claim.ref.index) < (own.order, own.ref.index):
-                    acted |= self._challenge(posted, segment, claim, own)
+                    acted |= self._challenge(posted, claim, own)
                 continue
-            if self._wrong_entry(posted, segment, slot, claim) is not None:
+            if self.wrong_entry(posted, segment, slot, claim) is not None:
                 acted |= self._challenge_digest(posted, segment, slot, claim, own)
         return acted
 
@@ -202,12 +220,13 @@ class Claimant(Agent):
                 found.add(dispute.defender_index)
         return found
 
-    def _wrong_entry(self, posted: PostedTask, segment: int, slot: Slot, claim: PostedClaim) -> int | None:
+    def wrong_entry(self, posted: PostedTask, segment: int, slot: Slot, claim: PostedClaim) -> int | None:
+        """First step whose digest entry in a claim is not what its claimant would have from a replay."""
         return first_wrong_entry(self.digest(posted, segment, slot, claim.claimant), claim.body.digest)
 
-    def _challenge(self, posted: PostedTask, segment: int, claim: PostedClaim, own: PostedClaim) -> bool:
+    def _challenge(self, posted: PostedTask, claim: PostedClaim, own: PostedClaim) -> bool:
         """Open a dispute on the end root, or settle it at once where a trace was published."""
-        if self.one_shot(posted, segment, claim, own):
+        if self.one_shot(posted, claim, own):
             return True
         return self.open(posted, claim, own)
 
@@ -216,22 +235,35 @@ class Claimant(Agent):
         self.lockstep.ensure_stake(self.lockstep.dispute_parameters.opening_bond)
         arguments = (posted.terms.abi(), claim.ref.abi(), own.ref.index, claim.body.abi())
         self.lockstep.send(self.lockstep.game, "open", *arguments, doing="open a dispute")
-        self.narrate(f"challenges the end root that {_short(claim.claimant)} claims for segment {claim.ref.segment}")
+        self.narrate(f"challenges the end root that {short(claim.claimant)} claims for segment {claim.ref.segment}")
         return True
 
-    def one_shot(self, posted: PostedTask, segment: int, claim: PostedClaim, own: PostedClaim) -> bool:
-        """Convict a claim in one transaction by its published trace, if it has one that shows the lie."""
-        return False
+    def one_shot(self, posted: PostedTask, claim: PostedClaim, own: PostedClaim) -> bool:
+        """Convict a claim in one transaction by its published trace; False where it has none that shows the lie."""
+        if claim.body.trace_root == bytes(32):
+            return False
+        segment = claim.ref.segment
+        evidence = self.evidence(posted, segment)
+        try:
+            with open_trace(self.store, claim.body.trace_root, evidence) as trace:
+                shot = find_one_shot(trace, claim.body.trace_root, evidence)
+        except (TraceMismatchError, NothingToContestError, StorageError, EngineError) as error:
+            self.narrate(f"cannot use the trace of {short(claim.claimant)}: {error}")
+            return False
+        function, arguments = shot.call(posted.terms.abi(), claim.ref.abi(), own.ref.index, claim.body.abi())
+        self.lockstep.send(self.lockstep.game, function, *arguments, doing="convict a claim by its trace")
+        self.narrate(f"convicts {short(claim.claimant)} by its own trace, in one transaction")
+        return True
 
     def _challenge_digest(
         self, posted: PostedTask, segment: int, slot: Slot, claim: PostedClaim, own: PostedClaim
     ) -> bool:
-        step = self._wrong_entry(posted, segment, slot, claim)
+        step = self.wrong_entry(posted, segment, slot, claim)
         assert step is not None
         self.lockstep.ensure_stake(self.lockstep.dispute_parameters.opening_bond)
         arguments = (posted.terms.abi(), claim.ref.abi(), own.ref.index, claim.body.abi(), step)
         self.lockstep.send(self.lockstep.game, "openDigest", *arguments, doing="open a dispute on a digest entry")
-        self.narrate(f"challenges digest entry {step} of {_short(claim.claimant)} on segment {segment}")
+        self.narrate(f"challenges digest entry {step} of {short(claim.claimant)} on segment {segment}")
         return True
 
     def play(self, posted: PostedTask) -> bool:
@@ -290,154 +322,15 @@ class Claimant(Agent):
         raise LookupError(f"No event shows claim {ref}; is the node behind?")
 
 
-def _short(address: str) -> str:
+def checkpoint_roots(manifest: WorkManifest) -> list[bytes]:
+    """The checkpoint roots a manifest lists."""
+    return [bytes.fromhex(root) for root in manifest.roots]
+
+
+def short(address: str) -> str:
+    """An account's first and last digits."""
     return f"{address[:6]}…{address[-4:]}"
 
 
 def _where(phase: Phase, number: int) -> str:
     return f" (dispute {number})"
-
-
-class Verifier(Claimant):
-    """Registers for draws, replays what it is drawn for, and claims its end openly."""
-
-    role = "verifier"
-
-    def register(self, stake: int) -> None:
-        """Stake and enter the draws."""
-        self.lockstep.ensure_stake(stake)
-        self.lockstep.send(self.lockstep.court, "registerVerifier", doing="register as a verifier")
-        self.narrate(f"registers with a stake of {stake}")
-
-    def tick(self) -> bool:
-        """Claim where drawn; play disputes."""
-        acted = False
-        for posted in self.tasks():
-            for segment in self.lockstep.live_segments(posted.terms.id):
-                acted |= self._advance(posted, segment)
-            acted |= self.play(posted)
-        return acted
-
-    def _advance(self, posted: PostedTask, segment: int) -> bool:
-        task = posted.terms.id
-        slot = self.lockstep.slot(task, segment)
-        if slot.state != SlotState.DRAWN or slot.verifier != self.address:
-            return False
-        if self.own_claim(posted, segment, slot) is not None:
-            return self.open_disputes(posted, segment, slot)
-        if self.lockstep.client.now() > slot.claim_deadline or not self.claims_at_all(posted, segment):
-            return False
-        try:
-            body = self.body(posted, segment, slot)
-            proof = claims.checkpoint_proof(self.check(posted, segment).checkpoints, segment)
-        except (DataMissing, WorkloadError) as error:
-            self.narrate(f"cannot replay segment {segment} of task {task}: {error}")
-            return False
-        self.lockstep.send(
-            self.lockstep.court, "postClaim", posted.terms.abi(), segment, body.abi(), proof, doing="post a claim"
-        )
-        verdict = "passes" if body.end_root == body.checkpoint_root else "condemns"
-        self.narrate(f"{verdict} segment {segment} of task {task}")
-        return True
-
-    def claims_at_all(self, posted: PostedTask, segment: int) -> bool:
-        """Whether this verifier posts its claim; an honest one does."""
-        return True
-
-
-class Whistleblower(Claimant):
-    """Replays what verifiers claim; finds it another end, or a digest nobody computed, it claims blindly and disputes."""
-
-    role = "whistleblower"
-
-    def tick(self) -> bool:
-        """Look at every claim made; claim, unblind, dispute."""
-        acted = False
-        for posted in self.tasks():
-            for segment in self.lockstep.live_segments(posted.terms.id):
-                acted |= self._advance(posted, segment)
-            acted |= self.play(posted)
-        return acted
-
-    def _advance(self, posted: PostedTask, segment: int) -> bool:
-        slot = self.lockstep.slot(posted.terms.id, segment)
-        if slot.state != SlotState.DRAWN:
-            return False
-        now = self.lockstep.client.now()
-        windows = self.lockstep.windows(posted.terms.id, segment)
-        if now <= windows.claim:
-            return self._place(posted, segment, slot)
-        if now <= windows.unblind:
-            return self._unblind(posted, segment, slot)
-        return self.open_disputes(posted, segment, slot)
-
-    def contests(self, posted: PostedTask, segment: int, slot: Slot) -> str | None:
-        """Why this segment deserves a claim of one's own: what is wrong with a claim on it; None if nothing is."""
-        checked = self.check(posted, segment)
-        for claim in self.round_claims(posted, segment, slot):
-            if claim.claimant == self.address:
-                return None
-            if claim.body.end_root != checked.end_root:
-                return f"segment {segment} ends otherwise than {_short(claim.claimant)} claims"
-            if self._wrong_entry(posted, segment, slot, claim) is not None:
-                return f"{_short(claim.claimant)} did not replay segment {segment}: its digest is wrong"
-        return None
-
-    def _blind_name(self, segment: int, slot: Slot) -> str:
-        return f"blind/{segment}/{slot.round}"
-
-    def _place(self, posted: PostedTask, segment: int, slot: Slot) -> bool:
-        scope, name = self.scope(posted.terms.id), self._blind_name(segment, slot)
-        if self.journal.get(scope, name) is not None:
-            return False
-        try:
-            why = self.contests(posted, segment, slot)
-            if why is None:
-                return False
-            body = self.body(posted, segment, slot)
-        except (DataMissing, WorkloadError) as error:
-            self.narrate(f"cannot replay segment {segment} of task {posted.terms.id}: {error}")
-            return False
-        return self.place(posted, segment, slot, body, why)
-
-    def place(self, posted: PostedTask, segment: int, slot: Slot, body: ClaimBody, why: str) -> bool:
-        """Place a blind claim; salt and body are in the journal before anything is sent."""
-        task, salt = posted.terms.id, secrets.token_bytes(32)
-        commitment = claims.blind_commitment(self.address, task, segment, slot.round, body, salt)
-        self.lockstep.ensure_stake(self.lockstep.parameters.blind_bond)
-        record = {
-            "salt": salt.hex(),
-            "body": [part.hex() for part in body.abi()],
-            "commitment": commitment.hex(),
-        }
-        self.journal.put(self.scope(task), self._blind_name(segment, slot), record)
-        self.lockstep.send(self.lockstep.court, "placeBlind", commitment, doing="place a blind claim")
-        self.narrate(f"places a blind claim: {why}")
-        return True
-
-    def _unblind(self, posted: PostedTask, segment: int, slot: Slot) -> bool:
-        task = posted.terms.id
-        record = self.journal.get(self.scope(task), self._blind_name(segment, slot))
-        if record is None or self.own_claim(posted, segment, slot) is not None:
-            return False
-        body = ClaimBody(*(bytes.fromhex(part) for part in record["body"]))
-        numbers = self.lockstep.numbers(posted.terms)
-        self.lockstep.ensure_stake(numbers.claim_deposit + self.lockstep.parameters.claim_bond)
-        checkpoints = self.check(posted, segment).checkpoints
-        arguments = (
-            posted.terms.abi(),
-            segment,
-            body.abi(),
-            claims.checkpoint_proof(checkpoints, segment),
-            bytes.fromhex(record["salt"]),
-        )
-        try:
-            self.lockstep.send(self.lockstep.court, "unblind", *arguments, doing="open a blind claim")
-        except Reverted as error:
-            if error.error != "BadBlind":
-                raise
-            # Killed between writing the journal and placing the claim: it was never on chain.
-            self.journal.forget(self.scope(task), self._blind_name(segment, slot))
-            return False
-        self.narrate(f"opens its claim on segment {segment} of task {task}")
-        return True

@@ -1,8 +1,8 @@
 """What an agent must not forget: a small local database.
 
 Everything an agent needs beyond the chain and the store is written here *before* the transaction it belongs to is
-sent, above all the salts and bodies of blind claims (a lost salt is a lost bond). One file per role and account; a process that was
-killed reads it and goes on.
+sent, above all the salts and bodies of blind claims (a lost salt is a lost bond). One file per role and account; a
+process that was killed reads it and goes on.
 """
 
 from __future__ import annotations

@@ -19,11 +19,13 @@ Root = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Label = Annotated[str, StringConstraints(max_length=200)]
 
 
-class _Manifest(BaseModel):
+class Manifest(BaseModel):
+    """A manifest: unknown fields are refused, nothing is coerced."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class TaskManifest(_Manifest):
+class TaskManifest(Manifest):
     """What a submitter publishes: programs as files, and every constant as one safetensors file.
 
     ``names`` are for people and outside every commitment.
@@ -40,7 +42,7 @@ class TaskManifest(_Manifest):
     predict: ArtifactName | None = None
 
 
-class WorkManifest(_Manifest):
+class WorkManifest(Manifest):
     """What a solver publishes with its commitment: checkpoint roots C_0 .. C_S and their files, in order."""
 
     kind: Literal["lockstep/work/1"] = "lockstep/work/1"
@@ -48,10 +50,10 @@ class WorkManifest(_Manifest):
     checkpoints: Annotated[list[ArtifactName], Field(min_length=1, max_length=1 << 20)]
 
 
-M = TypeVar("M", bound=_Manifest)
+M = TypeVar("M", bound=Manifest)
 
 
-def put_manifest(store: ArtifactStore, manifest: _Manifest) -> str:
+def put_manifest(store: ArtifactStore, manifest: Manifest) -> str:
     """Store a manifest, and return its name."""
     return store.put(manifest.model_dump_json().encode())
 

@@ -1,0 +1,109 @@
+"""The whistleblower: checks the verifiers, claims blindly where they are wrong, and disputes."""
+
+from __future__ import annotations
+
+import secrets
+
+from lockstep.agents.claimant import Claimant, DataMissingError, checkpoint_roots, short
+from lockstep.agents.workload import WorkloadError
+from lockstep.chain.errors import Reverted
+from lockstep.chain.lockstep import PostedTask
+from lockstep.chain.types import ClaimBody, Slot, SlotState
+from lockstep.dispute import claims
+
+
+class Whistleblower(Claimant):
+    """Replays what verifiers claim; where it finds another end, or a made-up digest, it claims blindly and disputes."""
+
+    role = "whistleblower"
+
+    def tick(self) -> bool:
+        """Look at every claim made; claim, unblind, dispute."""
+        acted = False
+        for posted in self.tasks():
+            for segment in self.lockstep.live_segments(posted.terms.id):
+                acted |= self._advance(posted, segment)
+            acted |= self.play(posted)
+        return acted
+
+    def _advance(self, posted: PostedTask, segment: int) -> bool:
+        slot = self.lockstep.slot(posted.terms.id, segment)
+        if slot.state != SlotState.DRAWN:
+            return False
+        now = self.lockstep.client.now()
+        windows = self.lockstep.windows(posted.terms.id, segment)
+        if now <= windows.claim:
+            return self._place(posted, segment, slot)
+        if now <= windows.unblind:
+            return self._unblind(posted, segment, slot)
+        return self.open_disputes(posted, segment, slot)
+
+    def contests(self, posted: PostedTask, segment: int, slot: Slot) -> str | None:
+        """Why this segment deserves a claim of one's own: what is wrong with a claim on it; None if nothing is."""
+        checked = self.check(posted, segment)
+        for claim in self.round_claims(posted, segment, slot):
+            if claim.claimant == self.address:
+                return None
+            if claim.body.end_root != checked.end_root:
+                return f"segment {segment} ends otherwise than {short(claim.claimant)} claims"
+            if self.wrong_entry(posted, segment, slot, claim) is not None:
+                return f"{short(claim.claimant)} did not replay segment {segment}: its digest is wrong"
+        return None
+
+    def _blind_name(self, segment: int, slot: Slot) -> str:
+        return f"blind/{segment}/{slot.round}"
+
+    def _place(self, posted: PostedTask, segment: int, slot: Slot) -> bool:
+        scope, name = self.scope(posted.terms.id), self._blind_name(segment, slot)
+        if self.journal.get(scope, name) is not None:
+            return False
+        try:
+            why = self.contests(posted, segment, slot)
+            if why is None:
+                return False
+            body = self.body(posted, segment, slot)
+        except (DataMissingError, WorkloadError) as error:
+            self.narrate(f"cannot replay segment {segment} of task {posted.terms.id}: {error}")
+            return False
+        return self.place(posted, segment, slot, body, why)
+
+    def place(self, posted: PostedTask, segment: int, slot: Slot, body: ClaimBody, why: str) -> bool:
+        """Place a blind claim; salt and body are in the journal before anything is sent."""
+        task, salt = posted.terms.id, secrets.token_bytes(32)
+        commitment = claims.blind_commitment(self.address, task, segment, slot.round, body, salt)
+        self.lockstep.ensure_stake(self.lockstep.parameters.blind_bond)
+        record = {
+            "salt": salt.hex(),
+            "body": [part.hex() for part in body.abi()],
+            "commitment": commitment.hex(),
+        }
+        self.journal.put(self.scope(task), self._blind_name(segment, slot), record)
+        self.lockstep.send(self.lockstep.court, "placeBlind", commitment, doing="place a blind claim")
+        self.narrate(f"places a blind claim: {why}")
+        return True
+
+    def _unblind(self, posted: PostedTask, segment: int, slot: Slot) -> bool:
+        task = posted.terms.id
+        record = self.journal.get(self.scope(task), self._blind_name(segment, slot))
+        if record is None or self.own_claim(posted, segment, slot) is not None:
+            return False
+        body = ClaimBody(*(bytes.fromhex(part) for part in record["body"]))
+        numbers = self.lockstep.numbers(posted.terms)
+        self.lockstep.ensure_stake(numbers.claim_deposit + self.lockstep.parameters.claim_bond)
+        arguments = (
+            posted.terms.abi(),
+            segment,
+            body.abi(),
+            claims.checkpoint_proof(checkpoint_roots(self.published(posted)), segment),
+            bytes.fromhex(record["salt"]),
+        )
+        try:
+            self.lockstep.send(self.lockstep.court, "unblind", *arguments, doing="open a blind claim")
+        except Reverted as error:
+            if error.error != "BadBlind":
+                raise
+            # Killed between writing the journal and placing the claim: it was never on chain.
+            self.journal.forget(self.scope(task), self._blind_name(segment, slot))
+            return False
+        self.narrate(f"opens its claim on segment {segment} of task {task}")
+        return True
