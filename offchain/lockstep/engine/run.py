@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from lockstep.engine.errors import EngineError
@@ -13,8 +14,8 @@ from lockstep.engine.plan import Plan, check_memory, make_plan
 from lockstep.engine.routes import from_numpy, own_input, run_node
 from lockstep.numerics.dtypes import DType
 from lockstep.numerics.routes.carriers import TORCH, canonical, denormals_are_on
-from lockstep.program.graph import Node, Program, TensorType
-from lockstep.program.ops import InputKind
+from lockstep.program.graph import Input, Node, Program, TensorType
+from lockstep.program.ops import InputKind, Op
 
 TensorLike = Tensor | np.ndarray
 
@@ -63,13 +64,14 @@ def assert_denormals() -> None:
         )
 
 
-class TorchRunner:
-    """Steps of a program with torch operations, node by node.
+class Runner:
+    """Runs steps of a program on the fastest route this process trusts; the bits are the same on each.
 
-    ``constants`` hold one tensor or array an entry. ``memory_limit`` in bytes; see ``check_memory``.
+    ``constants`` hold one tensor or array an entry. ``threads`` counts for the native engine (default:
+    torch's). ``native`` asks for the native engine (True), for torch alone (False), or leaves the choice
+    (None: native where there is a compiler and its self-test passes). ``memory_limit`` in bytes; see
+    ``check_memory``, which comes before anything is allocated.
     """
-
-    name = "torch"
 
     def __init__(
         self,
@@ -77,16 +79,76 @@ class TorchRunner:
         constants: Sequence[TensorLike],
         seed: int,
         *,
+        threads: int | None = None,
+        native: bool | None = None,
         memory_limit: int | None = None,
-        device: str = "cpu",
     ) -> None:
         check_memory(program, memory_limit)
         assert_denormals()
         self.program = program
+        self.constants = check_constants(program, constants)
+        self._backend: Backend
+        if native is not False and native_is_usable(program):
+            from lockstep.engine.native.runner import NativeBackend
+
+            count = torch.get_num_threads() if threads is None else threads
+            self._backend = NativeBackend(program, self.constants, seed, count)
+        elif native:
+            raise EngineError("The native engine cannot be used here; the log of lockstep.engine says why.")
+        else:
+            self._backend = TorchBackend(program, self.constants, seed)
+
+    @property
+    def name(self) -> str:
+        """What runs, for people: "torch", "native int8 AMX, 2 threads"."""
+        return self._backend.name
+
+    def step(
+        self, state: Sequence[TensorLike], step: int, out: Sequence[Tensor] | None = None
+    ) -> tuple[list[Tensor], list[float]]:
+        """New state (contiguous tensors, f32 NaNs canonical) and metrics of global step ``step``.
+
+        The given state is not changed. ``out`` are tensors the new state may be written into: of the
+        state's types, contiguous, sharing no memory with ``state``; entries that do not change are
+        passed on instead. ``EngineError`` where a state does not fit the program.
+        """
+        return self._backend.step(check_state(self.program, state), step, out)
+
+    def empty_state(self) -> list[Tensor]:
+        """Tensors of the state's types, for ``out``."""
+        return [torch.empty(entry.shape, dtype=TORCH[entry.dtype]) for entry in self.program.state]
+
+
+class Backend(Protocol):
+    """What a runner runs on."""
+
+    name: str
+
+    def step(
+        self, state: Sequence[Tensor], step: int, out: Sequence[Tensor] | None
+    ) -> tuple[list[Tensor], list[float]]:
+        """As ``Runner.step``, with a state that has been checked."""
+
+
+def native_is_usable(program: Program) -> bool:
+    """Whether the native engine is there, allowed, and right about every op of the program."""
+    from lockstep.engine.native.library import load
+    from lockstep.engine.native.selftest import passes
+
+    return load() is not None and all(passes(op) for op in {node.op for node in program.nodes} - {Op.STATE})
+
+
+class TorchBackend:
+    """Steps with torch operations, node by node, each value dropped after its last reader."""
+
+    name = "torch"
+
+    def __init__(self, program: Program, constants: Sequence[Tensor], seed: int, device: str = "cpu") -> None:
+        self.program = program
         self.plan: Plan = make_plan(program)
         self.seed = seed
         self.device = device
-        self.constants = [tensor.to(device) for tensor in check_constants(program, constants)]
+        self.constants = [tensor.to(device) for tensor in constants]
         self._literals: dict[tuple[InputKind, int], Tensor] = {}
         self._static: dict[int, Tensor] = {}
         for index in self.plan.static:
@@ -103,51 +165,38 @@ class TorchRunner:
                 case InputKind.CONST:
                     inputs.append(self.constants[source.value])
                 case _:
-                    inputs.append(self._own(node, source.kind, source.value, step))
+                    inputs.append(self._own(node, source, step))
         return run_node(node, inputs, self.seed, self.device)
 
-    def _own(self, node: Node, kind: InputKind, value: int, step: int) -> Tensor:
-        key = (kind, step if kind is InputKind.STEP else value)
+    def _own(self, node: Node, source: Input, step: int) -> Tensor:
+        key = (source.kind, source.value)
         found = self._literals.get(key)
         if found is None:
-            source = next(s for s in node.inputs if s.kind is kind and s.value == value)
             found = own_input(node, source, step, self.seed, self.device)
             assert found is not None
-            if kind is not InputKind.STEP:
+            if source.kind is not InputKind.STEP:
                 self._literals[key] = found
         return found
 
-    def step(self, state: Sequence[TensorLike], step: int) -> tuple[list[Tensor], list[float]]:
-        """New state (contiguous tensors, f32 NaNs canonical) and metrics of global step ``step``.
-
-        The given state is not changed. ``EngineError`` where it does not fit the program.
-        """
+    def step(
+        self, state: Sequence[Tensor], step: int, out: Sequence[Tensor] | None
+    ) -> tuple[list[Tensor], list[float]]:
+        """As ``Runner.step``; ``out`` is not needed."""
         program = self.program
-        before = [tensor.to(self.device) for tensor in check_state(program, state)]
+        before = [tensor.to(self.device) for tensor in state]
         values = dict(self._static)
         for index in self.plan.dynamic:
             values[index] = self._value(program.nodes[index], values, before, step)
             for done in self.plan.release.get(index, ()):
                 del values[done]
-        last = program.nodes[-1]
         after = []
-        for position, (source, entry) in enumerate(zip(last.inputs, program.state, strict=True)):
+        pairs = zip(program.nodes[-1].inputs, program.state, strict=True)
+        for position, (source, entry) in enumerate(pairs):
             match source.kind:
                 case InputKind.NODE:
                     after.append(as_carrier(values[source.value], entry.type, f"New state tensor {position}"))
                 case InputKind.STATE:
                     after.append(before[source.value])
-                case InputKind.CONST:
-                    after.append(self.constants[source.value])
                 case _:
-                    after.append(self._own(last, source.kind, source.value, step))
-        return after, [metric_value(values[index]) for index in program.metrics]
-
-
-def metric_value(value: Tensor) -> float:
-    """A metric as a number for people."""
-    number = float(value.reshape(-1)[0])
-    return number if not math.isnan(number) else math.nan
-
-
-Runner = TorchRunner
+                    after.append(self.constants[source.value])
+        return after, [float(values[index]) for index in program.metrics]

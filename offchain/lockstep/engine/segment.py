@@ -43,8 +43,10 @@ def run_segment(
         raise EngineError(f"A segment has at least one step, not {steps}.")
     current: list[Tensor] = check_state(runner.program, state)
     metrics: list[list[float]] = []
+    # Two states take turns, so that a step allocates nothing; the given one is never written to.
+    buffers = (runner.empty_state(), runner.empty_state())
     for step in range(first_step, first_step + steps):
-        current, values = runner.step(current, step)
+        current, values = runner.step(current, step, buffers[step % 2])
         metrics.append(values)
         if on_step is not None:
             on_step(step, current, values)

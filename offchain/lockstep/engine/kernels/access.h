@@ -1,0 +1,152 @@
+// Reading a tensor through a view: an affine map with bounds and a fill, written out run by run.
+#pragma once
+
+#include "common.h"
+
+namespace lockstep {
+
+constexpr int kMaxDims = 10;
+constexpr int kMaxBounds = 8;
+
+// Element n of the iteration space (row-major over `extent`) lies at offset + sum(index * stride), unless
+// some bound's coordinate base + sum(index * coefficient) is outside [0, limit): then it is the fill.
+struct Access {
+    int slot = 0;
+    int size = 4;  // bytes an element
+    std::int64_t offset = 0;
+    int rank = 0;
+    std::int64_t extent[kMaxDims];
+    std::int64_t stride[kMaxDims];
+    int bounds = 0;
+    std::int64_t base[kMaxBounds];
+    std::int64_t limit[kMaxBounds];
+    std::int64_t coefficient[kMaxBounds][kMaxDims];
+    std::uint32_t fill = 0;
+
+    void read(Words& w) {
+        slot = static_cast<int>(w.next());
+        size = static_cast<int>(w.next());
+        offset = w.next();
+        fill = static_cast<std::uint32_t>(w.next());
+        rank = static_cast<int>(w.next());
+        if (rank > kMaxDims) std::abort();
+        for (int d = 0; d < rank; ++d) {
+            extent[d] = w.next();
+            stride[d] = w.next();
+        }
+        bounds = static_cast<int>(w.next());
+        if (bounds > kMaxBounds) std::abort();
+        for (int b = 0; b < bounds; ++b) {
+            base[b] = w.next();
+            limit[b] = w.next();
+            for (int d = 0; d < rank; ++d) coefficient[b][d] = w.next();
+        }
+    }
+    // Whether element n lies at offset + n.
+    bool contiguous() const { return !bounds && (rank == 0 || (rank == 1 && stride[0] == 1)); }
+    bool single() const { return !bounds && (rank == 0 || (rank == 1 && stride[0] == 0)); }
+};
+
+template <class T>
+inline void copy_run(T* out, const T* in, std::int64_t stride, std::int64_t count) {
+    if (stride == 1) {
+        std::memcpy(out, in, static_cast<std::size_t>(count) * sizeof(T));
+    } else if (stride == 0) {
+        const T value = *in;
+        for (std::int64_t i = 0; i < count; ++i) out[i] = value;
+    } else {
+        for (std::int64_t i = 0; i < count; ++i) out[i] = in[i * stride];
+    }
+}
+
+// Narrows [low, high) to the i for which 0 <= start + step * i < limit.
+inline void clip(std::int64_t start, std::int64_t step, std::int64_t limit, std::int64_t& low, std::int64_t& high) {
+    if (step == 0) {
+        if (start < 0 || start >= limit) high = low;
+        return;
+    }
+    std::int64_t first, last;  // inclusive
+    if (step > 0) {
+        first = start >= 0 ? 0 : (-start + step - 1) / step;
+        last = limit - 1 - start < 0 ? -1 : (limit - 1 - start) / step;
+    } else {
+        first = start < limit ? 0 : (start - limit + 1 - step - 1) / -step;
+        last = start < 0 ? -1 : start / -step;
+    }
+    if (first > low) low = first;
+    if (last + 1 < high) high = last + 1;
+    if (high < low) high = low;
+}
+
+// Elements [start, start + count) of the iteration space, written to `out`.
+// `shift` is added to the offset and `moved` to the bounds' bases: where an enclosing loop stands.
+template <class T>
+void load(const Access& a, const T* data, std::int64_t start, std::int64_t count, T* out, std::int64_t shift = 0,
+          const std::int64_t* moved = nullptr) {
+    if (count <= 0) return;
+    T fill;
+    std::memcpy(&fill, &a.fill, sizeof(T));
+    std::int64_t index[kMaxDims];
+    std::int64_t at = a.offset + shift;
+    std::int64_t where[kMaxBounds];
+    for (int b = 0; b < a.bounds; ++b) where[b] = a.base[b] + (moved ? moved[b] : 0);
+    for (int d = a.rank - 1; d >= 0; --d) {
+        index[d] = start % a.extent[d];
+        start /= a.extent[d];
+        at += index[d] * a.stride[d];
+        for (int b = 0; b < a.bounds; ++b) where[b] += index[d] * a.coefficient[b][d];
+    }
+    if (a.rank == 0) {
+        bool inside = true;
+        for (int b = 0; b < a.bounds; ++b) inside = inside && where[b] >= 0 && where[b] < a.limit[b];
+        const T value = inside ? data[at] : fill;
+        for (std::int64_t i = 0; i < count; ++i) out[i] = value;
+        return;
+    }
+    const int inner = a.rank - 1;
+    for (;;) {
+        std::int64_t run = a.extent[inner] - index[inner];
+        if (run > count) run = count;
+        if (a.bounds == 0) {
+            copy_run(out, data + at, a.stride[inner], run);
+        } else {
+            std::int64_t low = 0, high = run;
+            for (int b = 0; b < a.bounds; ++b) clip(where[b], a.coefficient[b][inner], a.limit[b], low, high);
+            if (high <= low) low = high = run;
+            for (std::int64_t i = 0; i < low; ++i) out[i] = fill;
+            if (high > low) copy_run(out + low, data + at + low * a.stride[inner], a.stride[inner], high - low);
+            for (std::int64_t i = high; i < run; ++i) out[i] = fill;
+        }
+        out += run;
+        count -= run;
+        if (count == 0) return;
+        // The odometer: the run ended at the end of the innermost axis.
+        at -= index[inner] * a.stride[inner];
+        for (int b = 0; b < a.bounds; ++b) where[b] -= index[inner] * a.coefficient[b][inner];
+        index[inner] = 0;
+        for (int d = inner - 1; d >= 0; --d) {
+            at += a.stride[d];
+            for (int b = 0; b < a.bounds; ++b) where[b] += a.coefficient[b][d];
+            if (++index[d] < a.extent[d]) break;
+            at -= a.extent[d] * a.stride[d];
+            for (int b = 0; b < a.bounds; ++b) where[b] -= a.extent[d] * a.coefficient[b][d];
+            index[d] = 0;
+        }
+    }
+}
+
+// As `load` for an element size known at run time.
+inline void load_bytes(const Access& a, const char* data, std::int64_t start, std::int64_t count, void* out) {
+    switch (a.size) {
+        case 1:
+            return load(a, reinterpret_cast<const std::uint8_t*>(data), start, count, static_cast<std::uint8_t*>(out));
+        case 2:
+            return load(a, reinterpret_cast<const std::uint16_t*>(data), start, count,
+                        static_cast<std::uint16_t*>(out));
+        default:
+            return load(a, reinterpret_cast<const std::uint32_t*>(data), start, count,
+                        static_cast<std::uint32_t*>(out));
+    }
+}
+
+}  // namespace lockstep

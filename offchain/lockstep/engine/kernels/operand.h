@@ -1,0 +1,132 @@
+// One operand of a contraction: rows of mantissas read through a view, with the rows' exponents.
+#pragma once
+
+#include "rows.h"
+
+namespace lockstep {
+
+constexpr std::int64_t kSide = 16;  // rows and columns of a tile of the product
+
+struct Operand {
+    // Axes of `all`: batch, rows, terms.
+    Access all, rows_only, terms_only, exponents;
+    int batch_rank, row_rank, term_rank;
+    std::int64_t batch, rows, length;
+    bool by_columns = false;  // neighbouring rows lie side by side, neighbouring terms do not
+
+    void read(Words& w) {
+        all.read(w);
+        batch_rank = static_cast<int>(w.next());
+        row_rank = static_cast<int>(w.next());
+        term_rank = all.rank - batch_rank - row_rank;
+        exponents.read(w);
+        batch = extents(0, batch_rank);
+        rows = extents(batch_rank, row_rank);
+        length = extents(batch_rank + row_rank, term_rank);
+        rows_only = part(batch_rank, row_rank);
+        terms_only = part(batch_rank + row_rank, term_rank);
+        by_columns = run_of(rows_only) > run_of(terms_only);
+    }
+
+    // Where the loops over batch and rows (or terms) stand: a shift of the offset and of the bounds' bases.
+    struct Place {
+        std::int64_t shift = 0;
+        std::int64_t moved[kMaxBounds] = {};
+    };
+    Place place(std::int64_t l, std::int64_t r) const {
+        Place p;
+        advance(p, l, 0, batch_rank);
+        advance(p, r, batch_rank, row_rank);
+        return p;
+    }
+    Place place_of_term(std::int64_t l, std::int64_t k) const {
+        Place p;
+        advance(p, l, 0, batch_rank);
+        advance(p, k, batch_rank + row_rank, term_rank);
+        return p;
+    }
+
+    // Mantissas of one row; `own` (length elements) is used where they do not lie in a row already.
+    const std::int16_t* row(char* const* slots, std::int64_t l, std::int64_t r, std::int16_t* own) const {
+        const std::int16_t* data = reinterpret_cast<const std::int16_t*>(slots[all.slot]);
+        const Place p = place(l, r);
+        if (terms_only.contiguous()) return data + terms_only.offset + p.shift;
+        load(terms_only, data, 0, length, own, p.shift, p.moved);
+        return own;
+    }
+    // Mantissas of term k in rows [first, first + count).
+    void column(char* const* slots, std::int64_t l, std::int64_t k, std::int64_t first, std::int64_t count,
+                std::int16_t* out) const {
+        const Place p = place_of_term(l, k);
+        load(rows_only, reinterpret_cast<const std::int16_t*>(slots[all.slot]), first, count, out, p.shift, p.moved);
+    }
+    // 2**(exponent + plus) of `count` rows, NaN where the exponent is not usable.
+    void scales(char* const* slots, std::int64_t l, std::int64_t first, std::int64_t count, int plus, double* out) const {
+        std::int16_t e[kSide];
+        const std::int16_t* data = reinterpret_cast<const std::int16_t*>(slots[exponents.slot]);
+        load(exponents, data, l * rows + first, count, e);
+        for (std::int64_t i = 0; i < count; ++i) {
+            const bool usable = e[i] >= kLowestQuantize && e[i] <= kHighest;
+            out[i] = usable ? power_of_two(e[i] + plus) : double_of(0x7FF8000000000000u);
+        }
+    }
+
+  private:
+    std::int64_t extents(int first, int count) const {
+        std::int64_t n = 1;
+        for (int d = first; d < first + count; ++d) n *= all.extent[d];
+        return n;
+    }
+    Access part(int first, int count) const {
+        Access a = all;
+        a.rank = count;
+        for (int d = 0; d < count; ++d) {
+            a.extent[d] = all.extent[first + d];
+            a.stride[d] = all.stride[first + d];
+            for (int b = 0; b < all.bounds; ++b) a.coefficient[b][d] = all.coefficient[b][first + d];
+        }
+        return a;
+    }
+    static std::int64_t run_of(const Access& a) {
+        return a.rank && a.stride[a.rank - 1] == 1 ? a.extent[a.rank - 1] : 1;
+    }
+    void advance(Place& p, std::int64_t n, int first, int count) const {
+        for (int d = first + count - 1; d >= first; --d) {
+            const std::int64_t i = n % all.extent[d];
+            n /= all.extent[d];
+            p.shift += i * all.stride[d];
+            for (int b = 0; b < all.bounds; ++b) p.moved[b] += i * all.coefficient[b][d];
+        }
+    }
+};
+
+#if defined(__AVX512F__)
+// A 16 x 16 matrix of 32-bit elements in registers, transposed.
+inline void transpose16(__m512i v[16]) {
+    __m512i t[16];
+    for (int i = 0; i < 16; i += 2) {
+        t[i] = _mm512_unpacklo_epi32(v[i], v[i + 1]);
+        t[i + 1] = _mm512_unpackhi_epi32(v[i], v[i + 1]);
+    }
+    for (int i = 0; i < 16; i += 4) {
+        v[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
+        v[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
+        v[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
+        v[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
+    }
+    for (int i = 0; i < 4; ++i) {
+        t[i] = _mm512_shuffle_i32x4(v[i], v[i + 4], 0x88);
+        t[i + 4] = _mm512_shuffle_i32x4(v[i], v[i + 4], 0xDD);
+        t[i + 8] = _mm512_shuffle_i32x4(v[i + 8], v[i + 12], 0x88);
+        t[i + 12] = _mm512_shuffle_i32x4(v[i + 8], v[i + 12], 0xDD);
+    }
+    for (int i = 0; i < 4; ++i) {
+        v[i] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0x88);
+        v[i + 8] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0xDD);
+        v[i + 4] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0x88);
+        v[i + 12] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0xDD);
+    }
+}
+#endif
+
+}  // namespace lockstep

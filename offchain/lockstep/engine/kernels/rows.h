@@ -1,0 +1,374 @@
+// Exponents, mantissas, exact sums and orders of rows.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+
+#include "access.h"
+#include "pool.h"
+
+namespace lockstep {
+
+constexpr int kLowestQuantize = -113;
+constexpr int kLowestSum = -126;
+constexpr int kHighest = 127;
+
+// Block exponent from the largest magnitude's bits.
+inline int exponent_of(std::uint32_t largest, int floor) {
+    if (largest >= 0x7F800000u) return kAbsorbing;
+    return std::max(static_cast<int>(largest >> 23) - 127, floor);
+}
+
+inline std::uint32_t largest_magnitude(const float* x, std::int64_t n) {
+    const std::uint32_t* b = reinterpret_cast<const std::uint32_t*>(x);
+    std::uint32_t largest = 0;
+    for (std::int64_t i = 0; i < n; ++i) largest = std::max(largest, b[i] & 0x7FFFFFFFu);
+    return largest;
+}
+
+// m = clamp(rne(x * scale), +-2**14), 0 where x is not finite. The product is exact unless it overflows
+// (clamped) or is subnormal (rounds to 0 either way). A scale of 0 stands for an unusable exponent.
+inline void quantize_row(const float* x, std::int64_t n, float scale, std::int16_t* out) {
+    _Pragma("GCC ivdep") for (std::int64_t i = 0; i < n; ++i) {
+        const float v = float_of((bits_of(x[i]) & 0x7F800000u) == 0x7F800000u ? 0u : bits_of(x[i]));
+        float y = v * scale;
+        y = y < 16384.0f ? y : 16384.0f;
+        y = y > -16384.0f ? y : -16384.0f;
+        out[i] = static_cast<std::int16_t>(static_cast<std::int32_t>(__builtin_rintf(y)));
+    }
+}
+
+inline float quantize_scale(int e) {
+    if (e < kLowestQuantize || e > kHighest) return 0.0f;
+    return float_of(static_cast<std::uint32_t>(13 - e + 127) << 23);
+}
+
+// Exact sum of clamp(rne(x * 2**(33 - e)), +-2**34) over finite x: every partial sum is an integer below 2**53.
+inline double sum_terms(const float* x, std::int64_t n, int e) {
+    const double scale = power_of_two(33 - e);
+    double total = 0.0;
+#if defined(__AVX512F__)
+    const __m512d s = _mm512_set1_pd(scale), low = _mm512_set1_pd(-0x1p34), high = _mm512_set1_pd(0x1p34);
+    __m512d a = _mm512_setzero_pd(), b = _mm512_setzero_pd();
+    const __m256i infinity = _mm256_set1_epi32(0x7F800000);
+    auto term = [&](const float* p) {
+        __m256 v = _mm256_loadu_ps(p);
+        const __m256i exponent = _mm256_and_si256(_mm256_castps_si256(v), infinity);
+        v = _mm256_andnot_ps(_mm256_castsi256_ps(_mm256_cmpeq_epi32(exponent, infinity)), v);
+        __m512d y = _mm512_mul_pd(_mm512_cvtps_pd(v), s);
+        y = _mm512_roundscale_pd(y, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+        return _mm512_max_pd(_mm512_min_pd(y, high), low);
+    };
+    std::int64_t i = 0;
+    for (; i + 16 <= n; i += 16) {
+        a = _mm512_add_pd(a, term(x + i));
+        b = _mm512_add_pd(b, term(x + i + 8));
+    }
+    total = _mm512_reduce_add_pd(_mm512_add_pd(a, b));
+    x += i;
+    n -= i;
+#endif
+    for (std::int64_t j = 0; j < n; ++j) {
+        if ((bits_of(x[j]) & 0x7F800000u) == 0x7F800000u) continue;
+        double y = std::rint(static_cast<double>(x[j]) * scale);
+        y = y < 0x1p34 ? y : 0x1p34;
+        total += y > -0x1p34 ? y : -0x1p34;
+    }
+    return total;
+}
+
+// round_f32(total * 2**(e - 33)); the factor is exact in float64, the cast rounds once.
+inline float sum_result(double total, int e) {
+    return static_cast<float>((total + 0.0) * power_of_two(e - 33));
+}
+
+inline bool sum_usable(int e) { return e >= kLowestSum && e <= kHighest; }
+
+// Rows of an operand read through a view: `rows` of `length`, handed to `each(row, pointer)`.
+class RowReader {
+  public:
+    void read(Words& w) {
+        access.read(w);
+        rows = w.next();
+        length = w.next();
+        block = std::max<std::int64_t>(1, 4096 / length);
+    }
+    const float* row(Thread& t, char* const* slots, std::int64_t r) const {
+        const float* data = reinterpret_cast<const float*>(slots[access.slot]);
+        if (access.contiguous()) return data + access.offset + r * length;
+        float* own = static_cast<float*>(t.scratch[0].get(static_cast<std::size_t>(length) * 4));
+        load(access, data, r * length, length, own);
+        return own;
+    }
+    std::int64_t blocks() const { return (rows + block - 1) / block; }
+    Access access;
+    std::int64_t rows, length, block;
+};
+
+// Rows that lie side by side: element (r, k) at offset + r + k * stride. Whole cache lines of rows are taken
+// at once, so that a reduction down the columns of a matrix reads it in its own order.
+constexpr std::int64_t kColumns = 64;
+inline bool by_columns(const RowReader& in) {
+    const Access& a = in.access;
+    return a.bounds == 0 && a.rank == 2 && a.stride[0] == 1 && a.extent[0] == in.rows && in.rows >= 8;
+}
+
+inline void column_magnitudes(const float* x, std::int64_t stride, std::int64_t length, std::int64_t n,
+                              std::uint32_t* largest) {
+    std::memset(largest, 0, sizeof(std::uint32_t) * kColumns);
+    for (std::int64_t k = 0; k < length; ++k) {
+        const std::uint32_t* b = reinterpret_cast<const std::uint32_t*>(x + k * stride);
+        _Pragma("GCC ivdep") for (std::int64_t i = 0; i < n; ++i) {
+            const std::uint32_t m = b[i] & 0x7FFFFFFFu;
+            largest[i] = largest[i] > m ? largest[i] : m;
+        }
+    }
+}
+
+// exponent and quantize in one: exponents e16 [rows] to one slot (if any), mantissas m16 [rows, length] to
+// another (if any). With `given` the exponents are read instead of computed.
+class Quantize : public Instruction {
+  public:
+    explicit Quantize(Words& w) {
+        in_.read(w);
+        floor_ = static_cast<int>(w.next());
+        given_ = w.next() != 0;
+        if (given_) exponents_.read(w);
+        e_slot_ = static_cast<int>(w.next());
+        m_slot_ = static_cast<int>(w.next());
+        if (by_columns(in_)) in_.block = kColumns;
+    }
+    void run(Thread& t, char* const* slots) override {
+        for (std::int64_t b; (b = claim(0)) < in_.blocks();) {
+            const std::int64_t first = b * in_.block, last = std::min(in_.rows, first + in_.block);
+            if (by_columns(in_))
+                columns(slots, first, last - first);
+            else
+                for (std::int64_t r = first; r < last; ++r) row(t, slots, r);
+        }
+    }
+
+  private:
+    int exponent_at(char* const* slots, std::int64_t r) const {
+        std::int16_t e;
+        load(exponents_, reinterpret_cast<const std::int16_t*>(slots[exponents_.slot]), r, 1, &e);
+        return e;
+    }
+    void keep(char* const* slots, std::int64_t r, int e) const {
+        if (e_slot_ >= 0) reinterpret_cast<std::int16_t*>(slots[e_slot_])[r] = static_cast<std::int16_t>(e);
+    }
+    void row(Thread& t, char* const* slots, std::int64_t r) {
+        const float* x = in_.row(t, slots, r);
+        const int e = given_ ? exponent_at(slots, r) : exponent_of(largest_magnitude(x, in_.length), floor_);
+        keep(slots, r, e);
+        if (m_slot_ < 0) return;
+        std::int16_t* out = reinterpret_cast<std::int16_t*>(slots[m_slot_]) + r * in_.length;
+        quantize_row(x, in_.length, quantize_scale(e), out);
+    }
+    void columns(char* const* slots, std::int64_t first, std::int64_t n) {
+        const Access& a = in_.access;
+        const float* x = reinterpret_cast<const float*>(slots[a.slot]) + a.offset + first;
+        alignas(64) std::uint32_t largest[kColumns];
+        alignas(64) float scale[kColumns];
+        if (!given_) column_magnitudes(x, a.stride[1], in_.length, n, largest);
+        for (std::int64_t i = 0; i < n; ++i) {
+            const int e = given_ ? exponent_at(slots, first + i) : exponent_of(largest[i], floor_);
+            keep(slots, first + i, e);
+            scale[i] = quantize_scale(e);
+        }
+        if (m_slot_ < 0) return;
+        std::int16_t* out = reinterpret_cast<std::int16_t*>(slots[m_slot_]) + first * in_.length;
+        constexpr std::int64_t kDepth = 32;
+        alignas(64) std::int16_t block[kDepth][kColumns];
+        for (std::int64_t k = 0; k < in_.length; k += kDepth) {
+            const std::int64_t depth = std::min(kDepth, in_.length - k);
+            for (std::int64_t d = 0; d < depth; ++d) {
+                const float* p = x + (k + d) * a.stride[1];
+                _Pragma("GCC ivdep") for (std::int64_t i = 0; i < n; ++i) {
+                    const float v = float_of((bits_of(p[i]) & 0x7F800000u) == 0x7F800000u ? 0u : bits_of(p[i]));
+                    float y = v * scale[i];
+                    y = y < 16384.0f ? y : 16384.0f;
+                    y = y > -16384.0f ? y : -16384.0f;
+                    block[d][i] = static_cast<std::int16_t>(static_cast<std::int32_t>(__builtin_rintf(y)));
+                }
+            }
+            for (std::int64_t i = 0; i < n; ++i) {
+                std::int16_t* p = out + i * in_.length + k;
+                for (std::int64_t d = 0; d < depth; ++d) p[d] = block[d][i];
+            }
+        }
+    }
+
+    RowReader in_;
+    Access exponents_;
+    int floor_, e_slot_, m_slot_;
+    bool given_;
+};
+
+// exponent and sum in one, as Quantize: f32 [rows] to a slot.
+class Sum : public Instruction {
+  public:
+    explicit Sum(Words& w) {
+        in_.read(w);
+        given_ = w.next() != 0;
+        if (given_) exponents_.read(w);
+        slot_ = static_cast<int>(w.next());
+        if (by_columns(in_)) in_.block = kColumns;
+    }
+    void run(Thread& t, char* const* slots) override {
+        float* out = reinterpret_cast<float*>(slots[slot_]);
+        for (std::int64_t b; (b = claim(0)) < in_.blocks();) {
+            const std::int64_t first = b * in_.block, last = std::min(in_.rows, first + in_.block);
+            if (by_columns(in_)) {
+                columns(slots, first, last - first, out);
+                continue;
+            }
+            for (std::int64_t r = first; r < last; ++r) {
+                const float* x = in_.row(t, slots, r);
+                const int e = given_ ? exponent_at(slots, r) : exponent_of(largest_magnitude(x, in_.length), kLowestSum);
+                out[r] = sum_usable(e) ? sum_result(sum_terms(x, in_.length, e), e) : float_of(kCanonicalNaN);
+            }
+        }
+    }
+
+  private:
+    int exponent_at(char* const* slots, std::int64_t r) const {
+        std::int16_t e;
+        load(exponents_, reinterpret_cast<const std::int16_t*>(slots[exponents_.slot]), r, 1, &e);
+        return e;
+    }
+    void columns(char* const* slots, std::int64_t first, std::int64_t n, float* out) {
+        const Access& a = in_.access;
+        const float* x = reinterpret_cast<const float*>(slots[a.slot]) + a.offset + first;
+        alignas(64) std::uint32_t largest[kColumns];
+        alignas(64) double scale[kColumns], total[kColumns];
+        int e[kColumns];
+        if (!given_) column_magnitudes(x, a.stride[1], in_.length, n, largest);
+        for (std::int64_t i = 0; i < n; ++i) {
+            e[i] = given_ ? exponent_at(slots, first + i) : exponent_of(largest[i], kLowestSum);
+            scale[i] = sum_usable(e[i]) ? power_of_two(33 - e[i]) : 0.0;
+            total[i] = 0.0;
+        }
+        for (std::int64_t k = 0; k < in_.length; ++k) {
+            const float* p = x + k * a.stride[1];
+            _Pragma("GCC ivdep") for (std::int64_t i = 0; i < n; ++i) {
+                const float v = float_of((bits_of(p[i]) & 0x7F800000u) == 0x7F800000u ? 0u : bits_of(p[i]));
+                double y = __builtin_rint(static_cast<double>(v) * scale[i]);
+                y = y < 0x1p34 ? y : 0x1p34;
+                total[i] += y > -0x1p34 ? y : -0x1p34;
+            }
+        }
+        for (std::int64_t i = 0; i < n; ++i) {
+            out[first + i] = sum_usable(e[i]) ? sum_result(total[i], e[i]) : float_of(kCanonicalNaN);
+        }
+    }
+
+    RowReader in_;
+    Access exponents_;
+    int slot_;
+    bool given_;
+};
+
+// Key of the total order: -inf < .. < -0 < +0 < .. < +inf < NaN. Its own inverse.
+inline std::int32_t order_key(std::uint32_t b) {
+    if ((b & 0x7FFFFFFFu) > 0x7F800000u) b = kCanonicalNaN;
+    const std::int32_t s = static_cast<std::int32_t>(b);
+    return s ^ ((s >> 31) & 0x7FFFFFFF);
+}
+
+inline float from_key(std::int32_t k) { return float_of(static_cast<std::uint32_t>(k ^ ((k >> 31) & 0x7FFFFFFF))); }
+
+// reduce_max, argmax, sort, argsort.
+class Order : public Instruction {
+  public:
+    explicit Order(Words& w) {
+        kind_ = static_cast<int>(w.next());
+        in_.read(w);
+        slot_ = static_cast<int>(w.next());
+    }
+    void run(Thread& t, char* const* slots) override {
+        for (std::int64_t b; (b = claim(0)) < in_.blocks();) {
+            const std::int64_t last = std::min(in_.rows, (b + 1) * in_.block);
+            for (std::int64_t r = b * in_.block; r < last; ++r) row(t, in_.row(t, slots, r), r, slots[slot_]);
+        }
+    }
+
+  private:
+    void row(Thread& t, const float* x, std::int64_t r, char* out) {
+        const std::int64_t n = in_.length;
+        const std::uint32_t* b = reinterpret_cast<const std::uint32_t*>(x);
+        if (kind_ == 0) {
+            std::int32_t best = order_key(b[0]);
+            for (std::int64_t i = 1; i < n; ++i) best = std::max(best, order_key(b[i]));
+            reinterpret_cast<float*>(out)[r] = from_key(best);
+        } else if (kind_ == 1) {
+            std::int32_t best = order_key(b[0]);
+            std::int64_t at = 0;
+            for (std::int64_t i = 1; i < n; ++i) {
+                const std::int32_t k = order_key(b[i]);
+                if (k > best) best = k, at = i;
+            }
+            reinterpret_cast<std::int32_t*>(out)[r] = static_cast<std::int32_t>(at);
+        } else {
+            // Key above, index below: ascending numbers are a stable ascending order.
+            std::int64_t* pairs = static_cast<std::int64_t*>(t.scratch[1].get(static_cast<std::size_t>(n) * 8));
+            for (std::int64_t i = 0; i < n; ++i) pairs[i] = static_cast<std::int64_t>(order_key(b[i])) * 65536 + i;
+            std::sort(pairs, pairs + n);
+            for (std::int64_t i = 0; i < n; ++i) {
+                if (kind_ == 2)
+                    reinterpret_cast<float*>(out)[r * n + i] = from_key(static_cast<std::int32_t>(pairs[i] >> 16));
+                else
+                    reinterpret_cast<std::int32_t*>(out)[r * n + i] = static_cast<std::int32_t>(pairs[i] & 65535);
+            }
+        }
+    }
+    int kind_, slot_;
+    RowReader in_;
+};
+
+// scatter_add: x [rows, n], index [n], exponents [rows] -> f32 [rows, size].
+class ScatterAdd : public Instruction {
+  public:
+    explicit ScatterAdd(Words& w) {
+        in_.read(w);
+        in_.block = 1;
+        index_.read(w);
+        exponents_.read(w);
+        size_ = w.next();
+        slot_ = static_cast<int>(w.next());
+    }
+    void run(Thread& t, char* const* slots) override {
+        const std::int64_t n = in_.length;
+        for (std::int64_t r; (r = claim(0)) < in_.rows;) {
+            std::int32_t* index = static_cast<std::int32_t*>(t.scratch[1].get(static_cast<std::size_t>(n) * 4));
+            load(index_, reinterpret_cast<const std::int32_t*>(slots[index_.slot]), 0, n, index);
+            std::int64_t* total = static_cast<std::int64_t*>(t.scratch[2].get(static_cast<std::size_t>(size_) * 8));
+            std::memset(total, 0, static_cast<std::size_t>(size_) * 8);
+            const float* x = in_.row(t, slots, r);
+            std::int16_t e;
+            load(exponents_, reinterpret_cast<const std::int16_t*>(slots[exponents_.slot]), r, 1, &e);
+            float* out = reinterpret_cast<float*>(slots[slot_]) + r * size_;
+            if (!sum_usable(e)) {
+                for (std::int64_t i = 0; i < size_; ++i) out[i] = float_of(kCanonicalNaN);
+                continue;
+            }
+            const double scale = power_of_two(33 - e);
+            for (std::int64_t i = 0; i < n; ++i) {
+                if (index[i] < 0 || index[i] >= size_) continue;
+                if ((bits_of(x[i]) & 0x7F800000u) == 0x7F800000u) continue;
+                double y = std::rint(static_cast<double>(x[i]) * scale);
+                y = y < 0x1p34 ? y : 0x1p34;
+                total[index[i]] += static_cast<std::int64_t>(y > -0x1p34 ? y : -0x1p34);
+            }
+            for (std::int64_t i = 0; i < size_; ++i) out[i] = sum_result(static_cast<double>(total[i]), e);
+        }
+    }
+
+  private:
+    RowReader in_;
+    Access index_, exponents_;
+    std::int64_t size_;
+    int slot_;
+};
+
+}  // namespace lockstep

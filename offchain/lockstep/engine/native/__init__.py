@@ -1,0 +1,1 @@
+"""The optional native engine: whole steps in C++, compiled on the machine that runs them."""

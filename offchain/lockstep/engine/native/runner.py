@@ -1,0 +1,60 @@
+"""A program's steps in the native engine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from lockstep.engine.native.engine import NativeEngine
+from lockstep.engine.native.library import describe
+from lockstep.engine.plan import Plan, make_plan, node_inputs
+from lockstep.program.graph import Input, Program
+from lockstep.program.ops import InputKind
+
+
+class NativeBackend:
+    """What does not depend on state or step is computed once; the rest is one native call a step."""
+
+    def __init__(self, program: Program, constants: Sequence[Tensor], seed: int, threads: int) -> None:
+        self.program = program
+        self.constants = list(constants)
+        self.name = f"native {describe()}, {threads} thread{'s' if threads > 1 else ''}"
+        plan: Plan = make_plan(program)
+        sources = program.nodes[-1].inputs
+        self._positions = [i for i, source in enumerate(sources) if source.kind is InputKind.NODE]
+        outputs = [*(sources[i] for i in self._positions), *(Input(InputKind.NODE, m) for m in program.metrics)]
+        frontier = self._frontier(plan, {source.value for source in outputs})
+        given: dict[int, Tensor] = {}
+        if frontier:
+            inputs = [Input(InputKind.NODE, index) for index in frontier]
+            once = NativeEngine(program, inputs, constants, seed, threads)
+            given = dict(zip(frontier, once.run([], 0), strict=True))
+        self.engine = NativeEngine(program, outputs, constants, seed, threads, given)
+
+    def _frontier(self, plan: Plan, outputs: set[int]) -> list[int]:
+        """Static nodes that a step reads."""
+        static = set(plan.static)
+        read = {source for index in plan.dynamic for source in node_inputs(self.program.nodes[index])}
+        return sorted(static & (read | outputs))
+
+    def step(
+        self, state: Sequence[Tensor], step: int, out: Sequence[Tensor] | None
+    ) -> tuple[list[Tensor], list[float]]:
+        """As ``Runner.step``, with a state that has been checked."""
+        result = self.engine.empty_outputs()
+        if out is not None:
+            result[: len(self._positions)] = [out[i] for i in self._positions]
+        self.engine.run(state, step, result)
+        changed = dict(zip(self._positions, result, strict=False))
+        after = []
+        for position, source in enumerate(self.program.nodes[-1].inputs):
+            if position in changed:
+                after.append(changed[position])
+            else:
+                after.append(state[source.value] if source.kind is InputKind.STATE else self.constants[source.value])
+        return after, [float(value) for value in result[len(self._positions) :]]
+
+    def profile(self, state: Sequence[Tensor], step: int, repeat: int = 20) -> list[tuple[str, float]]:
+        """Mean seconds of each native instruction of a step, with its name."""
+        return self.engine.profile(state, step, repeat)
