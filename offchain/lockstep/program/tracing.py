@@ -63,12 +63,16 @@ def _user_frame() -> str:
 
 
 class _SourceLines(TorchFunctionMode):
-    """Marks every node with the user's line, backward nodes with their forward's; replaces dropout."""
+    """Marks every node with the user's line, backward nodes with their forward's; replaces dropout.
+
+    ``refused`` collects, a line each, the calls whose result has a shape or a Python value that depends on data.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.seen: set[torch.autograd.graph.Node] = set()
         self.sites = 0
+        self.refused: list[str] = []
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
@@ -79,6 +83,9 @@ class _SourceLines(TorchFunctionMode):
                 result = self._dropout(*args, **(kwargs or {}))
             else:
                 result = func(*args, **(kwargs or {}))
+        if _depends_on_data(result):
+            name = getattr(func, "__name__", str(func))
+            self.refused.append(f"{location}: {name}: its result's shape or value leaves the program; it {_STATIC}")
         self._mark(result, location)
         return result
 
@@ -101,6 +108,20 @@ class _SourceLines(TorchFunctionMode):
             self.seen.add(node)
             node.register_prehook(lambda grads, at=location: _set_location(at))
             pending += [nested for nested, _ in node.next_functions if nested is not None]
+
+
+_STATIC = (
+    "depends on data (as .item(), nonzero, boolean indexing and if on a tensor do), and a program is static. Use"
+    " torch.where or masks of fixed shape."
+)
+
+
+def _depends_on_data(result: Any) -> bool:
+    """Whether a result under fake tensors is, or has in its shape, a number that only data can give."""
+    if isinstance(result, torch.SymInt | torch.SymFloat | torch.SymBool):
+        return True
+    outputs = result if isinstance(result, tuple | list) else (result,)
+    return any(isinstance(t, Tensor) and any(isinstance(n, torch.SymInt) for n in t.shape) for t in outputs)
 
 
 def _set_location(location: str) -> None:
@@ -157,11 +178,12 @@ def trace(
     trained = {name for name, p in model.named_parameters() if p.requires_grad}
     buffers = dict(model.named_buffers())
     keys: list[tuple[str, str]] = []
+    lines = _SourceLines()
 
     def step(parameters: dict[str, Tensor], buffers: dict[str, Tensor], inputs: Tensor, targets: Tensor) -> Any:
         leaves = {n: p.detach().requires_grad_(n in trained and backward) for n, p in parameters.items()}
         state = {n: b.clone() for n, b in buffers.items()}
-        with _SourceLines():
+        with lines:
             output = functional_call(model, {**leaves, **state}, (inputs,), tie_weights=True)
             value = loss(output, targets)
             measured = {n: metric(output.detach(), targets) for n, metric in metrics.items()}
@@ -180,7 +202,7 @@ def trace(
         return list(named.values())
 
     decompositions: Any = get_decompositions([torch.ops.aten.native_batch_norm.default])
-    with fx_traceback.preserve_node_meta(), sdpa_kernel(SDPBackend.MATH), _explained():
+    with fx_traceback.preserve_node_meta(), sdpa_kernel(SDPBackend.MATH), _explained(lines):
         module = make_fx(step, decomposition_table=decompositions, tracing_mode="fake")(
             parameters, buffers, inputs, targets
         )
@@ -217,16 +239,21 @@ def _functional(module: fx.GraphModule) -> fx.GraphModule:
 
 
 @contextlib.contextmanager
-def _explained() -> Iterator[None]:
-    """PyTorch's tracing errors as sentences."""
+def _explained(lines: _SourceLines) -> Iterator[None]:
+    """PyTorch's tracing errors as sentences, and what the trace had to refuse before any of them."""
     try:
         yield
-    except CaptureError:
-        raise
+        failure = None
     except Exception as error:
-        location = str(fx_traceback.current_meta.get(_LOCATION) or _line_of(error))
-        where = f"{location}: " if location else ""
-        raise CaptureError(f"{where}{_advice(str(error))}") from error
+        failure = error
+    if lines.refused:
+        listed = "\n".join(f"  {line}" for line in dict.fromkeys(lines.refused))
+        raise CaptureError(f"The model uses what a program cannot carry:\n{listed}") from failure
+    if isinstance(failure, CaptureError):
+        raise failure
+    if failure is not None:
+        location = str(fx_traceback.current_meta.get(_LOCATION) or _line_of(failure))
+        raise CaptureError(f"{location + ': ' if location else ''}{_advice(str(failure))}") from failure
 
 
 def _line_of(error: BaseException) -> str:
@@ -243,10 +270,7 @@ def _line_of(error: BaseException) -> str:
 def _advice(message: str) -> str:
     first = message.strip().splitlines()[0] if message.strip() else "tracing failed"
     if "data-dependent" in message or "DataDependent" in message or "_local_scalar_dense" in message:
-        return (
-            "the shape or the control flow of the step depends on data (.item(), nonzero, boolean indexing, if on a"
-            " tensor). A program is static: use torch.where or masks of fixed shape."
-        )
+        return f"the step {_STATIC}"
     if "non-Fake Tensor" in message or "FakeTensor" in message:
         return (
             "a tensor that is neither a parameter nor a buffer is used. Register it with register_buffer, so that it"

@@ -7,7 +7,6 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lockstep.program.ops import Op
@@ -33,12 +32,12 @@ def mean_square(output: Tensor, target: Tensor) -> Tensor:
 
 
 POINTWISE: dict[str, Callable[[Tensor], Tensor]] = {
-    "relu": F.relu,
-    "relu_in_place": lambda x: F.relu_(x + 1),
-    "leaky_relu": lambda x: F.leaky_relu(x, 0.1),
-    "gelu": F.gelu,
-    "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
-    "silu": F.silu,
+    "relu": nn.functional.relu,
+    "relu_in_place": lambda x: nn.functional.relu_(x + 1),
+    "leaky_relu": lambda x: nn.functional.leaky_relu(x, 0.1),
+    "gelu": nn.functional.gelu,
+    "gelu_tanh": lambda x: nn.functional.gelu(x, approximate="tanh"),
+    "silu": nn.functional.silu,
     "tanh": torch.tanh,
     "sigmoid": torch.sigmoid,
     "erf": torch.erf,
@@ -54,7 +53,7 @@ POINTWISE: dict[str, Callable[[Tensor], Tensor]] = {
     "floor": lambda x: x * torch.floor(x * 3) + x.round(),
     "softmax": lambda x: torch.softmax(x, -1),
     "softmax_other_axis": lambda x: torch.softmax(x, 1),
-    "log_softmax": lambda x: F.log_softmax(x, -1),
+    "log_softmax": lambda x: nn.functional.log_softmax(x, -1),
     "mean": lambda x: x - x.mean(-1, keepdim=True),
     "sum_middle": lambda x: x * x.sum(1, keepdim=True),
     "var": lambda x: x / (x.var(-1, keepdim=True) + 1),
@@ -67,14 +66,14 @@ POINTWISE: dict[str, Callable[[Tensor], Tensor]] = {
     "cat": lambda x: torch.cat([x, x * x], 1),
     "stack": lambda x: torch.stack([x, x * x], 2),
     "chunk": lambda x: x.chunk(2, -1)[0] * x.chunk(2, -1)[1],
-    "pad": lambda x: F.pad(x, (1, 2, 0, 1)) * 3,
+    "pad": lambda x: nn.functional.pad(x, (1, 2, 0, 1)) * 3,
     "expand": lambda x: x.unsqueeze(1).expand(-1, 2, -1, -1) * 2,
     "repeat": lambda x: x.repeat(1, 2, 3),
     "squeeze": lambda x: x.unsqueeze(-1).squeeze(-1) * x,
     "masked_fill": lambda x: x.masked_fill(x < 0, 0.25),
     "assign_in_place": lambda x: _assigned(x),
-    "attention": lambda x: F.scaled_dot_product_attention(x, x * 2, x + 1),
-    "causal_attention": lambda x: F.scaled_dot_product_attention(x, x * 2, x + 1, is_causal=True),
+    "attention": lambda x: nn.functional.scaled_dot_product_attention(x, x * 2, x + 1),
+    "causal_attention": lambda x: nn.functional.scaled_dot_product_attention(x, x * 2, x + 1, is_causal=True),
 }
 
 
@@ -149,10 +148,10 @@ def test_conv1d_of_captured_step_has_eager_gradient() -> None:
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "cross_entropy": nn.CrossEntropyLoss(),
     "cross_entropy_sum": nn.CrossEntropyLoss(reduction="sum"),
-    "cross_entropy_each": lambda o, t: (F.cross_entropy(o, t, reduction="none") ** 2).mean(),
+    "cross_entropy_each": lambda o, t: (nn.functional.cross_entropy(o, t, reduction="none") ** 2).mean(),
     "cross_entropy_smoothed": nn.CrossEntropyLoss(label_smoothing=0.1),
     "cross_entropy_ignoring": nn.CrossEntropyLoss(ignore_index=2),
-    "nll": lambda o, t: F.nll_loss(F.log_softmax(o, -1), t),
+    "nll": lambda o, t: nn.functional.nll_loss(nn.functional.log_softmax(o, -1), t),
 }
 
 
