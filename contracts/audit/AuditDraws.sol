@@ -5,6 +5,8 @@ import {IAuditCourt, SlotState} from "../interfaces/IAuditCourt.sol";
 import {Task, TaskState, TaskTerms} from "../interfaces/ITaskMarket.sol";
 import {TaskMath} from "../market/TaskMath.sol";
 import {CourtBase} from "./CourtBase.sol";
+import {CourtKeys, SlotRecord} from "./CourtState.sol";
+import {SegmentDraw} from "./SegmentDraw.sol";
 import {SortitionTree} from "./SortitionTree.sol";
 
 /// @title Draws of segments and of verifiers by unlocked stake.
@@ -68,12 +70,12 @@ abstract contract AuditDraws is CourtBase {
     // Draws
 
     /// @inheritdoc IAuditCourt
-    function drawAudits(TaskTerms calldata terms) external {
+    function drawAudits(TaskTerms memory terms) external {
         Task memory task = _requireTask(terms, TaskState.Committed);
         _requireWindow(0, task.deadline);
         bytes32 key = bytes32(terms.id);
         Draw memory draw = _begin(terms, key, address(market), task.solver);
-        uint32[] memory segments = _segmentsOf(terms, draw.value);
+        uint32[] memory segments = SegmentDraw.segmentsOf(terms, draw.value);
         address[] memory drawn = _drawVerifiers(terms.id, key, draw, segments);
         if (drawn.length == 0) return;
         // INVARIANT: all segments are drawn in one transaction, so that a task is either audited or not.
@@ -86,13 +88,13 @@ abstract contract AuditDraws is CourtBase {
     }
 
     /// @inheritdoc IAuditCourt
-    function redraw(TaskTerms calldata terms, uint32 segment) external {
+    function redraw(TaskTerms memory terms, uint32 segment) external {
         Task memory task = _requireTask(terms, TaskState.Auditing);
-        bytes32 slotKey = _slotKey(terms.id, segment);
+        bytes32 slotKey = CourtKeys.slotKey(terms.id, segment);
         SlotRecord memory slot = _requireSlot(slotKey, segment, SlotState.Redrawing);
-        _requireWindow(0, _redrawOf[slotKey].deadline);
+        _requireWindow(0, _state.redraws[slotKey].deadline);
         uint8 round = slot.round + 1;
-        bytes32 key = _beaconKey(slotKey, round);
+        bytes32 key = CourtKeys.beaconKey(slotKey, round);
         Draw memory draw = _begin(terms, key, address(this), task.solver);
         uint32[] memory segments = new uint32[](1);
         segments[0] = segment;
@@ -101,32 +103,14 @@ abstract contract AuditDraws is CourtBase {
         _assign(terms.id, segment, round, drawn[0], draw, block.timestamp + _windowFor(terms));
     }
 
-    /// @dev The segments a value draws: Floyd's algorithm, each set of `audits` segments as likely as any other.
-    function _segmentsOf(TaskTerms calldata terms, bytes32 value) internal pure returns (uint32[] memory segments) {
-        uint256 count = terms.audits;
-        uint256 total = terms.segmentCount();
-        segments = new uint32[](count);
-        for (uint256 i = 0; i < count; ++i) {
-            uint256 last = total - count + i;
-            uint256 pick = uint256(keccak256(abi.encode("segment", value, i))) % (last + 1);
-            for (uint256 j = 0; j < i; ++j) {
-                if (segments[j] == pick) {
-                    pick = last;
-                    break;
-                }
-            }
-            segments[i] = uint32(pick);
-        }
-    }
-
-    function _begin(TaskTerms calldata terms, bytes32 key, address consumer, address solver)
+    function _begin(TaskTerms memory terms, bytes32 key, address consumer, address solver)
         private
         returns (Draw memory draw)
     {
         draw.value = beacon.record(consumer, key);
         // INVARIANT: weights changed since the deciding block was made count for nothing in this draw.
         draw.atBlock = beacon.targetOf(consumer, key) - 1;
-        draw.need = uint256(_depositOf(terms)) + _claimBond;
+        draw.need = _stakeNeeded(terms);
         draw.submitter = terms.submitter;
         draw.solver = solver;
         draw.resumed = _stalled[key];
@@ -141,11 +125,11 @@ abstract contract AuditDraws is CourtBase {
         drawn = new address[](segments.length);
         uint256[] memory next = new uint256[](segments.length);
         for (uint256 i = 0; i < segments.length; ++i) {
-            if (draw.resumed) next[i] = _next[_beaconKey(key, segments[i])];
+            if (draw.resumed) next[i] = _next[CourtKeys.beaconKey(key, segments[i])];
             (drawn[i], next[i]) = _drawVerifier(draw, segments[i], next[i], drawn, i);
             if (drawn[i] != address(0)) continue;
             for (uint256 j = 0; j <= i; ++j) {
-                _next[_beaconKey(key, segments[j])] = next[j];
+                _next[CourtKeys.beaconKey(key, segments[j])] = next[j];
             }
             _stalled[key] = true;
             emit DrawStalled(task, segments[i], next[i]);
@@ -184,8 +168,8 @@ abstract contract AuditDraws is CourtBase {
     function _assign(uint256 task, uint32 segment, uint8 round, address verifier, Draw memory draw, uint256 deadline)
         private
     {
-        bytes32 slotKey = _slotKey(task, segment);
-        _slots[slotKey] = SlotRecord({
+        bytes32 slotKey = CourtKeys.slotKey(task, segment);
+        _state.slots[slotKey] = SlotRecord({
             state: SlotState.Drawn,
             round: round,
             verifier: verifier,
@@ -195,6 +179,6 @@ abstract contract AuditDraws is CourtBase {
             standing: 0
         });
         emit SegmentDrawn(task, segment, round, verifier, draw.value, uint64(deadline));
-        vault.lock(_engagementOf(slotKey, round, verifier), verifier, uint96(draw.need));
+        vault.lock(CourtKeys.engagement(slotKey, round, verifier), verifier, uint96(draw.need));
     }
 }

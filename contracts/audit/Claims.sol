@@ -3,39 +3,32 @@ pragma solidity ^0.8.28;
 
 import {Merkle} from "../commitments/Merkle.sol";
 import {ClaimBody, ClaimRecord, ClaimRef, IAuditCourt, Slot, SlotState} from "../interfaces/IAuditCourt.sol";
-import {MalformedStart} from "../interfaces/IStartChecker.sol";
 import {Task, TaskState, TaskTerms} from "../interfaces/ITaskMarket.sol";
 import {TaskMath} from "../market/TaskMath.sol";
 import {CourtBase} from "./CourtBase.sol";
+import {ClaimData, CourtKeys, Report, SlotRecord} from "./CourtState.sol";
 
 /// @title Claims: open and blind, their windows, and what the dispute game does to them.
 abstract contract Claims is CourtBase {
     using TaskMath for TaskTerms;
 
-    /// @dev Who showed that a segment's start is malformed.
-    struct Report {
-        address by;
-        bool shared; // the drawn verifier comes first: its time to claim was not over, and it had not claimed
-    }
-
     mapping(bytes32 blindKey => uint40 placedAt) private _blinds;
-    mapping(bytes32 slotKey => Report) internal _reports;
 
     // Posting
 
     /// @inheritdoc IAuditCourt
     function postClaim(
-        TaskTerms calldata terms,
+        TaskTerms memory terms,
         uint32 segment,
         ClaimBody calldata body,
         bytes32[] calldata checkpointProof
     ) external returns (uint16 index) {
         Task memory task = _requireTask(terms, TaskState.Auditing);
-        bytes32 slotKey = _slotKey(terms.id, segment);
+        bytes32 slotKey = CourtKeys.slotKey(terms.id, segment);
         SlotRecord memory slot = _requireSlot(slotKey, segment, SlotState.Drawn);
         require(msg.sender == slot.verifier, NotDrawnVerifier(msg.sender, slot.verifier));
         _requireWindow(0, slot.claimDeadline);
-        ClaimData storage claim = _claims[_claimKey(slotKey, slot.round, 0)];
+        ClaimData storage claim = _state.claims[CourtKeys.claimKey(slotKey, slot.round, 0)];
         require(claim.claimant == address(0), AlreadyClaimed(msg.sender));
         _requireBody(terms, segment, body, checkpointProof, task.workRoot);
         _record(claim, body, uint40(block.timestamp));
@@ -54,14 +47,14 @@ abstract contract Claims is CourtBase {
 
     /// @inheritdoc IAuditCourt
     function unblind(
-        TaskTerms calldata terms,
+        TaskTerms memory terms,
         uint32 segment,
         ClaimBody calldata body,
         bytes32[] calldata checkpointProof,
         bytes32 salt
     ) external returns (uint16 index) {
         Task memory task = _requireTask(terms, TaskState.Auditing);
-        bytes32 slotKey = _slotKey(terms.id, segment);
+        bytes32 slotKey = CourtKeys.slotKey(terms.id, segment);
         SlotRecord memory slot = _requireSlot(slotKey, segment, SlotState.Drawn);
         _requireWindow(uint256(slot.claimDeadline) + 1, uint256(slot.claimDeadline) + _unblindWindow);
         bytes32 bodyHash = keccak256(abi.encode(body));
@@ -69,27 +62,27 @@ abstract contract Claims is CourtBase {
         _requireBody(terms, segment, body, checkpointProof, task.workRoot);
         index = slot.claims;
         // INVARIANT: no place coincides with the mark of a malformed start.
-        require(index < MALFORMED - 1, BadClaim("index"));
-        _slots[slotKey].claims = index + 1;
-        _record(_claims[_claimKey(slotKey, slot.round, index)], body, placedAt);
+        require(index < CourtKeys.MALFORMED - 1, BadClaim("index"));
+        _state.slots[slotKey].claims = index + 1;
+        _record(_state.claims[CourtKeys.claimKey(slotKey, slot.round, index)], body, placedAt);
         emit ClaimPosted(terms.id, segment, slot.round, index, msg.sender, body, placedAt);
         // INVARIANT: one claim an account, segment and round; the drawn verifier's engagement exists since the draw.
-        bytes32 engagement = _engagementOf(slotKey, slot.round, msg.sender);
+        bytes32 engagement = CourtKeys.engagement(slotKey, slot.round, msg.sender);
         (address account,) = vault.engagementOf(address(this), engagement);
         require(account == address(0), AlreadyClaimed(msg.sender));
-        vault.lock(engagement, msg.sender, _depositOf(terms) + _claimBond);
+        vault.lock(engagement, msg.sender, _stakeNeeded(terms));
     }
 
     /// @inheritdoc IAuditCourt
-    function reclaimBlind(TaskTerms calldata terms, uint32 segment, uint8 round, bytes32 bodyHash, bytes32 salt)
+    function reclaimBlind(TaskTerms memory terms, uint32 segment, uint8 round, bytes32 bodyHash, bytes32 salt)
         external
     {
         Task memory task = market.taskOf(terms.id);
-        require(keccak256(abi.encode(terms)) == task.termsHash, WrongTerms(terms.id));
-        SlotRecord memory slot = _slots[_slotKey(terms.id, segment)];
+        require(terms.hash() == task.termsHash, WrongTerms(terms.id));
+        SlotRecord memory slot = _state.slots[CourtKeys.slotKey(terms.id, segment)];
         // INVARIANT: only an end that may come before the unblind window is over frees anybody from opening.
         require(
-            (task.state == TaskState.Void || slot.standing == MALFORMED) && slot.round == round,
+            (task.state == TaskState.Void || slot.standing == CourtKeys.MALFORMED) && slot.round == round,
             WrongSlot(segment, slot.state)
         );
         _spendBlind(terms, segment, round, slot.claimDeadline, bodyHash, salt);
@@ -113,7 +106,7 @@ abstract contract Claims is CourtBase {
     /// @inheritdoc IAuditCourt
     function convict(ClaimRef calldata ref, bool digest, address winner) external onlyGame {
         (bytes32 slotKey, ClaimData storage claim) = _requireCurrent(ref);
-        uint256 closes = _openDeadline(_slots[slotKey]);
+        uint256 closes = _openDeadline(_state.slots[slotKey]);
         // INVARIANT: once a segment can be decided, no claim of it falls any more.
         require(claim.openDisputes != 0 || block.timestamp <= closes, WrongWindow(0, uint64(closes)));
         if (digest && !claim.digestConvicted) {
@@ -125,7 +118,7 @@ abstract contract Claims is CourtBase {
         emit ClaimConvicted(ref.task, ref.segment, ref.round, ref.index, digest);
         // INVARIANT: the bond moves once, with the first conviction.
         if (!first) return;
-        bytes32 engagement = _engagementOf(slotKey, ref.round, claim.claimant);
+        bytes32 engagement = CourtKeys.engagement(slotKey, ref.round, claim.claimant);
         uint96 half = _claimBond / 2;
         if (half != 0) vault.slash(engagement, winner, half);
         if (_claimBond != half) vault.slash(engagement, address(treasury), _claimBond - half);
@@ -134,7 +127,7 @@ abstract contract Claims is CourtBase {
     /// @inheritdoc IAuditCourt
     function disputeOpened(ClaimRef calldata ref) external onlyGame {
         (bytes32 slotKey, ClaimData storage claim) = _requireCurrent(ref);
-        SlotRecord storage slot = _slots[slotKey];
+        SlotRecord storage slot = _state.slots[slotKey];
         _requireWindow(uint256(slot.claimDeadline) + _unblindWindow + 1, _openDeadline(slot));
         ++slot.openDisputes;
         ++claim.openDisputes;
@@ -142,51 +135,38 @@ abstract contract Claims is CourtBase {
 
     /// @inheritdoc IAuditCourt
     function disputeClosed(ClaimRef calldata ref) external onlyGame {
-        bytes32 slotKey = _slotKey(ref.task, ref.segment);
+        bytes32 slotKey = CourtKeys.slotKey(ref.task, ref.segment);
         // A segment that ended meanwhile no longer counts; its rounds cannot have changed while a dispute was open.
-        if (_slots[slotKey].round == ref.round) --_slots[slotKey].openDisputes;
-        --_claims[_claimKey(slotKey, ref.round, ref.index)].openDisputes;
+        if (_state.slots[slotKey].round == ref.round) --_state.slots[slotKey].openDisputes;
+        --_state.claims[CourtKeys.claimKey(slotKey, ref.round, ref.index)].openDisputes;
     }
 
     /// @inheritdoc IAuditCourt
-    function convictMalformedStart(
-        TaskTerms calldata terms,
-        uint32 segment,
-        bytes32 start,
-        bytes32[] calldata startProof,
-        MalformedStart calldata proof
-    ) external {
-        Task memory task = _requireTask(terms, TaskState.Auditing);
-        bytes32 slotKey = _slotKey(terms.id, segment);
-        SlotRecord storage slot = _slots[slotKey];
-        require(
-            segment != 0 && (slot.state == SlotState.Drawn || slot.state == SlotState.Redrawing),
-            WrongSlot(segment, slot.state)
-        );
-        require(
-            Merkle.rootFromInclusion(terms.segmentCount(), segment - 1, _leafOf(start), startProof) == task.workRoot,
-            BadCheckpointProof()
-        );
-        require(startChecker.isMalformed(start, terms.stepProgram, proof), StartIsWellFormed());
-        bool shared = slot.state == SlotState.Drawn && block.timestamp <= slot.claimDeadline
-            && slot.verifier != msg.sender && _claims[_claimKey(slotKey, slot.round, 0)].claimant == address(0);
-        _reports[slotKey] = Report(msg.sender, shared);
+    function startMalformed(uint256 task, uint32 segment, address by) external {
+        require(msg.sender == startChecker, NotModule(msg.sender));
+        bytes32 slotKey = CourtKeys.slotKey(task, segment);
+        SlotRecord storage slot = _state.slots[slotKey];
+        SlotState state = slot.state;
+        require(state == SlotState.Drawn || state == SlotState.Redrawing, WrongSlot(segment, state));
+        bool shared = state == SlotState.Drawn && block.timestamp <= slot.claimDeadline && slot.verifier != by
+            && _state.claims[CourtKeys.claimKey(slotKey, slot.round, 0)].claimant == address(0);
+        _state.reports[slotKey] = Report(by, shared);
         slot.state = SlotState.Failed;
-        slot.standing = MALFORMED;
-        emit StartMalformed(terms.id, segment, msg.sender);
-        emit SegmentFinal(terms.id, segment, slot.round, SlotState.Failed, MALFORMED);
+        slot.standing = CourtKeys.MALFORMED;
+        emit StartMalformed(task, segment, by);
+        emit SegmentFinal(task, segment, slot.round, SlotState.Failed, CourtKeys.MALFORMED);
     }
 
     // Views
 
     /// @inheritdoc IAuditCourt
     function slotOf(uint256 task, uint32 segment) external view returns (Slot memory) {
-        bytes32 slotKey = _slotKey(task, segment);
-        SlotRecord memory slot = _slots[slotKey];
+        bytes32 slotKey = CourtKeys.slotKey(task, segment);
+        SlotRecord memory slot = _state.slots[slotKey];
         return Slot({
             state: slot.state,
             round: slot.round,
-            misses: _redrawOf[slotKey].misses,
+            misses: _state.redraws[slotKey].misses,
             verifier: slot.verifier,
             claimDeadline: slot.claimDeadline,
             claims: slot.claims,
@@ -194,14 +174,15 @@ abstract contract Claims is CourtBase {
             standing: slot.standing,
             beaconValue: slot.round == 0
                 ? beacon.valueOf(address(market), bytes32(task))
-                : beacon.valueOf(address(this), _beaconKey(slotKey, slot.round))
+                : beacon.valueOf(address(this), CourtKeys.beaconKey(slotKey, slot.round))
         });
     }
 
     /// @inheritdoc IAuditCourt
     function claimOf(ClaimRef calldata ref) external view returns (ClaimRecord memory) {
-        ClaimData memory claim = _claims[_claimKey(ref)];
-        bytes32 engagement = _engagementOf(_slotKey(ref.task, ref.segment), ref.round, claim.claimant);
+        ClaimData memory claim =
+            _state.claims[CourtKeys.claimKey(CourtKeys.slotKey(ref.task, ref.segment), ref.round, ref.index)];
+        bytes32 engagement = CourtKeys.engagement(CourtKeys.slotKey(ref.task, ref.segment), ref.round, claim.claimant);
         (address account,) = vault.engagementOf(address(this), engagement);
         return ClaimRecord({
             bodyHash: claim.bodyHash,
@@ -223,7 +204,7 @@ abstract contract Claims is CourtBase {
         view
         returns (uint64 claimDeadline, uint64 unblindDeadline, uint64 openDeadline)
     {
-        SlotRecord memory slot = _slots[_slotKey(task, segment)];
+        SlotRecord memory slot = _state.slots[CourtKeys.slotKey(task, segment)];
         claimDeadline = slot.claimDeadline;
         unblindDeadline = claimDeadline + _unblindWindow;
         openDeadline = unblindDeadline + _disputeWindow;
@@ -237,15 +218,15 @@ abstract contract Claims is CourtBase {
 
     /// @dev A claim of a segment that is still open, in its current round.
     function _requireCurrent(ClaimRef calldata ref) private view returns (bytes32 slotKey, ClaimData storage claim) {
-        slotKey = _slotKey(ref.task, ref.segment);
+        slotKey = CourtKeys.slotKey(ref.task, ref.segment);
         SlotRecord memory slot = _requireSlot(slotKey, ref.segment, SlotState.Drawn);
-        claim = _claims[_claimKey(slotKey, ref.round, ref.index)];
+        claim = _state.claims[CourtKeys.claimKey(slotKey, ref.round, ref.index)];
         require(slot.round == ref.round && claim.claimant != address(0), NoSuchClaim());
     }
 
     /// @dev Checks a body against the task: its checkpoints under the work root, its digest's length.
     function _requireBody(
-        TaskTerms calldata terms,
+        TaskTerms memory terms,
         uint32 segment,
         ClaimBody calldata body,
         bytes32[] calldata checkpointProof,
@@ -276,7 +257,7 @@ abstract contract Claims is CourtBase {
 
     /// @dev Uses up the caller's blind claim about this segment and round, which must have been placed in its claim window.
     function _spendBlind(
-        TaskTerms calldata terms,
+        TaskTerms memory terms,
         uint32 segment,
         uint8 round,
         uint256 claimDeadline,

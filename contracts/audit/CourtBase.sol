@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
-import {ClaimRef, IAuditCourt, SlotState} from "../interfaces/IAuditCourt.sol";
+import {IAuditCourt, SlotState} from "../interfaces/IAuditCourt.sol";
 import {IJackpotTreasury} from "../interfaces/IJackpotTreasury.sol";
 import {IRandomBeacon} from "../interfaces/IRandomBeacon.sol";
 import {IStakeVault} from "../interfaces/IStakeVault.sol";
-import {IStartChecker} from "../interfaces/IStartChecker.sol";
 import {ITaskMarket, Task, TaskState, TaskTerms} from "../interfaces/ITaskMarket.sol";
 import {TaskMath} from "../market/TaskMath.sol";
 import {Parameters, ParametersLib} from "../types/Parameters.sol";
+import {CourtState, SlotRecord} from "./CourtState.sol";
 
 /// @notice The contracts the court works with.
 struct CourtParts {
@@ -16,52 +16,19 @@ struct CourtParts {
     ITaskMarket market;
     IRandomBeacon beacon;
     IJackpotTreasury treasury;
-    IStartChecker startChecker;
+    address startChecker;
     address game;
 }
 
-/// @title What every part of the court shares: its storage, keys and deadlines.
+/// @title What every part of the court shares: its books, numbers and deadlines.
 abstract contract CourtBase is IAuditCourt {
     using TaskMath for TaskTerms;
-
-    /// @dev A drawn segment, one word.
-    struct SlotRecord {
-        SlotState state;
-        uint8 round;
-        address verifier;
-        uint32 claimDeadline; // seconds; enough until 2106
-        uint16 claims;
-        uint16 openDisputes;
-        uint16 standing;
-    }
-
-    /// @dev A claim; two words while it passes and is not convicted of its digest.
-    struct ClaimData {
-        bytes32 bodyHash;
-        address claimant;
-        uint40 order;
-        bool passes;
-        bool convicted;
-        bool digestConvicted;
-        uint16 openDisputes;
-        bytes32 endRoot;
-        address digestFinder;
-    }
-
-    /// @dev What a segment's redraws need to know.
-    struct RedrawRecord {
-        uint8 misses; // rounds without any claim
-        uint40 deadline; // of the redraw that is due
-    }
-
-    /// @dev `standing` of a segment whose start was malformed; it has no standing claim.
-    uint16 internal constant MALFORMED = type(uint16).max;
 
     IStakeVault public immutable vault;
     ITaskMarket public immutable market;
     IRandomBeacon public immutable beacon;
     IJackpotTreasury public immutable treasury;
-    IStartChecker public immutable startChecker;
+    address public immutable startChecker;
     address public immutable game;
 
     uint16 internal immutable _claimDepositMultiple;
@@ -79,9 +46,7 @@ abstract contract CourtBase is IAuditCourt {
     uint32 internal immutable _disputeWindow;
     uint64 internal immutable _workRate;
 
-    mapping(bytes32 slotKey => SlotRecord) internal _slots;
-    mapping(bytes32 slotKey => RedrawRecord) internal _redrawOf;
-    mapping(bytes32 claimKey => ClaimData) internal _claims;
+    CourtState internal _state;
 
     constructor(CourtParts memory parts, Parameters memory p) {
         ParametersLib.check(p);
@@ -107,50 +72,19 @@ abstract contract CourtBase is IAuditCourt {
         _workRate = p.workRate;
     }
 
-    // Keys
-
-    function _slotKey(uint256 task, uint256 segment) internal pure returns (bytes32) {
-        return keccak256(abi.encode(task, segment));
+    /// @dev What a claimant locks: its deposit, judged at the end, and the bond that a conviction moves.
+    function _stakeNeeded(TaskTerms memory terms) internal view returns (uint96) {
+        return uint96(terms.replayCost() * _claimDepositMultiple) + _claimBond;
     }
 
-    function _claimKey(bytes32 slotKey, uint256 round, uint256 index) internal pure returns (bytes32) {
-        return keccak256(abi.encode(slotKey, round, index));
-    }
-
-    function _claimKey(ClaimRef calldata ref) internal pure returns (bytes32) {
-        return _claimKey(_slotKey(ref.task, ref.segment), ref.round, ref.index);
-    }
-
-    /// @dev Engagement of a claimant's deposit and bond: one an account, segment and round.
-    function _engagementOf(bytes32 slotKey, uint256 round, address claimant) internal pure returns (bytes32) {
-        return keccak256(abi.encode(slotKey, round, claimant));
-    }
-
-    /// @dev Beacon key of a segment's draw in a later round; the first round's value is the task's, under the market's key.
-    function _beaconKey(bytes32 slotKey, uint256 round) internal pure returns (bytes32) {
-        return keccak256(abi.encode(slotKey, round));
-    }
-
-    // Amounts
-
-    function _depositOf(TaskTerms calldata terms) internal view returns (uint96) {
-        return uint96(terms.replayCost() * _claimDepositMultiple);
-    }
-
-    function _missOf(TaskTerms calldata terms) internal view returns (uint96) {
-        return uint96(terms.replayCost() * _missMultiple);
-    }
-
-    function _windowFor(TaskTerms calldata terms) internal view returns (uint256) {
+    function _windowFor(TaskTerms memory terms) internal view returns (uint256) {
         return _workRate == 0 ? _claimWindow : _claimWindow + terms.replayWork() / _workRate;
     }
 
-    // Guards
-
     /// @dev The task, if these are its terms and it is in the state needed.
-    function _requireTask(TaskTerms calldata terms, TaskState needed) internal view returns (Task memory task) {
+    function _requireTask(TaskTerms memory terms, TaskState needed) internal view returns (Task memory task) {
         task = market.taskOf(terms.id);
-        require(keccak256(abi.encode(terms)) == task.termsHash, WrongTerms(terms.id));
+        require(terms.hash() == task.termsHash, WrongTerms(terms.id));
         require(task.state == needed, WrongTaskState(terms.id, task.state));
     }
 
@@ -159,7 +93,7 @@ abstract contract CourtBase is IAuditCourt {
         view
         returns (SlotRecord memory slot)
     {
-        slot = _slots[slotKey];
+        slot = _state.slots[slotKey];
         require(slot.state == needed, WrongSlot(uint32(segment), slot.state));
     }
 

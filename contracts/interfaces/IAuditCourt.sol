@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
-import {MalformedStart} from "./IStartChecker.sol";
 import {TaskState, TaskTerms} from "./ITaskMarket.sol";
 
 /// @notice What a claimant states about a segment.
@@ -133,8 +132,6 @@ interface IAuditCourt {
     error AlreadyClosed();
     /// @notice Thrown when disputes keep a segment open.
     error DisputesOpen(uint16 count);
-    /// @notice Thrown when a start claimed to be malformed is not.
-    error StartIsWellFormed();
 
     /// @notice Enters the caller into the draws with its free stake, or brings its weight up to date. A draw uses the weights from
     /// before the block whose hash decides it, and takes an account at the lesser of that weight and its free stake.
@@ -177,21 +174,14 @@ interface IAuditCourt {
     function finalize(TaskTerms calldata terms, uint32 segment, uint256 maxSteps) external;
     /// @notice Judges one claim after the task ended: deposit back or slashed, finders paid.
     function closeClaim(TaskTerms calldata terms, uint32 segment, uint8 round, uint16 index) external;
-    /// @notice Anybody: proves that the checkpoint a drawn segment starts from does not have the program's shape; the segment fails.
-    /// @param start C_{i-1}, with its inclusion proof under the work root.
-    function convictMalformedStart(
-        TaskTerms calldata terms,
-        uint32 segment,
-        bytes32 start,
-        bytes32[] calldata startProof,
-        MalformedStart calldata proof
-    ) external;
 
     /// @notice Dispute game: a claim lost as defender, in the dispute window or while a dispute against it is open.
     function convict(ClaimRef calldata ref, bool digest, address winner) external;
     /// @notice Dispute game: counts disputes open against a claim.
     function disputeOpened(ClaimRef calldata ref) external;
     function disputeClosed(ClaimRef calldata ref) external;
+    /// @notice Start checker: the checkpoint an open segment starts from does not have the program's shape; the segment fails.
+    function startMalformed(uint256 task, uint32 segment, address by) external;
     /// @notice Market: finalizes what is left, closes what is simple, and says who is paid.
     /// @param voided Whether the program was found invalid.
     /// @param finderPot What finders of the fraud share if the task is rejected.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
+import {TaskTerms} from "./ITaskMarket.sol";
+
 /// @notice Where under a checkpoint's root a preimage belongs.
 enum StartPart {
     State, // the state's root: header of a tensor of one root an entry, and its tree's root
@@ -36,6 +38,19 @@ struct MalformedStart {
 interface IStartChecker {
     /// @notice Thrown when a proof does not hold: a hash does not fold, the header is not the program's.
     error NotInCheckpoint();
+    /// @notice Thrown when a start claimed to be malformed is not.
+    error StartIsWellFormed();
+
+    /// @notice Anybody: proves that the checkpoint a drawn segment starts from does not have the program's shape; the segment fails at the
+    /// solver's cost, and its claims are whole.
+    /// @param start C_{i-1}, with its inclusion proof under the work root.
+    function convictMalformedStart(
+        TaskTerms calldata terms,
+        uint32 segment,
+        bytes32 start,
+        bytes32[] calldata startProof,
+        MalformedStart calldata proof
+    ) external;
 
     /// @notice Whether the preimage shows that the checkpoint is malformed. Reverts where the proof does not hold.
     function isMalformed(bytes32 checkpoint, bytes32 stepProgram, MalformedStart calldata proof)

@@ -46,7 +46,7 @@ contract TaskMarket is ITaskMarket, MarketNumbers {
         id = ++taskCount;
         terms.id = id;
         uint256 amount = _requireFair(terms);
-        _tasks[id].termsHash = keccak256(abi.encode(terms));
+        _tasks[id].termsHash = terms.hash();
         _tasks[id].state = TaskState.Open;
         emit TaskSubmitted(id, msg.sender, terms, uint96(amount), offer.uri);
         // INVARIANT: only the caller pays.
@@ -54,7 +54,7 @@ contract TaskMarket is ITaskMarket, MarketNumbers {
     }
 
     /// @inheritdoc ITaskMarket
-    function cancel(TaskTerms calldata terms) external {
+    function cancel(TaskTerms memory terms) external {
         Task storage task = _require(terms, TaskState.Open);
         require(
             msg.sender == terms.submitter || block.timestamp > terms.acceptDeadline,
@@ -66,7 +66,7 @@ contract TaskMarket is ITaskMarket, MarketNumbers {
     }
 
     /// @inheritdoc ITaskMarket
-    function accept(TaskTerms calldata terms) external {
+    function accept(TaskTerms memory terms) external {
         Task storage task = _require(terms, TaskState.Open);
         require(msg.sender != terms.submitter, OwnTask(terms.id));
         require(block.timestamp <= terms.acceptDeadline, DeadlinePassed(terms.acceptDeadline));
@@ -79,7 +79,7 @@ contract TaskMarket is ITaskMarket, MarketNumbers {
     }
 
     /// @inheritdoc ITaskMarket
-    function acknowledge(TaskTerms calldata terms) external {
+    function acknowledge(TaskTerms memory terms) external {
         Task storage task = _require(terms, TaskState.Accepted);
         _requireSolver(task);
         _requireInTime(task.deadline);
@@ -89,7 +89,7 @@ contract TaskMarket is ITaskMarket, MarketNumbers {
     }
 
     /// @inheritdoc ITaskMarket
-    function giveBack(TaskTerms calldata terms) external {
+    function giveBack(TaskTerms memory terms) external {
         Task storage task = _require(terms, TaskState.Accepted);
         if (msg.sender != task.solver) _requireOver(task.deadline);
         emit TaskGivenBack(terms.id, task.solver);
@@ -103,7 +103,7 @@ contract TaskMarket is ITaskMarket, MarketNumbers {
 
     /// @inheritdoc ITaskMarket
     function commit(
-        TaskTerms calldata terms,
+        TaskTerms memory terms,
         bytes32 workRoot,
         bytes32 finalRoot,
         bytes32[] calldata finalProof,
@@ -124,7 +124,7 @@ contract TaskMarket is ITaskMarket, MarketNumbers {
     }
 
     /// @inheritdoc ITaskMarket
-    function expire(TaskTerms calldata terms) external {
+    function expire(TaskTerms memory terms) external {
         Task storage task = _require(terms, TaskState.Solving);
         _requireOver(task.deadline);
         task.state = TaskState.Expired;
@@ -135,7 +135,7 @@ contract TaskMarket is ITaskMarket, MarketNumbers {
     }
 
     /// @inheritdoc ITaskMarket
-    function expireUndrawn(TaskTerms calldata terms) external {
+    function expireUndrawn(TaskTerms memory terms) external {
         Task storage task = _require(terms, TaskState.Committed);
         _requireOver(task.deadline);
         task.state = TaskState.Unavailable;
@@ -156,7 +156,7 @@ contract TaskMarket is ITaskMarket, MarketNumbers {
     }
 
     /// @inheritdoc ITaskMarket
-    function settle(TaskTerms calldata terms) external {
+    function settle(TaskTerms memory terms) external {
         Task storage task = _require(terms, TaskState.Auditing);
         uint96 deposit = _solverDeposit(terms);
         Conclusion memory end =
@@ -168,7 +168,7 @@ contract TaskMarket is ITaskMarket, MarketNumbers {
     }
 
     /// @inheritdoc ITaskMarket
-    function voidInvalidProgram(TaskTerms calldata terms, ProgramFault calldata fault) external {
+    function voidInvalidProgram(TaskTerms memory terms, ProgramFault calldata fault) external {
         Task storage task = _requireTerms(terms);
         TaskState state = task.state;
         require(
@@ -233,12 +233,12 @@ contract TaskMarket is ITaskMarket, MarketNumbers {
     // Money
 
     /// @dev The whole escrow back to the submitter.
-    function _refund(TaskTerms calldata terms) private {
+    function _refund(TaskTerms memory terms) private {
         vault.distribute(_escrowOf(terms.id), new address[](0), new uint96[](0), terms.submitter);
     }
 
     /// @dev The escrow of a task that ended: fee (Settled, Void), wages, levy (Settled, Void); the rest to the submitter.
-    function _payOut(TaskTerms calldata terms, Conclusion memory end, address solver) private {
+    function _payOut(TaskTerms memory terms, Conclusion memory end, address solver) private {
         bool earned = end.outcome == TaskState.Settled || end.outcome == TaskState.Void;
         uint96 solverPaid = earned && solver != address(0) ? uint96(terms.fee()) : 0;
         uint96 levy = earned ? terms.levy : 0;
@@ -256,7 +256,7 @@ contract TaskMarket is ITaskMarket, MarketNumbers {
     }
 
     /// @dev The solver's deposit: finders their shares, the submitter its compensation, the treasury the rest.
-    function _punishSolver(TaskTerms calldata terms, address[] memory finders, uint96[] memory shares) private {
+    function _punishSolver(TaskTerms memory terms, address[] memory finders, uint96[] memory shares) private {
         uint256 count = finders.length;
         address[] memory to = new address[](count + 1);
         uint96[] memory amounts = new uint96[](count + 1);
@@ -311,14 +311,14 @@ contract TaskMarket is ITaskMarket, MarketNumbers {
         require(header.work != 0 && header.work <= Limits.MAX_WORK, BadOffer("work"));
     }
 
-    function _require(TaskTerms calldata terms, TaskState needed) private view returns (Task storage task) {
+    function _require(TaskTerms memory terms, TaskState needed) private view returns (Task storage task) {
         task = _requireTerms(terms);
         require(task.state == needed, WrongState(terms.id, task.state, needed));
     }
 
-    function _requireTerms(TaskTerms calldata terms) private view returns (Task storage task) {
+    function _requireTerms(TaskTerms memory terms) private view returns (Task storage task) {
         task = _tasks[terms.id];
-        require(keccak256(abi.encode(terms)) == task.termsHash, WrongTerms(terms.id));
+        require(terms.hash() == task.termsHash, WrongTerms(terms.id));
     }
 
     function _requireSolver(Task storage task) private view {

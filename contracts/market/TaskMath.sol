@@ -10,6 +10,14 @@ library TaskMath {
     uint256 internal constant PRICE_UNIT = 1_000_000;
     uint256 internal constant WHOLE = 10_000;
 
+    /// @notice `keccak256(abi.encode(terms))`.
+    function hash(TaskTerms memory terms) internal pure returns (bytes32 digest) {
+        // All fields are static: in memory they lie as they would be encoded.
+        assembly ("memory-safe") {
+            digest := keccak256(terms, 576)
+        }
+    }
+
     /// @notice Segments with the init segment: S + 1.
     function segmentCount(TaskTerms memory terms) internal pure returns (uint256) {
         return (uint256(terms.steps) + terms.segmentSteps - 1) / terms.segmentSteps + 1;

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.28;
+
+import {SlotState} from "../interfaces/IAuditCourt.sol";
+import {Hashes} from "@openzeppelin/contracts/utils/cryptography/Hashes.sol";
+
+/// @notice A drawn segment, one word.
+struct SlotRecord {
+    SlotState state;
+    uint8 round;
+    address verifier;
+    uint32 claimDeadline; // seconds; enough until 2106
+    uint16 claims;
+    uint16 openDisputes;
+    uint16 standing; // index + 1, or `CourtKeys.MALFORMED`
+}
+
+/// @notice A claim; two words while it passes and is not convicted of its digest.
+struct ClaimData {
+    bytes32 bodyHash;
+    address claimant;
+    uint40 order;
+    bool passes;
+    bool convicted;
+    bool digestConvicted;
+    uint16 openDisputes;
+    bytes32 endRoot; // zero when it passes
+    address digestFinder;
+}
+
+/// @notice What a segment's redraws need to know.
+struct RedrawRecord {
+    uint8 misses; // rounds without any claim
+    uint40 deadline; // of the redraw that is due
+}
+
+/// @notice Who showed that a segment's start is malformed.
+struct Report {
+    address by;
+    bool shared; // the drawn verifier comes first: its time to claim was not over, and it had not claimed
+}
+
+/// @notice A look through the claims of a round: first for the one that stands, then for the finders that share its end root. Kept once a
+/// segment is final with more than one claim.
+struct Scan {
+    uint32 cursor; // claims looked at; each counts twice
+    uint16 standing; // index + 1 of the first unconvicted claim so far
+    uint16[4] finders; // index + 1 of the first four that share its end root, in order; 0: none
+}
+
+/// @notice The court's books about segments and claims.
+struct CourtState {
+    mapping(bytes32 slotKey => SlotRecord) slots;
+    mapping(bytes32 slotKey => RedrawRecord) redraws;
+    mapping(bytes32 claimKey => ClaimData) claims;
+    mapping(bytes32 slotKey => Scan) scans;
+    mapping(bytes32 slotKey => Report) reports;
+}
+
+/// @title Keys of segments, claims, deposits and draws.
+library CourtKeys {
+    /// @dev `standing` of a segment whose start was malformed; it has no standing claim.
+    uint16 internal constant MALFORMED = type(uint16).max;
+
+    function slotKey(uint256 task, uint256 segment) internal pure returns (bytes32) {
+        return Hashes.efficientKeccak256(bytes32(task), bytes32(segment));
+    }
+
+    function claimKey(bytes32 slot, uint256 round, uint256 index) internal pure returns (bytes32) {
+        return Hashes.efficientKeccak256(slot, bytes32(round << 16 | index));
+    }
+
+    /// @notice Engagement of a claimant's deposit and bond: one an account, segment and round.
+    function engagement(bytes32 slot, uint256 round, address claimant) internal pure returns (bytes32) {
+        return Hashes.efficientKeccak256(slot, bytes32(round << 160 | uint160(claimant)));
+    }
+
+    /// @notice Beacon key of a segment's draw in a later round; the first round's value is the task's, under the market's key.
+    function beaconKey(bytes32 slot, uint256 round) internal pure returns (bytes32) {
+        return Hashes.efficientKeccak256(slot, bytes32(round));
+    }
+}

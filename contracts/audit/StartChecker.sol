@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.28;
+
+import {Merkle} from "../commitments/Merkle.sol";
+import {ProgramHeader, ProgramLib} from "../commitments/ProgramLib.sol";
+import {TensorLib} from "../commitments/TensorLib.sol";
+import {IAuditCourt} from "../interfaces/IAuditCourt.sol";
+import {IStartChecker, MalformedStart, StartPart} from "../interfaces/IStartChecker.sol";
+import {ITaskMarket, Task, TaskTerms} from "../interfaces/ITaskMarket.sol";
+import {TaskMath} from "../market/TaskMath.sol";
+import {DType} from "../types/DType.sol";
+import {Limits} from "../types/Limits.sol";
+
+/// @title The judge of checkpoints' shapes.
+/// @dev Every hash under a checkpoint has one form its preimage may have: `0x02 || header || root` for a tensor's root, `0x01 || left ||
+/// right` for an inner node, `0x00 || chunk` of the chunk's length for a leaf. A preimage of any other form shows that nobody
+/// could prove a leaf of a replay from this checkpoint; so no claim about the segment could be refuted.
+contract StartChecker is IStartChecker {
+    using TaskMath for TaskTerms;
+
+    ITaskMarket public immutable market;
+    IAuditCourt public immutable court;
+
+    /// @dev Roots in a chunk of the state's tensor.
+    uint256 private constant ROOTS_PER_CHUNK = Limits.CHUNK_BYTES / 32;
+
+    constructor(ITaskMarket market_, IAuditCourt court_) {
+        (market, court) = (market_, court_);
+    }
+
+    /// @inheritdoc IStartChecker
+    function convictMalformedStart(
+        TaskTerms memory terms,
+        uint32 segment,
+        bytes32 start,
+        bytes32[] calldata startProof,
+        MalformedStart calldata proof
+    ) external {
+        Task memory task = market.taskOf(terms.id);
+        require(terms.hash() == task.termsHash, IAuditCourt.WrongTerms(terms.id));
+        // The init segment starts from nothing, and the court knows the segments that are open.
+        require(segment != 0, StartIsWellFormed());
+        bytes32 leaf = sha256(abi.encodePacked(uint8(0), start));
+        require(
+            Merkle.rootFromInclusion(terms.segmentCount(), segment - 1, leaf, startProof) == task.workRoot,
+            IAuditCourt.BadCheckpointProof()
+        );
+        require(isMalformed(start, terms.stepProgram, proof), StartIsWellFormed());
+        court.startMalformed(terms.id, segment, msg.sender);
+    }
+
+    /// @inheritdoc IStartChecker
+    function isMalformed(bytes32 checkpoint, bytes32 stepProgram, MalformedStart calldata proof)
+        public
+        view
+        returns (bool)
+    {
+        require(ProgramLib.hashHeader(proof.header) == stepProgram, NotInCheckpoint());
+        ProgramHeader memory program = ProgramLib.decodeHeader(proof.header);
+        bytes memory header = _stateHeader(program.stateCount);
+        bytes32 root = checkpoint;
+        if (proof.part == StartPart.Entry || proof.part == StartPart.EntryTree) {
+            (header, root) = _entry(checkpoint, header, program, proof);
+        }
+        bytes32 hash = sha256(proof.preimage);
+        if (proof.part == StartPart.State || proof.part == StartPart.Entry) {
+            require(hash == root, NotInCheckpoint());
+            return !_isRoot(proof.preimage, header);
+        }
+        uint256 chunks = TensorLib.chunkCount(header);
+        uint256 size = ((chunks - 1) >> proof.level) + 1;
+        bytes32 tree = Merkle.rootFromInclusion(size, proof.position, hash, proof.path);
+        require(TensorLib.root(header, tree) == root, NotInCheckpoint());
+        return !_isNode(proof.preimage, header, proof.level, proof.position, chunks);
+    }
+
+    /// @dev Header of the tensor of a state's roots.
+    function _stateHeader(uint32 count) private pure returns (bytes memory) {
+        return abi.encodePacked(DType.ROOT, uint8(1), count);
+    }
+
+    /// @dev The header that the program gives an entry, and the root that the checkpoint gives it.
+    function _entry(
+        bytes32 checkpoint,
+        bytes memory stateHeader,
+        ProgramHeader memory program,
+        MalformedStart calldata proof
+    ) private view returns (bytes memory header, bytes32 root) {
+        bytes32 leaf = Merkle.hashLeaf(proof.entry);
+        require(
+            Merkle.rootFromInclusion(program.stateCount, proof.index, leaf, proof.entryProof) == program.stateRoot,
+            NotInCheckpoint()
+        );
+        (header,,) = ProgramLib.decodeStateEntry(proof.entry);
+        uint256 chunk = proof.index / ROOTS_PER_CHUNK;
+        uint256 chunks = TensorLib.chunkCount(stateHeader);
+        bytes32 tree = Merkle.rootFromInclusion(chunks, chunk, Merkle.hashLeaf(proof.roots), proof.rootsProof);
+        require(
+            proof.roots.length == TensorLib.chunkLength(stateHeader, chunk)
+                && TensorLib.root(stateHeader, tree) == checkpoint,
+            NotInCheckpoint()
+        );
+        uint256 offset = proof.index % ROOTS_PER_CHUNK * 32;
+        root = bytes32(proof.roots[offset:offset + 32]);
+    }
+
+    /// @dev Whether a preimage is `0x02 || header || root`.
+    function _isRoot(bytes calldata preimage, bytes memory header) private pure returns (bool) {
+        uint256 end = 1 + header.length;
+        return preimage.length == end + 32 && preimage[0] == 0x02 && keccak256(preimage[1:end]) == keccak256(header);
+    }
+
+    /// @dev Whether a preimage is an inner node, or a chunk of the right length, as its place has it. A subtree of one chunk is that chunk's
+    /// leaf at any level.
+    function _isNode(bytes calldata preimage, bytes memory header, uint256 level, uint256 position, uint256 chunks)
+        private
+        pure
+        returns (bool)
+    {
+        uint256 first = position << level;
+        if (level == 0 || first == chunks - 1) {
+            return preimage.length == 1 + TensorLib.chunkLength(header, first) && preimage[0] == 0x00;
+        }
+        return preimage.length == 65 && preimage[0] == 0x01;
+    }
+}
