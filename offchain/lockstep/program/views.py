@@ -103,20 +103,25 @@ def is_contiguous(view: View, shape: Shape) -> bool:
 
 
 def _unmerged(view: View, shape: Shape) -> View | None:
-    """A canonical view that permutes its source, with one source axis an output axis; else None."""
-    if len(view.src_shape) != 1 or any(view.offset):
+    """A canonical view that permutes and flips its source, with one source axis an output axis; else None."""
+    if len(view.src_shape) != 1:
         return None
-    axes = [axis for axis, (extent, (_, stride)) in enumerate(zip(shape, view.mapping, strict=True)) if extent > 1]
-    axes.sort(key=lambda axis: -view.mapping[axis][1])
+    axes = [axis for axis, extent in enumerate(shape) if extent > 1]
+    axes.sort(key=lambda axis: -abs(view.mapping[axis][1]))
     src = tuple(shape[axis] for axis in axes)
     if math.prod(src) != view.src_shape[0] or not src:
         return None
-    if any(view.mapping[axis][1] != stride for axis, stride in zip(axes, strides_of(src), strict=True)):
+    strides = strides_of(src)
+    if any(abs(view.mapping[axis][1]) != stride for axis, stride in zip(axes, strides, strict=True)):
         return None
-    mapping = [(0, 0)] * len(shape)
+    mapping, offset = [(0, 0)] * len(shape), []
     for at, axis in enumerate(axes):
-        mapping[axis] = (at, 1)
-    return View(src, (0,) * len(src), tuple(mapping), view.fill)
+        forward = view.mapping[axis][1] > 0
+        mapping[axis] = (at, 1 if forward else -1)
+        offset.append(0 if forward else shape[axis] - 1)
+    if sum(start * stride for start, stride in zip(offset, strides, strict=True)) != view.offset[0]:
+        return None
+    return View(src, tuple(offset), tuple(mapping), view.fill)
 
 
 def _refine(shape: Shape, wanted: Shape) -> list[int] | None:
