@@ -1,0 +1,221 @@
+"""Checking what ends a dispute: a leaf, a digest entry, a trace.
+
+Twin of the libraries ``LeafProver``, ``DigestProver`` and ``TraceProver`` in ``contracts/dispute``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lockstep.chain.types import ClaimBody
+from lockstep.commitments import merkle
+from lockstep.commitments.tensor import CHUNK_BYTES, chunk_count, root_from_tree
+from lockstep.dispute.digest import DigestChunk, DigestKey
+from lockstep.dispute.leaf_proof import ROOTS_PER_CHUNK, LeafProof, ReadProof
+from lockstep.dispute.one_shot import OneShot
+from lockstep.numerics.dtypes import ITEMSIZE, DType
+from lockstep.program.encoding import HEADER, EncodingError, decode_node
+from lockstep.program.graph import Node, Shape
+from lockstep.program.ops import InputKind
+
+Read = tuple[int, int, bytes, bytes]
+"""(slot, start, tensor header, data): what the executor is given."""
+
+Executor = Callable[[Node, int, int, int, Sequence[Read]], bytes]
+"""(node, element, global step, seed, reads) -> the element's little-endian bytes."""
+
+
+class IllegalMoveError(Exception):
+    """A move the rules refuse; the message says why."""
+
+
+def require(condition: bool, why: str) -> None:
+    """Refuse a move unless the condition holds."""
+    if not condition:
+        raise IllegalMoveError(why)
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramView:
+    """What a program's header says."""
+
+    hash: bytes
+    node_count: int
+    nodes_root: bytes
+    state_count: int
+    state_root: bytes
+    state_chunks: int
+    constant_count: int
+    constants_root: bytes
+
+    @classmethod
+    def of(cls, header: bytes) -> ProgramView:
+        """From an encoded header."""
+        require(len(header) == HEADER.size, "The header has the wrong length.")
+        _, nodes, nodes_root, states, state_root, chunks, constants, constants_root, *_ = HEADER.unpack(header)
+        digest = hashlib.sha256(b"\x04" + header).digest()
+        return cls(digest, nodes, nodes_root, states, state_root, chunks, constants, constants_root)
+
+    def require_node(self, index: int, node: bytes, proof: Sequence[bytes]) -> None:
+        """Refuse a node that is not the program's at ``index``."""
+        root = included(self.node_count, index, merkle.hash_leaf(node), proof)
+        require(root == self.nodes_root, "The node is not the program's.")
+
+
+@dataclass(frozen=True, slots=True)
+class LeafPlace:
+    """What a leaf's proofs are held against."""
+
+    step_root: bytes
+    previous_state: bytes
+    chunk: int
+    step: int
+    seed: int
+
+
+def included(size: int, index: int, leaf: bytes, proof: Sequence[bytes]) -> bytes:
+    """Root of an inclusion proof; illegal where it has the wrong shape."""
+    try:
+        return merkle.root_from_inclusion(size, index, leaf, proof)
+    except ValueError as error:
+        raise IllegalMoveError(str(error)) from error
+
+
+def parse_header(header: bytes) -> tuple[DType, Shape]:
+    """Dtype and shape of a tensor header."""
+    require(len(header) >= 2 and len(header) == 2 + 4 * header[1], "The tensor header has the wrong length.")
+    require(header[0] in ITEMSIZE, "The tensor header has an unknown dtype.")
+    shape = tuple(int.from_bytes(header[i : i + 4], "big") for i in range(2, len(header), 4))
+    return DType(header[0]), shape
+
+
+def root_in_state(state: bytes, count: int, index: int, roots: bytes, proof: Sequence[bytes]) -> bytes:
+    """Root ``index`` of a state, from the chunk of roots that holds it."""
+    require(index < count, "The state has no such tensor.")
+    chunk = index // ROOTS_PER_CHUNK
+    require(
+        len(roots) == min(CHUNK_BYTES, 32 * count - chunk * CHUNK_BYTES), "The chunk of roots has the wrong length."
+    )
+    tree = included(chunk_count(DType.ROOT, (count,)), chunk, merkle.hash_leaf(roots), proof)
+    require(root_from_tree(DType.ROOT, (count,), tree) == state, "The roots are not the state's.")
+    place = 32 * (index % ROOTS_PER_CHUNK)
+    return roots[place : place + 32]
+
+
+def require_false_leaf(
+    leaf: LeafProof, program: ProgramView, place: LeafPlace, chunk: bytes, executor: Executor
+) -> None:
+    """Return when the executor makes another value than the defender's chunk holds."""
+    try:
+        node = decode_node(leaf.node)
+    except EncodingError as error:
+        raise IllegalMoveError(str(error)) from error
+    itemsize = ITEMSIZE[node.dtype]
+    offset = leaf.element * itemsize - place.chunk * CHUNK_BYTES
+    require(0 <= offset <= len(chunk) - itemsize, "The element is not in the chunk.")
+    reads = [_read(node, proof, program, place) for proof in leaf.reads]
+    value = executor(node, leaf.element, place.step, place.seed, reads)
+    require(value != chunk[offset : offset + itemsize], "The leaf agrees.")
+
+
+def _read(node: Node, proof: ReadProof, program: ProgramView, place: LeafPlace) -> Read:
+    require(proof.slot < len(node.inputs), "The node has no such input.")
+    source = node.inputs[proof.slot]
+    root, data = _range(proof)
+    match source.kind:
+        case InputKind.NODE:
+            found = included(program.node_count, source.value, merkle.hash_leaf(root), proof.root_proof)
+            require(found == place.step_root, "The input is not the step's.")
+        case InputKind.STATE:
+            arguments = (program.state_count, source.value, proof.entry, proof.root_proof)
+            require(root_in_state(place.previous_state, *arguments) == root, "The input is not the state's.")
+        case InputKind.CONST:
+            require(proof.entry[-32:] == root, "The input is not the constant.")
+            leaf = merkle.hash_leaf(proof.entry)
+            found = included(program.constant_count, source.value, leaf, proof.root_proof)
+            require(found == program.constants_root, "The constant is not the program's.")
+        case _:
+            raise IllegalMoveError(f"A {source.kind.name} input is not proven.")
+    return proof.slot, proof.start, proof.header, data
+
+
+def _range(proof: ReadProof) -> tuple[bytes, bytes]:
+    """(tensor root, data) of a read."""
+    if proof.count == 0:
+        require(len(proof.chunks) == 32 and not proof.header and not proof.chunk_proof, "A root is 32 bytes.")
+        return proof.chunks, proof.chunks
+    dtype, shape = parse_header(proof.header)
+    elements = int(np.prod(shape, dtype=object))
+    require(proof.start + proof.count <= elements, "The elements are not in the tensor.")
+    itemsize = ITEMSIZE[dtype]
+    first = proof.start * itemsize // CHUNK_BYTES
+    stop = min(-(-(proof.start + proof.count) * itemsize // CHUNK_BYTES) * CHUNK_BYTES, elements * itemsize)
+    require(len(proof.chunks) == stop - first * CHUNK_BYTES, "The chunks have the wrong length.")
+    hashes = [merkle.hash_leaf(proof.chunks[i : i + CHUNK_BYTES]) for i in range(0, len(proof.chunks), CHUNK_BYTES)]
+    try:
+        tree = merkle.root_from_range(chunk_count(dtype, shape), first, hashes, proof.chunk_proof)
+    except ValueError as error:
+        raise IllegalMoveError(str(error)) from error
+    skip = proof.start * itemsize - first * CHUNK_BYTES
+    return root_from_tree(dtype, shape, tree), proof.chunks[skip : skip + proof.count * itemsize]
+
+
+def require_false_digest(
+    chunks: Sequence[DigestChunk], program: ProgramView, key: DigestKey, step: int, state: bytes, stated: bytes
+) -> None:
+    """Return when the entry of ``step`` is another than ``stated``."""
+    for n, proof in enumerate(chunks):
+        found = included(program.state_count, proof.index, merkle.hash_leaf(proof.entry), proof.entry_proof)
+        require(found == program.state_root, "The state entry is not the program's.")
+        dtype, shape = parse_header(proof.entry[:1] + proof.entry[2:-8])
+        before, count = int.from_bytes(proof.entry[-8:], "big"), chunk_count(dtype, shape)
+        position = key.position(step, n, program.state_chunks)
+        require(not proof.entry[1] and before <= position < before + count, "The chunk is another.")
+        chunk = position - before
+        size = int(np.prod(shape, dtype=object)) * ITEMSIZE[dtype]
+        require(len(proof.chunk) == min(CHUNK_BYTES, size - chunk * CHUNK_BYTES), "The chunk has the wrong length.")
+        tree = included(count, chunk, merkle.hash_leaf(proof.chunk), proof.chunk_proof)
+        root = root_in_state(state, program.state_count, proof.index, proof.roots, proof.roots_proof)
+        require(root_from_tree(dtype, shape, tree) == root, "The chunk is not the state's.")
+    require(key.entry(step, [proof.chunk for proof in chunks]) != stated, "The digest entry agrees.")
+
+
+def require_false_trace(
+    proof: OneShot,
+    program: ProgramView,
+    body: ClaimBody,
+    steps: int,
+    first_step: int,
+    seed: int,
+    executor: Executor,
+) -> None:
+    """Return when a leaf of the trace is false."""
+    path, leaf, size = proof.path, proof.leaf, program.node_count
+    require(path.step < steps, "The segment has no such step.")
+    leaves = [merkle.hash_leaf(path.step_root)]
+    if path.step:
+        leaves.insert(0, merkle.hash_leaf(path.previous_step_root))
+        last = included(size, size - 1, merkle.hash_leaf(path.previous_state), path.previous_proof)
+        require(last == path.previous_step_root, "The state before is not the trace's.")
+    try:
+        root = merkle.root_from_range(steps, max(path.step - 1, 0), leaves, path.trace_proof)
+    except ValueError as error:
+        raise IllegalMoveError(str(error)) from error
+    require(root == body.trace_root, "The step is not the trace's.")
+    program.require_node(path.node, leaf.node, path.node_proof)
+    node = decode_node(leaf.node)
+    chunk = leaf.element * ITEMSIZE[node.dtype] // CHUNK_BYTES
+    size_bytes = node.type.elements * ITEMSIZE[node.dtype]
+    require(len(path.chunk) == min(CHUNK_BYTES, size_bytes - chunk * CHUNK_BYTES), "The chunk has the wrong length.")
+    tree = included(chunk_count(node.dtype, node.shape), chunk, merkle.hash_leaf(path.chunk), path.chunk_proof)
+    tensor_leaf = merkle.hash_leaf(root_from_tree(node.dtype, node.shape, tree))
+    require(
+        included(size, path.node, tensor_leaf, path.tensor_proof) == path.step_root, "The tensor is not the step's."
+    )
+    previous = path.previous_state if path.step else body.start_root
+    place = LeafPlace(path.step_root, previous, chunk, first_step + path.step, seed)
+    require_false_leaf(leaf, program, place, path.chunk, executor)
