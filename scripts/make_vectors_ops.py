@@ -40,6 +40,8 @@ from tests.strategies import NodeCase, random_node_case  # noqa: E402
 from tests.strategies.nodes import FLOAT_BINARY, FLOAT_COMPARE, SHIFTS  # noqa: E402
 
 Array = npt.NDArray[Any]
+Operand = tuple[DType, Array] | Input
+"""A tensor that is proven, or an input that needs no proof."""
 F32, I32, M16, E16, U8, U16 = (DType.F32, DType.I32, DType.M16, DType.E16, DType.U8, DType.U16)
 NAN, INF, SIGN = CANONICAL_NAN, 0x7F800000, 0x80000000
 LARGEST, NORMAL, ONE, HALF, TWO = 0x7F7FFFFF, 0x00800000, 0x3F800000, 0x3F000000, 0x40000000
@@ -88,7 +90,7 @@ def case(
     op: Op,
     dtype: DType,
     shape: Shape,
-    operands: Sequence[tuple[DType, Array] | Input],
+    operands: Sequence[Operand],
     attrs: Attrs = (),
     step: int = 0,
     seed: int = SEED,
@@ -274,12 +276,13 @@ def concats() -> Iterator[tuple[NodeCase, int]]:
     for dtype in (M16, E16, U8, U16):
         x = np.arange(1, 4).astype(NUMPY[dtype])
         yield case(Op.CONCAT, dtype, (6,), [(dtype, x), (dtype, x)], Concat(0, (3, 3))), 4
+    yield from whole(case(Op.CONCAT, I32, (3,), [(I32, i32(7)), Input(InputKind.SEED)], Concat(0, (1, 2))))
     many = [(I32, i32(n)) for n in range(256)]
     yield case(Op.CONCAT, I32, (256,), many, Concat(0, (1,) * 256)), 255
 
 
 def gathers() -> Iterator[tuple[NodeCase, int]]:
-    """Indices at and beyond the ends, signs, literals and STEP as index, every element type."""
+    """Indices at and beyond the ends, signs, literals, STEP and SEED as index, SEED as table, every element type."""
     table = np.arange(12, dtype=np.int32).reshape(3, 2, 2)
     index = i32(0, 2, 3, -1, 2**31 - 1, -(2**31))
     yield from whole(case(Op.GATHER, I32, (6, 2, 2), [(I32, table), (I32, index)]), 12)
@@ -290,6 +293,8 @@ def gathers() -> Iterator[tuple[NodeCase, int]]:
     for step in (2, 3):
         yield case(Op.GATHER, I32, (2, 2), [(I32, table), Input(InputKind.STEP)], step=step), 1
     yield from whole(case(Op.GATHER, I32, (2, 2, 2), [(I32, table), Input(InputKind.SEED)], seed=(1 << 32) | 7), 2)
+    yield from whole(case(Op.GATHER, I32, (4,), [Input(InputKind.SEED), (I32, i32(1, 0, 2, -1))]))
+    yield from whole(case(Op.GATHER, I32, (), [Input(InputKind.SEED), Input(InputKind.STEP)], step=1))
     for dtype in (M16, E16, U8, U16):
         x = np.arange(1, 4).astype(NUMPY[dtype])
         yield from whole(case(Op.GATHER, dtype, (2,), [(dtype, x), (I32, i32(2, 3))]))
@@ -301,6 +306,8 @@ def scatters() -> Iterator[tuple[NodeCase, int]]:
     index = i32(0, 2, -1, 0, 3)
     operands = [(F32, x), (I32, index), (E16, i16(1, 0, 255, -127))]
     yield from whole(case(Op.SCATTER_ADD, F32, (4, 3), operands))
+    by_seed: list[Operand] = [(F32, f32(ONE, TWO)[None]), Input(InputKind.SEED), (E16, i16(1))]
+    yield from whole(case(Op.SCATTER_ADD, F32, (1, 2), by_seed, seed=1))
     long = _long(2, 500)
     yield case(Op.SCATTER_ADD, F32, (2, 1), [(F32, long), (I32, i32(*([0] * 500))), (E16, i16(0, 12))]), 1
     spread = np.arange(500, dtype=np.int32) * 7919 % 5 - 1

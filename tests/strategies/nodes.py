@@ -265,22 +265,27 @@ def _concat(m: Maker) -> Made:
     axis = m.below(len(shape))
     extents = tuple(m.below(5, 1) for _ in range(m.below(5, 1)))
     for extent in extents:
-        m.draw(dtype, (*shape[:axis], extent, *shape[axis + 1 :]))
+        m.operand(dtype, (*shape[:axis], extent, *shape[axis + 1 :]))
     return dtype, (*shape[:axis], sum(extents), *shape[axis + 1 :]), Concat(axis, extents)
 
 
 def _gather(m: Maker) -> Made:
     dtype = m.one_of(CARRIED)
-    table = m.draw(dtype, m.shape(1, 3))
+    rows, *rest = m.shape(1, 3)
+    if m.literals and m.chance(0.1):
+        dtype, rows, rest = DType.I32, 2, []
+        m.accept(Input(InputKind.SEED), None, None)
+    else:
+        m.draw(dtype, (rows, *rest))
     if m.literals and m.chance(0.15):
         m.operand(DType.I32, ())
         index: Shape = ()
     else:
-        drawn = np.asarray(m.rng.integers(-1, table.shape[0] + 1, m.shape(0, 2, 12)), np.int32)
+        drawn = np.asarray(m.rng.integers(-1, rows + 1, m.shape(0, 2, 12)), np.int32)
         if m.chance(0.2):
             drawn = values_of(m.rng, DType.I32, drawn.shape)
         index = m.tensor(drawn, DType.I32).shape
-    return dtype, (*index, *table.shape[1:]), ()
+    return dtype, (*index, *rest), ()
 
 
 def _scatter_add(m: Maker) -> Made:
@@ -289,7 +294,10 @@ def _scatter_add(m: Maker) -> Made:
     index = np.asarray(m.rng.integers(-1, rows + 1, n), np.int32)
     if m.chance(0.2):
         index = values_of(m.rng, DType.I32, (n,))
-    m.tensor(index, DType.I32)
+    if m.literals and n == 2 and m.chance(0.3):
+        m.accept(Input(InputKind.SEED), None, None)
+    else:
+        m.tensor(index, DType.I32)
     m.exponents(x, EXPONENT_FLOOR_SUM)
     return DType.F32, (x.shape[0], rows), ()
 
