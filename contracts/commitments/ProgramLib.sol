@@ -116,26 +116,49 @@ library ProgramLib {
 
     /// @notice Whether bytes are what `encode_node` could have written: known op, dtype, rank and input kinds, and exactly the
     /// length they imply. Says nothing of types, shapes or limits: that is the checker's part.
-    function isEncoded(bytes calldata node) internal pure returns (bool) {
-        if (node.length < 3) return false;
-        uint256 op = opOf(node);
-        uint256 rank = rankOf(node);
-        if (Op.arity(op) == Op.UNKNOWN || DType.itemSize(dtypeOf(node)) == 0 || rank > Limits.MAX_RANK) return false;
-        uint256 position = attributesOffset(node);
-        if (op == Op.VIEW && (node.length <= position || _at(node, position, 1) > Limits.MAX_RANK)) return false;
-        position = inputsOffset(node);
-        if (node.length < position + 2) return false;
-        uint256 count = _at(node, position, 2);
-        if (node.length != position + 2 + (op == Op.CONCAT ? 9 : 5) * count) return false;
-        position += 2;
-        for (uint256 slot = 0; slot < count; ++slot) {
-            if (_at(node, position, 1) > InputKind.I32) return false;
-            position += 5;
-        }
-        return true;
+    function isEncoded(bytes calldata node) internal pure returns (bool encoded) {
+        (encoded,,,) = layout(node);
     }
 
-    /// @notice Big-endian unsigned integer of `size` bytes (1 to 32) position offset `at` of `data`.
+    /// @notice `isEncoded`, and where the parts lie if so.
+    /// @return encoded Whether the bytes are an encoded node; the other results mean nothing if not.
+    /// @return attributes Offset of the attributes.
+    /// @return inputs Offset of the first input.
+    /// @return count Number of inputs.
+    function layout(bytes calldata node)
+        internal
+        pure
+        returns (bool encoded, uint256 attributes, uint256 inputs, uint256 count)
+    {
+        unchecked {
+            if (node.length < 3) return (false, 0, 0, 0);
+            uint256 word = _at(node, 0, 3);
+            uint256 op = word >> 16;
+            uint256 rank = word & 0xff;
+            attributes = 3 + 4 * rank;
+            if (Op.arity(op) == Op.UNKNOWN || DType.itemSize((word >> 8) & 0xff) == 0 || rank > Limits.MAX_RANK) {
+                return (false, 0, 0, 0);
+            }
+            inputs = attributes + 2;
+            uint256 inputSize = 5;
+            if (op == Op.VIEW) {
+                if (node.length <= attributes) return (false, 0, 0, 0);
+                uint256 sourceRank = _at(node, attributes, 1);
+                if (sourceRank > Limits.MAX_RANK) return (false, 0, 0, 0);
+                inputs += 5 + 8 * sourceRank + 5 * rank;
+            } else if (op == Op.CONCAT) {
+                inputs += 1;
+                inputSize = 9;
+            } else {
+                inputs += Op.attributeBytes(op);
+            }
+            if (node.length < inputs) return (false, 0, 0, 0);
+            count = _at(node, inputs - 2, 2);
+            encoded = node.length == inputs + inputSize * count && _areKnownKinds(node, inputs, count);
+        }
+    }
+
+    /// @notice Big-endian unsigned integer of `size` bytes (1 to 32) at offset `position` of `data`.
     function readUint(bytes calldata data, uint256 position, uint256 size) internal pure returns (uint256) {
         return _at(data, position, size);
     }
@@ -190,6 +213,18 @@ library ProgramLib {
         require(entry.length >= 34 && entry.length == 34 + 4 * _at(entry, 1, 1), MalformedEntry());
         tensorHeader = entry[:entry.length - 32];
         tensorRoot = bytes32(_at(entry, entry.length - 32, 32));
+    }
+
+    /// @dev Whether the kinds of `count` inputs from an offset on are all known; a state has up to 4,096 inputs.
+    function _areKnownKinds(bytes calldata node, uint256 position, uint256 count) private pure returns (bool known) {
+        uint256 highest = InputKind.I32;
+        assembly ("memory-safe") {
+            known := 1
+            let input := add(node.offset, position)
+            for { let end := add(input, mul(5, count)) } lt(input, end) { input := add(input, 5) } {
+                if gt(byte(0, calldataload(input)), highest) { known := 0 }
+            }
+        }
     }
 
     /// @dev Assembly saves the checks and the masking that Solidity adds to every byte of a slice.

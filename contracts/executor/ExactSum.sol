@@ -83,29 +83,28 @@ library ExactSum {
         assembly ("memory-safe") {
             table := mload(0x40)
             mstore(0x40, add(table, TABLE_BYTES))
-            let half := shl(63, 1)
-            let clamped := shl(98, 1) // 2^34
-            for { let field := 0 } lt(field, 256) { field := add(field, 1) } {
-                let slope := 0
-                let intercept := 0
-                // x * 2^(33 - E + 64) = significand * 2^scale
-                let scale := sub(sub(add(field, iszero(field)), 53), exponent)
-                switch or(sgt(scale, 74), eq(field, 255))
-                case 0 {
-                    // Below scale 0 a term is below 2^-40. A negative scale is a shift by far more than a word.
-                    slope := shl(scale, 1)
-                    if field { intercept := shl(23, slope) }
-                }
-                default {
-                    // |x| >= 2^(E + 1), or not finite
-                    if lt(field, 255) { intercept := clamped }
-                }
-                let entry := add(table, shl(5, field))
+            function put(entry, slope, intercept) {
+                let half := 0x8000000000000000
                 mstore(entry, slope)
                 mstore(add(entry, 0x2000), sub(0, slope))
                 mstore(add(entry, 0x4000), add(half, intercept))
                 mstore(add(entry, 0x6000), sub(half, intercept))
             }
+            // x * 2^(33 - E + 64) = significand * 2^(field - 53 - E); from field E + 128 up |x| >= 2^(E + 1) is clamped.
+            // Below scale 0 a term is below 2^-40, hence 0. (Field 0 has the scale of field 1.)
+            let field := 0
+            let linear := add(exponent, 53)
+            let clamped := add(exponent, 128)
+            if slt(linear, 1) { linear := 1 }
+            put(table, shl(sub(1, add(exponent, 53)), 1), 0)
+            for { field := 1 } lt(field, linear) { field := add(field, 1) } { put(add(table, shl(5, field)), 0, 0) }
+            let slope := shl(sub(field, add(exponent, 53)), 1)
+            for {} and(lt(field, clamped), lt(field, 255)) { field := add(field, 1) } {
+                put(add(table, shl(5, field)), slope, shl(23, slope))
+                slope := shl(1, slope)
+            }
+            for {} lt(field, 255) { field := add(field, 1) } { put(add(table, shl(5, field)), 0, shl(98, 1)) }
+            put(add(table, 0x1fe0), 0, 0) // not finite
         }
     }
 }

@@ -30,7 +30,9 @@ library LeafLib {
         pure
         returns (Leaf memory leaf)
     {
-        require(ProgramLib.isEncoded(node), IOpExecutor.MalformedNode());
+        bool encoded;
+        (encoded, leaf.attributes, leaf.inputs, leaf.inputCount) = ProgramLib.layout(node);
+        require(encoded, IOpExecutor.MalformedNode());
         uint256 elements = ProgramLib.elementCount(node);
         require(element < elements, IOpExecutor.ElementOutOfRange(element, elements));
         leaf.op = ProgramLib.opOf(node);
@@ -38,9 +40,6 @@ library LeafLib {
         leaf.element = element;
         leaf.step = step;
         leaf.seed = seed;
-        leaf.attributes = ProgramLib.attributesOffset(node);
-        leaf.inputs = ProgramLib.inputsOffset(node) + 2;
-        leaf.inputCount = ProgramLib.inputCount(node);
     }
 
     /// @notice Ends a leaf: every read must have been used.
@@ -56,8 +55,8 @@ library LeafLib {
         returns (uint256 kind, uint256 value)
     {
         require(slot < leaf.inputCount, IOpExecutor.MalformedNode());
-        kind = ProgramLib.readUint(node, leaf.inputs + 5 * slot, 1);
-        value = ProgramLib.readUint(node, leaf.inputs + 5 * slot + 1, 4);
+        uint256 packed = ProgramLib.readUint(node, leaf.inputs + 5 * slot, 5);
+        return (packed >> 32, packed & 0xffffffff);
     }
 
     /// @notice Whether input `slot` is read from proofs: a NODE, STATE or CONST input.
@@ -145,20 +144,28 @@ library LeafLib {
         return ProgramLib.readUint(tensorHeader, tensorHeader.length - 4, 4);
     }
 
-    /// @notice Little-endian bytes of an element of this dtype.
+    /// @notice Little-endian bytes of an element of this dtype, of at most four bytes.
     function toBytes(uint256 bits, uint256 dtype) internal pure returns (bytes memory value) {
-        uint256 size = DType.itemSize(dtype);
-        value = new bytes(size);
-        for (uint256 i = 0; i < size; ++i) {
-            value[i] = bytes1(uint8(bits >> (8 * i)));
+        value = new bytes(DType.itemSize(dtype));
+        uint256 reversed = _reverse(bits);
+        assembly ("memory-safe") {
+            mstore(add(value, 32), shl(224, reversed))
         }
     }
 
-    /// @notice Number whose little-endian bytes these (4 at most) are.
+    /// @notice Number whose little-endian bytes these (four at most) are.
     function fromLittleEndian(bytes calldata data) internal pure returns (uint256 bits) {
-        for (uint256 i = 0; i < data.length; ++i) {
-            bits |= uint256(uint8(data[i])) << (8 * i);
+        assembly ("memory-safe") {
+            bits := shr(224, calldataload(data.offset))
         }
+        // The bytes behind the last are the number's high ones.
+        return _reverse(bits) & ((1 << (8 * data.length)) - 1);
+    }
+
+    /// @dev The low four bytes of a word in reverse.
+    function _reverse(uint256 word) private pure returns (uint256) {
+        word = ((word & 0x00ff00ff) << 8) | ((word >> 8) & 0x00ff00ff);
+        return ((word & 0xffff) << 16) | ((word >> 16) & 0xffff);
     }
 
     /// @dev The next of the caller's reads, if it is of input `slot`.

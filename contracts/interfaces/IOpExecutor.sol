@@ -36,7 +36,7 @@ interface IOpExecutor {
     /// @param step Global step number, the value of STEP.
     /// @param seed The task's seed: SEED's low word in bits 0..31, its high word in bits 32..63.
     /// @param reads What the leaf reads, in the order of `docs/PROGRAM.md`: by input slot, except that a gather reads
-    /// its index first. Literals, STEP and SEED are never among them.
+    /// its index first, and element 0 of its table where the index is out of range. Literals, STEP and SEED are never among them.
     /// @return value Little-endian bytes of the element, as many as the dtype takes.
     function execute(bytes calldata node, uint256 element, uint32 step, uint64 seed, Read[] calldata reads)
         external
@@ -46,6 +46,12 @@ interface IOpExecutor {
 
 /// @title The checker of one node, the chain's half of `lockstep.program.spec`.
 interface IProgramChecker {
+    /// @notice Thrown when there is not one header an input: nothing can be said of the node then.
+    error HeaderCount(uint256 expected, uint256 given);
+
+    /// @notice Thrown when the header of a NODE, STATE or CONST input that exists is empty.
+    error MissingHeader(uint256 slot);
+
     /// @notice Whether a node is well formed, given the types of the tensors its inputs denote.
     /// @param node Encoded node.
     /// @param index Position of the node in its program; NODE inputs must be below it.
@@ -54,6 +60,7 @@ interface IProgramChecker {
     /// @param constantCount Number of constants.
     /// @param isInit Whether the program is an init program (no STATE inputs, random sites with the top bit).
     /// @param inputHeaders Tensor header of every NODE, STATE and CONST input, by slot; empty for the other kinds.
+    /// The caller has proven them; what is wrong with them is held against the program.
     /// @return valid False where the encoding, the arity, a dtype, a shape, an attribute or a limit breaks the rules.
     function checkNode(
         bytes calldata node,
