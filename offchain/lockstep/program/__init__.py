@@ -1,0 +1,1 @@
+"""The tensor program: ops, graph, encoding, checker, reference, builder, capture."""

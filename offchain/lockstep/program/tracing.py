@@ -106,7 +106,7 @@ class _SourceLines(TorchFunctionMode):
             if node in self.seen:
                 continue
             self.seen.add(node)
-            node.register_prehook(lambda grads, at=location: _set_location(at))
+            node.register_prehook(lambda _gradients, at=location: _set_location(at))
             pending += [nested for nested, _ in node.next_functions if nested is not None]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import os
 import subprocess
@@ -325,6 +326,26 @@ def test_evaluation_program_has_no_dropout_and_keeps_the_state() -> None:
     assert all(np.array_equal(a, b) for a, b in zip(state, after, strict=True))
     assert task.evaluation_batch * task.evaluation_steps == len(test)
     assert values[task.outputs].shape == (task.evaluation_batch, 10)
+
+
+def test_evaluation_program_gives_what_the_model_gives_in_evaluation_mode() -> None:
+    torch.manual_seed(6)
+    model = nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.5), nn.Flatten(), nn.Linear(64, 5)
+    )
+    data = classification((1, 6, 6), rows=24)
+    task = capture(model, nn.CrossEntropyLoss(), Momentum(0.1), data, 8, evaluation=data, draw=False)
+    assert task.evaluate is not None
+    state = start_state(task)
+    for step in range(3):
+        state, _ = run(task.step, state, task.constants, step, SEED, task.step_literals)
+    loaded = copy.deepcopy(model).double().eval()
+    missing = loaded.load_state_dict(task.state_dict(state), strict=True)
+    assert not missing.missing_keys
+    assert int(loaded[1].num_batches_tracked) == 3
+    _, values = run(task.evaluate, state, task.evaluation_constants, 0, SEED)
+    expected = loaded(torch.from_numpy(data.inputs.astype(np.float64))).detach().numpy()
+    np.testing.assert_allclose(values[task.outputs], expected, rtol=1e-6, atol=1e-6)
 
 
 # exact runs

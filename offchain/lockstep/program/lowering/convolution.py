@@ -187,7 +187,7 @@ def convolution(
     padding: Sequence[int],
     dilation: Sequence[int],
     transposed: bool,
-    output_padding: Sequence[int],
+    _output_padding: Sequence[int],
     groups: int,
 ) -> Value:
     """nn.Conv1d and nn.Conv2d: strides, paddings, dilations, groups."""
@@ -202,12 +202,12 @@ def convolution_backward(
     grad: Value,
     x: Value,
     weight: Value,
-    bias_sizes: Sequence[int] | None,
+    _bias_sizes: Sequence[int] | None,
     stride: Sequence[int],
     padding: Sequence[int],
     dilation: Sequence[int],
     transposed: bool,
-    output_padding: Sequence[int],
+    _output_padding: Sequence[int],
     groups: int,
     mask: Sequence[bool],
 ) -> tuple[Value | None, Value | None, Value | None]:

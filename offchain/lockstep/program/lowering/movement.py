@@ -13,7 +13,7 @@ from lockstep.program.lowering.registry import Context, lowers
 
 
 @lowers("view", "_unsafe_view", "reshape", "flatten.using_ints", "squeeze", "squeeze.dim", "squeeze.dims", "unsqueeze")
-def reshape(c: Context, x: Value, *unused: Any) -> Value:
+def reshape(c: Context, x: Value, *_rest: Any) -> Value:
     """The same elements in the node's shape."""
     return c.b.reshape(x, c.shape)
 
@@ -37,7 +37,7 @@ def permute(c: Context, x: Value, order: Sequence[int]) -> Value:
 
 
 @lowers("expand")
-def expand(c: Context, x: Value, *unused: Any, **also_unused: Any) -> Value:
+def expand(c: Context, x: Value, *_rest: Any, **_options: Any) -> Value:
     """Widened to the node's shape."""
     return c.b.expand(x, c.shape)
 
@@ -187,7 +187,7 @@ def constant_pad_nd(c: Context, x: Value, pads: Sequence[int], value: float = 0.
 
 
 @lowers("embedding")
-def embedding(c: Context, table: Value, index: Value, *unused: Any, **also_unused: Any) -> Value:
+def embedding(c: Context, table: Value, index: Value, *_rest: Any, **_options: Any) -> Value:
     """Rows of a table."""
     return c.b.gather(table, index)
 

@@ -116,7 +116,7 @@ def layer_norm_backward(
 
 @lowers("native_batch_norm_backward")
 def batch_norm_backward(
-    c: Context, grad: Value, x: Value, weight: Value | None, running_mean: Value | None, running_var: Value | None,
+    c: Context, grad: Value, x: Value, weight: Value | None, _running_mean: Value | None, _running_var: Value | None,
     mean: Value | None, rstd: Value | None, training: bool, eps: float, mask: Sequence[bool],
 ) -> Three:  # fmt: skip
     """Gradients by input, weight and bias; in training the batch's statistics depend on the input."""

@@ -247,7 +247,7 @@ def leaky_relu(c: Context, x: Value, slope: float = 0.01) -> Value:
 
 
 @lowers("leaky_relu_backward")
-def leaky_relu_backward(c: Context, grad: Value, x: Value, slope: float, from_result: bool) -> Value:
+def leaky_relu_backward(c: Context, grad: Value, x: Value, slope: float, _from_result: bool) -> Value:
     """The gradient where ``x`` (or the result, of the same sign) is positive, else ``slope`` times it."""
     return c.b.select(c.b.lt(0.0, x), grad, c.b.mul(grad, float(slope)))
 
@@ -314,7 +314,7 @@ def gelu_backward(c: Context, grad: Value, x: Value, approximate: str = "none") 
 
 
 @lowers("_to_copy", "to.dtype")
-def to_copy(c: Context, x: Value, dtype: torch.dtype | None = None, **unused: Any) -> Value:
+def to_copy(c: Context, x: Value, dtype: torch.dtype | None = None, **_options: Any) -> Value:
     """Casts among float32, integers and truth values; devices and layouts mean nothing here."""
     wanted = c.node.meta["val"].dtype
     if wanted is torch.bool:
@@ -323,19 +323,19 @@ def to_copy(c: Context, x: Value, dtype: torch.dtype | None = None, **unused: An
 
 
 @lowers("clone", "detach", "alias", "lift_fresh_copy", "contiguous")
-def same(c: Context, x: Value, **unused: Any) -> Value:
+def same(c: Context, x: Value, **_options: Any) -> Value:
     """The operand itself."""
     return x
 
 
 @lowers("copy")
-def copy(c: Context, target: Value, x: Value, **unused: Any) -> Value:
+def copy(c: Context, target: Value, x: Value, **_options: Any) -> Value:
     """The second operand in the first's shape and dtype."""
     return c.b.expand(c.b.cast(x, target.dtype), c.shape)
 
 
 def _filled(value: float | None) -> Callable[..., Value]:
-    def rule(c: Context, *args: Any, **unused: Any) -> Value:
+    def rule(c: Context, *args: Any, **_options: Any) -> Value:
         number = args[-1] if value is None else value
         if isinstance(number, Value):
             return c.b.expand(c.b.cast(number, out_dtype(c)), c.shape)
@@ -351,7 +351,7 @@ lowers("full", "full_like", "new_full", "scalar_tensor", "fill.Scalar", "fill.Te
 
 
 @lowers("arange", "arange.start", "arange.start_step")
-def arange(c: Context, *bounds: float, **unused: Any) -> Value:
+def arange(c: Context, *bounds: float, **_options: Any) -> Value:
     """Integers from a start by a step."""
     start, step = (bounds[0] if len(bounds) > 1 else 0), (bounds[2] if len(bounds) > 2 else 1)
     if any(number != int(number) for number in (start, step)):

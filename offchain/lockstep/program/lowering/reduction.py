@@ -17,7 +17,7 @@ Axes = int | Sequence[int] | None
 
 
 @lowers("sum", "sum.dim_IntList")
-def sum_(c: Context, x: Value, axes: Axes = None, keepdim: bool = False, **unused: Any) -> Value:
+def sum_(c: Context, x: Value, axes: Axes = None, keepdim: bool = False, **_options: Any) -> Value:
     """Exact sum over some axes, one rounding; truth values and integers by way of f32."""
     whole = x.dtype is not F32
     total = c.b.sum_axes(as_float(c.b, x), listed(axes, len(x.shape)), keepdim=keepdim) if x.shape else x
@@ -25,7 +25,7 @@ def sum_(c: Context, x: Value, axes: Axes = None, keepdim: bool = False, **unuse
 
 
 @lowers("mean", "mean.dim")
-def mean(c: Context, x: Value, axes: Axes = None, keepdim: bool = False, **unused: Any) -> Value:
+def mean(c: Context, x: Value, axes: Axes = None, keepdim: bool = False, **_options: Any) -> Value:
     """Mean over some axes."""
     return c.b.mean_axes(x, listed(axes, len(x.shape)), keepdim=keepdim) if x.shape else x
 
@@ -76,13 +76,13 @@ def argmax(c: Context, x: Value, axis: int | None = None, keepdim: bool = False)
 
 
 @lowers("_softmax")
-def softmax(c: Context, x: Value, axis: int, half_to_float: bool) -> Value:
+def softmax(c: Context, x: Value, axis: int, _half_to_float: bool) -> Value:
     """Softmax along an axis."""
     return c.b.transpose(composites.softmax(c.b, c.b.transpose(x, axis, -1)), axis, -1)
 
 
 @lowers("_safe_softmax")
-def safe_softmax(c: Context, x: Value, axis: int, dtype: Any = None) -> Value:
+def safe_softmax(c: Context, x: Value, axis: int, _dtype: Any = None) -> Value:
     """Softmax along an axis; 0 where everything is minus infinity (a row masked whole)."""
     y = softmax(c, x, axis, False)
     largest = c.b.expand(c.b.max_axes(x, [axis], keepdim=True), x.shape)
@@ -90,7 +90,7 @@ def safe_softmax(c: Context, x: Value, axis: int, dtype: Any = None) -> Value:
 
 
 @lowers("_softmax_backward_data")
-def softmax_backward(c: Context, grad: Value, y: Value, axis: int, unused: Any) -> Value:
+def softmax_backward(c: Context, grad: Value, y: Value, axis: int, _dtype: Any) -> Value:
     """``y (grad - sum(grad y))``."""
     product = c.b.mul(grad, y)
     total = c.b.expand(c.b.sum_axes(product, [axis], keepdim=True), y.shape)
@@ -98,13 +98,13 @@ def softmax_backward(c: Context, grad: Value, y: Value, axis: int, unused: Any) 
 
 
 @lowers("_log_softmax")
-def log_softmax(c: Context, x: Value, axis: int, half_to_float: bool) -> Value:
+def log_softmax(c: Context, x: Value, axis: int, _half_to_float: bool) -> Value:
     """Logarithm of the softmax along an axis."""
     return c.b.transpose(composites.log_softmax(c.b, c.b.transpose(x, axis, -1)), axis, -1)
 
 
 @lowers("_log_softmax_backward_data")
-def log_softmax_backward(c: Context, grad: Value, y: Value, axis: int, unused: Any) -> Value:
+def log_softmax_backward(c: Context, grad: Value, y: Value, axis: int, _dtype: Any) -> Value:
     """``grad - e^y sum(grad)``; marked for a residual contraction where there are many classes."""
     total = c.b.expand(c.b.sum_axes(grad, [axis], keepdim=True), y.shape)
     result = c.b.sub(grad, c.b.mul(c.b.exp(y), total))
