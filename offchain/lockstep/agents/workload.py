@@ -15,11 +15,12 @@ from safetensors.numpy import load, save
 
 from lockstep.chain.types import TaskTerms
 from lockstep.commitments.tensor import tensor_root
+from lockstep.engine.errors import EngineError
 from lockstep.engine.plan import check_memory
 from lockstep.numerics.dtypes import ITEMSIZE, NUMPY
 from lockstep.program.encoding import EncodingError, ProgramCommitment, commit_program, decode_program
 from lockstep.program.graph import ConstantEntry, Names, Program
-from lockstep.program.spec import ProgramError, check_task_programs
+from lockstep.program.spec import ProgramError, check_program, check_task_programs
 from lockstep.program.work import program_work
 from lockstep.storage.manifest import TaskManifest, get_manifest, put_manifest
 from lockstep.storage.store import ArtifactStore, StorageError
@@ -38,7 +39,11 @@ class WorkloadError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A task's programs with their commitments, and its constants as arrays in entry order."""
+    """A task's programs with their commitments, and its constants as arrays in entry order.
+
+    ``predict`` measures a trained state: its metrics, averaged over ``predict_steps`` steps on constants of its own.
+    Only its submitter has it here; see ``lockstep.agents.measure``.
+    """
 
     step: Program
     init: Program
@@ -47,6 +52,8 @@ class Workload:
     constants: tuple[np.ndarray, ...] = field(repr=False)
     init_constants: tuple[np.ndarray, ...] = field(repr=False)
     predict: Program | None = None
+    predict_constants: tuple[np.ndarray, ...] = field(default=(), repr=False)
+    predict_steps: int = 0
 
     def program(self, segment: int) -> Program:
         """Program of a segment: init for segment 0, step for the others."""
@@ -67,14 +74,20 @@ def make_workload(
     init_constants: Sequence[np.ndarray],
     constants: Sequence[np.ndarray],
     predict: Program | None = None,
+    predict_constants: Sequence[np.ndarray] = (),
+    predict_steps: int = 0,
 ) -> Workload:
     """Workload from programs of one's own, checked like a stranger's; ``WorkloadError`` says what is wrong."""
     try:
         check_task_programs(init, step)
+        if predict is not None:
+            check_program(predict)
     except ProgramError as error:
         raise WorkloadError(f"The program breaks the rules: {error}") from error
     for program, values in ((init, init_constants), (step, constants)):
         _check_constants(program, values)
+    if predict is not None and predict_steps:
+        _check_constants(predict, predict_constants)
     return Workload(
         step,
         init,
@@ -83,6 +96,8 @@ def make_workload(
         tuple(constants),
         tuple(init_constants),
         predict,
+        tuple(predict_constants),
+        predict_steps,
     )
 
 
@@ -103,17 +118,21 @@ def publish(store: ArtifactStore, workload: Workload, title: str = "") -> str:
             title=title[:200],
             step=store.put(workload.step_commitment.file_bytes()),
             init=store.put(workload.init_commitment.file_bytes()),
-            constants=[store.put(save({"data": np.ascontiguousarray(value)})) for value in workload.constants],
-            init_constants=[
-                store.put(save({"data": np.ascontiguousarray(value)})) for value in workload.init_constants
-            ],
+            constants=_put_constants(store, workload.constants),
+            init_constants=_put_constants(store, workload.init_constants),
             state_names=[name[:200] for name in names.state],
             metric_names=[name[:200] for name in names.metrics],
             predict=store.put(commit_program(workload.predict, program_work(workload.predict)).file_bytes())
             if workload.predict
             else None,
+            predict_constants=_put_constants(store, workload.predict_constants),
+            predict_steps=workload.predict_steps,
         ),
     )
+
+
+def _put_constants(store: ArtifactStore, values: Sequence[np.ndarray]) -> list[str]:
+    return [store.put(save({"data": np.ascontiguousarray(value)})) for value in values]
 
 
 def load_workload(store: ArtifactStore, terms: TaskTerms, uri: str, memory_limit: int | None = None) -> Workload:
@@ -134,24 +153,12 @@ def load_workload(store: ArtifactStore, terms: TaskTerms, uri: str, memory_limit
         for program in (init, step):
             check_memory(program, memory_limit)
         budget = CONSTANTS_LIMIT
-        arrays: list[tuple[np.ndarray, ...]] = []
-        for program, artifacts in ((step, manifest.constants), (init, manifest.init_constants)):
-            need = sum(entry.type.elements * ITEMSIZE[entry.dtype] for entry in program.constants)
-            budget -= need
-            if budget < 0:
-                raise WorkloadError(f"The task's constants take more than {CONSTANTS_LIMIT >> 30} GiB.")
-            if len(artifacts) != len(program.constants):
-                raise WorkloadError(
-                    f"The manifest lists {len(artifacts)} constants; the program has {len(program.constants)}."
-                )
-            arrays.append(
-                tuple(
-                    _load_constant(store, name, entry) for name, entry in zip(artifacts, program.constants, strict=True)
-                )
-            )
-    except (StorageError, EncodingError, ProgramError) as error:
+        constants = load_constants(store, manifest.constants, step, budget)
+        budget -= sum(value.nbytes for value in constants)
+        init_constants = load_constants(store, manifest.init_constants, init, budget)
+    except (StorageError, EncodingError, ProgramError, EngineError) as error:
         raise WorkloadError(str(error)) from error
-    return Workload(step, init, step_commitment, init_commitment, arrays[0], arrays[1], _load_predict(store, manifest))
+    return Workload(step, init, step_commitment, init_commitment, constants, init_constants)
 
 
 def _named(step: Program, manifest: TaskManifest) -> Program:
@@ -170,14 +177,21 @@ def _load_program(store: ArtifactStore, name: str, program_hash: bytes, what: st
     return program, commitment
 
 
-def _load_predict(store: ArtifactStore, manifest: TaskManifest) -> Program | None:
-    """The submitter's program for predictions: for people, outside every commitment, so a bad one is just left out."""
-    if manifest.predict is None:
-        return None
-    try:
-        return decode_program(store.get(manifest.predict, PROGRAM_LIMIT))[0]
-    except (StorageError, EncodingError):
-        return None
+def load_constants(
+    store: ArtifactStore, artifacts: Sequence[str], program: Program, budget: int = CONSTANTS_LIMIT
+) -> tuple[np.ndarray, ...]:
+    """A program's constants, each held to its root, of at most ``budget`` bytes in all.
+
+    Raises:
+        WorkloadError: they are too many, too large, or not what the program names
+        StorageError: one is missing or damaged
+
+    """
+    if sum(entry.type.elements * ITEMSIZE[entry.dtype] for entry in program.constants) > budget:
+        raise WorkloadError(f"The task's constants take more than {CONSTANTS_LIMIT >> 30} GiB.")
+    if len(artifacts) != len(program.constants):
+        raise WorkloadError(f"The manifest lists {len(artifacts)} constants; the program has {len(program.constants)}.")
+    return tuple(_load_constant(store, name, entry) for name, entry in zip(artifacts, program.constants, strict=True))
 
 
 def _load_constant(store: ArtifactStore, name: str, entry: ConstantEntry) -> np.ndarray:

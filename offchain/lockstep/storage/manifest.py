@@ -28,7 +28,8 @@ class Manifest(BaseModel):
 class TaskManifest(Manifest):
     """What a submitter publishes: programs as files, and every constant as one safetensors file.
 
-    ``names`` are for people and outside every commitment.
+    Names and ``predict`` are for people and outside every commitment. ``predict`` measures a state on data of its own:
+    its metrics averaged over the steps 0 to ``predict_steps - 1``.
     """
 
     kind: Literal["lockstep/task/1"] = "lockstep/task/1"
@@ -40,6 +41,8 @@ class TaskManifest(Manifest):
     state_names: Annotated[list[Label], Field(max_length=4096)] = []
     metric_names: Annotated[list[Label], Field(max_length=64)] = []
     predict: ArtifactName | None = None
+    predict_constants: Annotated[list[ArtifactName], Field(max_length=4096)] = []
+    predict_steps: Annotated[int, Field(ge=0, le=1 << 20)] = 0
 
 
 class WorkManifest(Manifest):
