@@ -47,7 +47,9 @@ GENERATORS = (
     Generator(
         "what Python and Solidity share: types, ops, limits",
         "lockstep.program.codegen:files",
-        owns=tuple(f"contracts/types/{name}.sol" for name in ("DType", "InputKind", "Limits", "Op")),
+        owns=tuple(
+            f"contracts/types/{name}.sol" for name in ("DType", "InputKind", "Limits", "Op", "TranscendentalConstants")
+        ),
     ),
     Generator(
         "known answers of the commitments",
