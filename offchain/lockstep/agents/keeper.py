@@ -28,6 +28,7 @@ RACE_ERRORS = frozenset(
         "DeadlineNotPassed",
         "StillLive",
         "DisputesOpen",
+        "NotExpired",
     }
 )
 """Refusals that mean: somebody else was first, or it is a block too early."""
@@ -96,8 +97,15 @@ class Keeper(Agent):
         task = posted.terms.id
         if not self._beacon_ready(self.lockstep.market.address, task.to_bytes(32, "big")):
             return False
-        if not self._court(posted, "drawAudits", doing=f"draw the audits of task {task}"):
-            return False
+        try:
+            if not self._court(posted, "drawAudits", doing=f"draw the audits of task {task}"):
+                return False
+        except Reverted as error:
+            if error.error == "Expired":
+                return self._renew(self.lockstep.market.address, task.to_bytes(32, "big"))
+            if error.error != "NoVerifier":
+                raise
+            return False  # a verifier may still register, and if none does there is a deadline
         segments = self.lockstep.drawn_segments(task)
         if segments:
             self.narrate(f"draws segments {', '.join(map(str, sorted(segments)))} of task {task}")
@@ -105,7 +113,14 @@ class Keeper(Agent):
 
     def _beacon_ready(self, consumer: str, key: bytes) -> bool:
         target = self.lockstep.view(self.lockstep.beacon, "targetOf", consumer, key)
-        return bool(target) and self.lockstep.client.web3.eth.block_number > target
+        return bool(target) and self.lockstep.client.block_number() > target
+
+    def _renew(self, consumer: str, key: bytes) -> bool:
+        """Ask for another random value: nobody used the first while its block was within reach."""
+        beacon = self.lockstep.beacon
+        return self._try(
+            lambda: self.lockstep.send(beacon, "renew", consumer, key, doing="ask for another random value")
+        )
 
     def _audit(self, posted: PostedTask, now: int) -> bool:
         task = posted.terms.id
@@ -114,9 +129,7 @@ class Keeper(Agent):
         for segment in self.lockstep.drawn_segments(task):
             slot = self.lockstep.slot(task, segment)
             if slot.state == SlotState.REDRAWING:
-                acted |= self._court(posted, "redraw", segment, doing=f"redraw segment {segment}") or self._finalize(
-                    posted, segment
-                )
+                acted |= self._redraw(posted, segment) or self._finalize(posted, segment)
             elif slot.state == SlotState.DRAWN:
                 windows = self.lockstep.windows(task, segment)
                 if slot.claims > 1 or not self._has_lone_claim(posted, segment):
@@ -127,6 +140,14 @@ class Keeper(Agent):
             over = slot.state == SlotState.DRAWN and now > self.lockstep.windows(task, segment).open
             final &= slot.state not in (SlotState.DRAWN, SlotState.REDRAWING) or (over and not slot.open_disputes)
         return (self._settle(posted) if final else False) or acted
+
+    def _redraw(self, posted: PostedTask, segment: int) -> bool:
+        try:
+            return self._court(posted, "redraw", segment, doing=f"redraw segment {segment}")
+        except Reverted as error:
+            if error.error not in {"NoVerifier", "Expired"}:
+                raise
+            return False  # until its deadline; then the segment ends without
 
     def _has_lone_claim(self, posted: PostedTask, segment: int) -> bool:
         slot = self.lockstep.slot(posted.terms.id, segment)

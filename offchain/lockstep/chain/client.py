@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -228,6 +228,8 @@ class Client:
             )
         except requests.RequestException as error:
             raise self._unreachable(f"read {event} events", error) from None
+        except Web3Exception as error:
+            raise ChainError(f"Could not read {event} events: {error}.") from None
 
     def decode(self, contract: Contract, event: str, sent: Sent) -> list[Any]:
         """Decoded logs of one event in a receipt."""
@@ -235,7 +237,21 @@ class Client:
 
     def now(self) -> int:
         """Timestamp of the latest block, seconds."""
+        return int(self._ask(lambda: self.web3.eth.get_block("latest")["timestamp"], "read the clock"))
+
+    def block_number(self) -> int:
+        """Number of the latest block."""
+        return int(self._ask(lambda: self.web3.eth.block_number, "read the block number"))
+
+    def has_code(self, address: str) -> bool:
+        """Whether there is a contract at an address."""
+        code = self._ask(lambda: self.web3.eth.get_code(Web3.to_checksum_address(address)), "look for the contracts")
+        return len(code) > 0
+
+    def _ask(self, question: Callable[[], Any], doing: str) -> Any:
         try:
-            return int(self.web3.eth.get_block("latest")["timestamp"])
+            return question()
         except requests.RequestException as error:
-            raise self._unreachable("read the clock", error) from None
+            raise self._unreachable(doing, error) from None
+        except Web3Exception as error:
+            raise ChainError(f"Could not {doing}: {error}.") from None
