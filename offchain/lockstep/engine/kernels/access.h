@@ -1,6 +1,8 @@
 // Reading a tensor through a view: an affine map with bounds and a fill, written out run by run.
 #pragma once
 
+#include <algorithm>
+
 #include "common.h"
 
 namespace lockstep {
@@ -78,6 +80,29 @@ inline void clip(std::int64_t start, std::int64_t step, std::int64_t limit, std:
     if (high < low) high = low;
 }
 
+// `rows` runs of E elements each: how short runs are copied without a loop's cost for each.
+template <int E, class T>
+inline void copy_short(T* out, const T* in, std::int64_t rows, std::int64_t row_stride, std::int64_t stride) {
+    for (std::int64_t r = 0; r < rows; ++r, in += row_stride, out += E) {
+        for (int j = 0; j < E; ++j) out[j] = in[j * stride];
+    }
+}
+constexpr std::int64_t kShort = 8;
+template <class T>
+inline void copy_shorts(std::int64_t e, T* out, const T* in, std::int64_t rows, std::int64_t row_stride,
+                        std::int64_t stride) {
+    switch (e) {
+        case 1: return copy_short<1>(out, in, rows, row_stride, stride);
+        case 2: return copy_short<2>(out, in, rows, row_stride, stride);
+        case 3: return copy_short<3>(out, in, rows, row_stride, stride);
+        case 4: return copy_short<4>(out, in, rows, row_stride, stride);
+        case 5: return copy_short<5>(out, in, rows, row_stride, stride);
+        case 6: return copy_short<6>(out, in, rows, row_stride, stride);
+        case 7: return copy_short<7>(out, in, rows, row_stride, stride);
+        default: return copy_short<8>(out, in, rows, row_stride, stride);
+    }
+}
+
 // Elements [start, start + count) of the iteration space, written to `out`.
 // `shift` is added to the offset and `moved` to the bounds' bases: where an enclosing loop stands.
 template <class T>
@@ -104,7 +129,25 @@ void load(const Access& a, const T* data, std::int64_t start, std::int64_t count
         return;
     }
     const int inner = a.rank - 1;
+    const bool pairs = a.bounds == 0 && a.rank >= 2 && a.extent[inner] <= kShort;
     for (;;) {
+        if (pairs && index[inner] == 0 && count >= a.extent[inner]) {
+            // The two innermost axes together.
+            const int outer = inner - 1;
+            const std::int64_t rows = std::min(a.extent[outer] - index[outer], count / a.extent[inner]);
+            copy_shorts(a.extent[inner], out, data + at, rows, a.stride[outer], a.stride[inner]);
+            out += rows * a.extent[inner];
+            count -= rows * a.extent[inner];
+            if (count == 0) return;
+            at += rows * a.stride[outer];
+            index[outer] += rows;
+            for (int d = outer; index[d] == a.extent[d] && d > 0; --d) {
+                at += a.stride[d - 1] - a.extent[d] * a.stride[d];
+                index[d] = 0;
+                ++index[d - 1];
+            }
+            continue;
+        }
         std::int64_t run = a.extent[inner] - index[inner];
         if (run > count) run = count;
         if (a.bounds == 0) {

@@ -19,6 +19,7 @@ class Contract : public Instruction {
     explicit Contract(Words& w) {
         for (Operand& o : input_) o.read(w);
         slot_ = static_cast<int>(w.next());
+        for (Axes& axes : out_) axes.read(w);
         // Neighbouring rows side by side pack well as right panels.
         left_ = input_[0].by_columns && !input_[1].by_columns ? 1 : 0;
         if (input_[0].by_columns == input_[1].by_columns) left_ = input_[0].rows >= input_[1].rows ? 0 : 1;
@@ -81,16 +82,66 @@ class Contract : public Instruction {
                      q.data + qj * static_cast<std::int64_t>(right_bytes_), a.length, p.scale + pi * kSide,
                      q.scale + qj * kSide, tile);
         const std::int64_t rows = std::min(kSide, a.rows - i * kSide), columns = std::min(kSide, b.rows - j * kSide);
-        float* out = reinterpret_cast<float*>(slots[slot_]) + l * a.rows * b.rows;
-        if (left_ == 0) {
-            for (std::int64_t r = 0; r < rows; ++r)
-                put(out + (i * kSide + r) * b.rows + j * kSide, tile + r * kSide, columns);
-        } else {
-            turn(tile);
-            for (std::int64_t c = 0; c < columns; ++c)
-                put(out + (j * kSide + c) * a.rows + i * kSide, tile + c * kSide, rows);
+        float* out = reinterpret_cast<float*>(slots[slot_]) + out_[0].at(l);
+        std::int64_t down[kSide], across[kSide];
+        const bool row_run = out_[1 + left_].offsets(i * kSide, rows, down);
+        const bool column_run = out_[2 - left_].offsets(j * kSide, columns, across);
+        if (column_run) {
+            for (std::int64_t r = 0; r < rows; ++r) put(out + down[r] + across[0], tile + r * kSide, columns);
+            return;
         }
+        if (row_run) {
+            turn(tile);
+            for (std::int64_t c = 0; c < columns; ++c) put(out + down[0] + across[c], tile + c * kSide, rows);
+            return;
+        }
+        for (std::int64_t r = 0; r < rows; ++r)
+            for (std::int64_t c = 0; c < columns; ++c) out[down[r] + across[c]] = tile[r * kSide + c];
     }
+
+    // Where the output's batch, rows or columns lie: a few axes with strides.
+    struct Axes {
+        static constexpr int kAxes = 6;
+        int rank;
+        std::int64_t extent[kAxes], stride[kAxes];
+        void read(Words& w) {
+            rank = static_cast<int>(w.next());
+            if (rank > kAxes) std::abort();
+            for (int d = 0; d < rank; ++d) {
+                extent[d] = w.next();
+                stride[d] = w.next();
+            }
+        }
+        std::int64_t at(std::int64_t n) const {
+            std::int64_t offset = 0;
+            for (int d = rank - 1; d >= 0; --d) {
+                offset += n % extent[d] * stride[d];
+                n /= extent[d];
+            }
+            return offset;
+        }
+        // Offsets of [first, first + count); true where they follow each other.
+        bool offsets(std::int64_t first, std::int64_t count, std::int64_t* out) const {
+            std::int64_t index[kAxes], offset = 0;
+            for (int d = rank - 1; d >= 0; --d) {
+                index[d] = first % extent[d];
+                first /= extent[d];
+                offset += index[d] * stride[d];
+            }
+            bool run = true;
+            for (std::int64_t i = 0; i < count; ++i) {
+                out[i] = offset;
+                run = run && offset == out[0] + i;
+                for (int d = rank - 1; d >= 0; --d) {
+                    offset += stride[d];
+                    if (++index[d] < extent[d]) break;
+                    offset -= extent[d] * stride[d];
+                    index[d] = 0;
+                }
+            }
+            return run;
+        }
+    };
 
     static void put(float* out, const float* in, std::int64_t n) {
 #if defined(__AVX512F__)
@@ -149,6 +200,7 @@ class Contract : public Instruction {
     }
 
     Operand input_[2];
+    Axes out_[3];
     int slot_;
     int left_;
     bool stream_left_;

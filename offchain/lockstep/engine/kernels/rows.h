@@ -125,6 +125,58 @@ inline void column_magnitudes(const float* x, std::int64_t stride, std::int64_t 
     }
 }
 
+// Where a quantised row's mantissas go when the contraction that reads them wants another order, or a margin of
+// zeros around images: row r owns [r * pitch, (r + 1) * pitch), its elements lie at lead + the axes' strides.
+struct Layout {
+    static constexpr int kAxes = 8;
+    bool given = false, zeros = false;
+    std::int64_t pitch, lead, tail;
+    int rank;
+    std::int64_t extent[kAxes], stride[kAxes];
+
+    void read(Words& w) {
+        given = w.next() != 0;
+        if (!given) return;
+        zeros = w.next() != 0;
+        pitch = w.next();
+        lead = w.next();
+        tail = w.next();
+        rank = static_cast<int>(w.next());
+        if (rank < 1 || rank > kAxes) std::abort();
+        for (int d = 0; d < rank; ++d) {
+            extent[d] = w.next();
+            stride[d] = w.next();
+        }
+    }
+    void write(const std::int16_t* in, std::int64_t r, std::int64_t rows, std::int16_t* out) const {
+        // The last row's owner clears the tail; a row's elements may reach `lead` into its neighbour's part,
+        // so rows are cleared from `lead` on, and the first row's owner clears the lead.
+        std::int16_t* own = out + r * pitch + lead;
+        if (zeros) {
+            std::memset(own, 0, static_cast<std::size_t>(2 * (pitch + (r + 1 == rows ? tail : 0))));
+            if (r == 0) std::memset(out, 0, static_cast<std::size_t>(2 * lead));
+        }
+        std::int64_t index[kAxes] = {};
+        const int inner = rank - 1;
+        for (;;) {
+            const std::int64_t n = extent[inner], step = stride[inner];
+            if (step == 1)
+                std::memcpy(own, in, static_cast<std::size_t>(2 * n));
+            else
+                for (std::int64_t i = 0; i < n; ++i) own[i * step] = in[i];
+            in += n;
+            int d = inner - 1;
+            for (; d >= 0; --d) {
+                own += stride[d];
+                if (++index[d] < extent[d]) break;
+                own -= extent[d] * stride[d];
+                index[d] = 0;
+            }
+            if (d < 0) return;
+        }
+    }
+};
+
 // exponent and quantize in one: exponents e16 [rows] to one slot (if any), mantissas m16 [rows, length] to
 // another (if any). With `given` the exponents are read instead of computed.
 class Quantize : public Instruction {
@@ -136,12 +188,14 @@ class Quantize : public Instruction {
         if (given_) exponents_.read(w);
         e_slot_ = static_cast<int>(w.next());
         m_slot_ = static_cast<int>(w.next());
-        if (by_columns(in_)) in_.block = kColumns;
+        layout_.read(w);
+        columns_ = by_columns(in_) && !layout_.given;
+        if (columns_) in_.block = kColumns;
     }
     void run(Thread& t, char* const* slots) override {
         for (std::int64_t b; (b = claim(0)) < in_.blocks();) {
             const std::int64_t first = b * in_.block, last = std::min(in_.rows, first + in_.block);
-            if (by_columns(in_))
+            if (columns_)
                 columns(slots, first, last - first);
             else
                 for (std::int64_t r = first; r < last; ++r) row(t, slots, r);
@@ -162,8 +216,14 @@ class Quantize : public Instruction {
         const int e = given_ ? exponent_at(slots, r) : exponent_of(largest_magnitude(x, in_.length), floor_);
         keep(slots, r, e);
         if (m_slot_ < 0) return;
-        std::int16_t* out = reinterpret_cast<std::int16_t*>(slots[m_slot_]) + r * in_.length;
-        quantize_row(x, in_.length, quantize_scale(e), out);
+        std::int16_t* out = reinterpret_cast<std::int16_t*>(slots[m_slot_]);
+        if (!layout_.given) {
+            quantize_row(x, in_.length, quantize_scale(e), out + r * in_.length);
+            return;
+        }
+        std::int16_t* own = static_cast<std::int16_t*>(t.scratch[1].get(static_cast<std::size_t>(2 * in_.length)));
+        quantize_row(x, in_.length, quantize_scale(e), own);
+        layout_.write(own, r, in_.rows, out);
     }
     void columns(char* const* slots, std::int64_t first, std::int64_t n) {
         const Access& a = in_.access;
@@ -202,7 +262,8 @@ class Quantize : public Instruction {
     RowReader in_;
     Access exponents_;
     int floor_, e_slot_, m_slot_;
-    bool given_;
+    bool given_, columns_;
+    Layout layout_;
 };
 
 // exponent and sum in one, as Quantize: f32 [rows] to a slot.
@@ -278,52 +339,83 @@ inline std::int32_t order_key(std::uint32_t b) {
 
 inline float from_key(std::int32_t k) { return float_of(static_cast<std::uint32_t>(k ^ ((k >> 31) & 0x7FFFFFFF))); }
 
-// reduce_max, argmax, sort, argsort.
+// reduce_max and argmax (together where both are wanted), sort, argsort.
 class Order : public Instruction {
   public:
     explicit Order(Words& w) {
-        kind_ = static_cast<int>(w.next());
         in_.read(w);
-        slot_ = static_cast<int>(w.next());
+        columns_.read(w);
+        for (int& slot : slots_) slot = static_cast<int>(w.next());
+        short_rows_ = in_.length <= kShortRow && slots_[2] < 0 && slots_[3] < 0;
+        if (short_rows_) in_.block = kColumns;
     }
     void run(Thread& t, char* const* slots) override {
         for (std::int64_t b; (b = claim(0)) < in_.blocks();) {
-            const std::int64_t last = std::min(in_.rows, (b + 1) * in_.block);
-            for (std::int64_t r = b * in_.block; r < last; ++r) row(t, in_.row(t, slots, r), r, slots[slot_]);
+            const std::int64_t first = b * in_.block, last = std::min(in_.rows, first + in_.block);
+            if (short_rows_)
+                many(slots, first, last - first);
+            else
+                for (std::int64_t r = first; r < last; ++r) row(t, in_.row(t, slots, r), r, slots);
         }
     }
 
   private:
-    void row(Thread& t, const float* x, std::int64_t r, char* out) {
-        const std::int64_t n = in_.length;
-        const std::uint32_t* b = reinterpret_cast<const std::uint32_t*>(x);
-        if (kind_ == 0) {
-            std::int32_t best = order_key(b[0]);
-            for (std::int64_t i = 1; i < n; ++i) best = std::max(best, order_key(b[i]));
-            reinterpret_cast<float*>(out)[r] = from_key(best);
-        } else if (kind_ == 1) {
-            std::int32_t best = order_key(b[0]);
-            std::int64_t at = 0;
-            for (std::int64_t i = 1; i < n; ++i) {
-                const std::int32_t k = order_key(b[i]);
-                if (k > best) best = k, at = i;
+    static constexpr std::int64_t kShortRow = 16;
+
+    // Rows of a few elements: one element of many rows at a time. `columns_` iterates terms outside, rows inside.
+    void many(char* const* slots, std::int64_t first, std::int64_t n) {
+        alignas(64) std::uint32_t x[kColumns];
+        alignas(64) std::int32_t best[kColumns], at[kColumns];
+        const std::uint32_t* data = reinterpret_cast<const std::uint32_t*>(slots[columns_.slot]);
+        for (std::int64_t k = 0; k < in_.length; ++k) {
+            load(columns_, data, k * in_.rows + first, n, x);
+            const std::int32_t term = static_cast<std::int32_t>(k);
+            if (k == 0) {
+                for (std::int64_t i = 0; i < n; ++i) best[i] = order_key(x[i]), at[i] = 0;
+                continue;
             }
-            reinterpret_cast<std::int32_t*>(out)[r] = static_cast<std::int32_t>(at);
-        } else {
-            // Key above, index below: ascending numbers are a stable ascending order.
-            std::int64_t* pairs = static_cast<std::int64_t*>(t.scratch[1].get(static_cast<std::size_t>(n) * 8));
-            for (std::int64_t i = 0; i < n; ++i) pairs[i] = static_cast<std::int64_t>(order_key(b[i])) * 65536 + i;
-            std::sort(pairs, pairs + n);
-            for (std::int64_t i = 0; i < n; ++i) {
-                if (kind_ == 2)
-                    reinterpret_cast<float*>(out)[r * n + i] = from_key(static_cast<std::int32_t>(pairs[i] >> 16));
-                else
-                    reinterpret_cast<std::int32_t*>(out)[r * n + i] = static_cast<std::int32_t>(pairs[i] & 65535);
+            _Pragma("GCC ivdep") for (std::int64_t i = 0; i < n; ++i) {
+                const std::int32_t key = order_key(x[i]);
+                at[i] = key > best[i] ? term : at[i];
+                best[i] = key > best[i] ? key : best[i];
             }
         }
+        if (slots_[0] >= 0) {
+            float* out = reinterpret_cast<float*>(slots[slots_[0]]) + first;
+            for (std::int64_t i = 0; i < n; ++i) out[i] = from_key(best[i]);
+        }
+        if (slots_[1] >= 0) std::memcpy(slots[slots_[1]] + 4 * first, at, static_cast<std::size_t>(4 * n));
     }
-    int kind_, slot_;
+
+    void row(Thread& t, const float* x, std::int64_t r, char* const* slots) {
+        const std::int64_t n = in_.length;
+        const std::uint32_t* b = reinterpret_cast<const std::uint32_t*>(x);
+        if (slots_[0] >= 0 || slots_[1] >= 0) {
+            std::int32_t best = order_key(b[0]);
+            for (std::int64_t i = 1; i < n; ++i) best = std::max(best, order_key(b[i]));
+            if (slots_[0] >= 0) reinterpret_cast<float*>(slots[slots_[0]])[r] = from_key(best);
+            if (slots_[1] < 0) return;
+            std::int64_t at = 0;
+            while (order_key(b[at]) != best) ++at;
+            reinterpret_cast<std::int32_t*>(slots[slots_[1]])[r] = static_cast<std::int32_t>(at);
+            return;
+        }
+        // Key above, index below: ascending numbers are a stable ascending order.
+        std::int64_t* pairs = static_cast<std::int64_t*>(t.scratch[1].get(static_cast<std::size_t>(n) * 8));
+        for (std::int64_t i = 0; i < n; ++i) pairs[i] = static_cast<std::int64_t>(order_key(b[i])) * 65536 + i;
+        std::sort(pairs, pairs + n);
+        for (std::int64_t i = 0; i < n; ++i) {
+            if (slots_[2] >= 0)
+                reinterpret_cast<float*>(slots[slots_[2]])[r * n + i] = from_key(static_cast<std::int32_t>(pairs[i] >> 16));
+            else
+                reinterpret_cast<std::int32_t*>(slots[slots_[3]])[r * n + i] = static_cast<std::int32_t>(pairs[i] & 65535);
+        }
+    }
+
     RowReader in_;
+    Access columns_;
+    int slots_[4];  // reduce_max, argmax, sort, argsort; -1 where not wanted
+    bool short_rows_;
 };
 
 // scatter_add: x [rows, n], index [n], exponents [rows] -> f32 [rows, size].

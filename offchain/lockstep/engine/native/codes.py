@@ -44,7 +44,6 @@ _CAST = {
     (DType.U8, DType.I32): "u8_to_i32",
     (DType.U16, DType.I32): "u16_to_i32",
 }
-ORDER = {Op.REDUCE_MAX: 0, Op.ARGMAX: 1, Op.SORT: 2, Op.ARGSORT: 3}
 
 
 def kernel_of(op: Op, source: DType, out: DType) -> int:

@@ -10,17 +10,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lockstep.engine.native.access import Access, chain, grouped, through, whole, words
 from lockstep.engine.native.arena import place
-from lockstep.engine.native.codes import ORDER, Code, copy_kernel
+from lockstep.engine.native.codes import Code, copy_kernel
 from lockstep.engine.native.groups import Group, emit_group, split_levels
+from lockstep.engine.native.products import Products
+from lockstep.engine.native.windows import PLAIN
 from lockstep.numerics.dtypes import ITEMSIZE
 from lockstep.program.graph import Concat, Input, Node, Program, Shape, View
 from lockstep.program.ops import ELEMENTWISE_FAMILIES, EXPONENT_FLOOR_SUM, InputKind, Op
 from lockstep.program.views import compose
 
+ORDER_SLOTS = (Op.REDUCE_MAX, Op.ARGMAX, Op.SORT, Op.ARGSORT)
+SHORT_ROW = 16
+"""Rows of at most this many elements are reduced many at a time (kernels/rows.h)."""
 SERIAL_WORK = 12_000
 """Work (simple operations) below which an instruction is not worth waking other threads for."""
 
@@ -70,6 +75,7 @@ class Lowering:
             if source.kind is InputKind.NODE:
                 self.wanted.setdefault(source.value, []).append(position)
         self._views: dict[int, tuple[Input, View, Shape]] = {}
+        self.products = Products(self)
 
     # the graph
 
@@ -126,7 +132,9 @@ class Lowering:
     def put(self, index: int) -> int:
         """A new slot for a node's value."""
         node = self.node(index)
-        made = self.new_slot(node.type.elements * ITEMSIZE[node.dtype])
+        layout = self.products.layouts.get(index)
+        elements = node.type.elements if layout is None else layout.elements(math.prod(node.shape[:-1]))
+        made = self.new_slot(elements * ITEMSIZE[node.dtype])
         self.slot_of[Input(InputKind.NODE, index)] = made
         self.done.add(index)
         return made
@@ -274,15 +282,14 @@ class Lowering:
                 self._exponent(index)
             case Op.QUANTIZE:
                 body = [*self.rows(inputs[0]), 0, 1, *self.operand(inputs[1])[0], -1]
-                self.add_value(Code.QUANTIZE, index, body, 2 * count)
+                self.add_value(Code.QUANTIZE, index, body, 2 * count, self.layout_words(index))
             case Op.SUM:
                 body = [*self.rows(inputs[0]), 1, *self.operand(inputs[1])[0]]
                 self.add_value(Code.SUM, index, body, 2 * self.program.input_type(inputs[0]).elements)
             case Op.MATMUL:
-                self._matmul(index)
+                self.products.emit(index)
             case Op.REDUCE_MAX | Op.ARGMAX | Op.SORT | Op.ARGSORT:
-                work = 4 * self.program.input_type(inputs[0]).elements
-                self.add_value(Code.ORDER, index, [ORDER[node.op], *self.rows(inputs[0])], work)
+                self._order(index)
             case Op.SCATTER_ADD:
                 body = [*self.rows(inputs[0]), *self.operand(inputs[1])[0], *self.operand(inputs[2])[0], shape[1]]
                 self.add_value(Code.SCATTER_ADD, index, body, 8 * self.program.input_type(inputs[0]).elements)
@@ -309,14 +316,6 @@ class Lowering:
         """Emit all that a node's operands need, so that nothing comes between its reads and itself."""
         for source in node.inputs:
             self.need(self.resolve(source)[0])
-        if node.op is Op.MATMUL:
-            for source in (node.inputs[0], node.inputs[2]):
-                self.operand(source, self._cut(source))
-
-    def _cut(self, mantissas: Input) -> tuple[int, int, int]:
-        """Batch, rows and terms of a contraction's operand."""
-        *lead, rows, length = self.program.input_type(mantissas).shape
-        return math.prod(lead), rows, length
 
     def _draw(self, attrs: object, counter: Input) -> list[int]:
         assert isinstance(attrs, tuple)
@@ -339,18 +338,45 @@ class Lowering:
         mantissas = next((r for r in partners if self.node(r).op is Op.QUANTIZE), None)
         e_slot = self.put(index)
         m_slot = self.put(mantissas) if mantissas is not None else -1
-        self.add(Code.QUANTIZE, [*rows, floor, 0, e_slot, m_slot], 3 * elements, f"exponent {index}")
+        body = [*rows, floor, 0, e_slot, m_slot, *self.layout_words(mantissas)]
+        self.add(Code.QUANTIZE, body, 3 * elements, f"exponent {index}")
         self.deliver(index)
         if mantissas is not None:
             self.deliver(mantissas)
 
-    def _matmul(self, index: int) -> None:
+    def layout_words(self, index: int | None) -> list[int]:
+        """Words of the layout of a quantised node."""
+        layout = self.products.layouts.get(index) if index is not None else None
+        return PLAIN if layout is None else layout.words()
+
+    def _order(self, index: int) -> None:
+        """A maximum, its index or both, or a sort."""
         node = self.node(index)
-        body: list[int] = []
-        for mantissas, exponents in (node.inputs[:2], node.inputs[2:]):
-            access, ranks = self.operand(mantissas, self._cut(mantissas))
-            body += [*access, *ranks[:2], *self.operand(exponents)[0]]
-        self.add_value(Code.CONTRACT, index, body, node.type.elements * self._cut(node.inputs[0])[2] // 8)
+        shape = self.program.input_type(node.inputs[0]).shape
+        base, access = self.resolve(node.inputs[0])
+        rows = self.rows(node.inputs[0])
+        cut = grouped(access, (math.prod(shape[:-1]), shape[-1]))
+        columns = rows[: len(rows) - 2]
+        if cut is not None:
+            split_access, ranks = cut
+            dims = (*split_access.dims[ranks[0] :], *split_access.dims[: ranks[0]])
+            columns = words(replace(split_access, dims=dims), self.read(self.slot(base)), 4)
+        elif shape[-1] <= SHORT_ROW:
+            self.write_view(node.inputs[0].value)
+            return self._order(index)
+        kinds = (Op.REDUCE_MAX, Op.ARGMAX)
+        together = [index]
+        if node.op in kinds and node.inputs[0].kind is InputKind.NODE and self.computed(node.inputs[0]):
+            peers = [r for r in self.readers[node.inputs[0].value] if self.node(r).op in kinds and r not in self.done]
+            together = [peers[0], *(p for p in peers[1:] if self.node(p).op is not self.node(peers[0]).op)]
+            together = together if index in together else [index]
+        slots = [-1] * 4
+        for member in together:
+            slots[ORDER_SLOTS.index(self.node(member).op)] = self.put(member)
+        self.add(Code.ORDER, [*rows, *columns, *slots], 4 * math.prod(shape), f"{node.op.name.lower()} {index}")
+        for member in together:
+            self.deliver(member)
+        return None
 
     def _concat(self, index: int) -> None:
         node = self.node(index)
