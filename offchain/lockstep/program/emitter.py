@@ -29,8 +29,8 @@ from lockstep.program.graph import (
     TensorType,
     View,
 )
-from lockstep.program.infer import ProgramError, infer
-from lockstep.program.ops import ELEMENTWISE_FAMILIES, INIT_SITE_BIT, InputKind, Op
+from lockstep.program.infer import ELEMENTWISE, ProgramError, infer
+from lockstep.program.ops import INIT_SITE_BIT, InputKind, Op
 from lockstep.program.views import canonical, compose, is_contiguous, padded_axes
 
 Array = npt.NDArray[Any]
@@ -162,15 +162,13 @@ class Emitter:
 
     def emit(self, op: Op, inputs: Sequence[Value], dtype: DType, shape: Shape, attrs: Attrs = ()) -> Value:
         """A node, or the equal one emitted before. ``ProgramError`` where the types do not fit."""
-        if op not in _LITERAL_SHAPED:
+        if op not in ELEMENTWISE:
             inputs = [self.materialise(v) if v.is_literal and v.shape else v for v in inputs]
         node = Node(op, dtype, tuple(shape), tuple(v.source for v in inputs), attrs)
         if node in self._known:
             index = self._known[node]
         else:
-            types = [
-                TensorType(v.dtype, node.shape) if v.is_literal and op in _LITERAL_SHAPED else v.type for v in inputs
-            ]
+            types = [TensorType(v.dtype, node.shape) if v.is_literal and op in ELEMENTWISE else v.type for v in inputs]
             try:
                 found = infer(node, types)
                 if found != node.type:
@@ -321,6 +319,3 @@ class Emitter:
         src = x.shape or (1,)
         whole = View(src, (0,) * len(src), tuple((axis, 1) for axis in range(len(x.shape))))
         return self.emit(Op.VIEW, [x], x.dtype, x.shape, canonical(whole, x.shape))
-
-
-_LITERAL_SHAPED = frozenset(op for op in Op if op.family in ELEMENTWISE_FAMILIES)

@@ -45,6 +45,10 @@ F32, I32, M16, E16, U8, U16, ROOT = (
     DType.U16,
     DType.ROOT,
 )
+ELEMENTWISE = frozenset(op for op in Op if op.family in ELEMENTWISE_FAMILIES)
+"""Ops whose operands and literals have the shape of the output."""
+_INTEGER_OPERANDS = frozenset(op for op in Op if op.family is Family.INTEGER or Op.ILT <= op <= Op.ULE)
+_INTEGER_RESULTS = frozenset(op for op in Op if op.family in (Family.INTEGER, Family.COMPARE))
 _CASTS = {F32: (I32, M16, U8, U16), I32: (F32, M16, E16, U8, U16)}
 """Source dtypes of a cast, by its output dtype."""
 _I32_MIN, _I32_MAX = -(2**31), 2**31 - 1
@@ -112,10 +116,10 @@ def _elementwise(node: Node, types: Sequence[TensorType]) -> DType:
             raise ProgramError("input 1 of a select is f32 or i32.")
         _want(2, types[2], types[1].dtype)
         return types[1].dtype
-    operand = I32 if op.family is Family.INTEGER or op >= Op.ILT else F32
+    operand = I32 if op in _INTEGER_OPERANDS else F32
     for slot, given in enumerate(types):
         _want(slot, given, operand)
-    return I32 if op.family in (Family.INTEGER, Family.COMPARE) else F32
+    return I32 if op in _INTEGER_RESULTS else F32
 
 
 def _matmul(types: Sequence[TensorType]) -> TensorType:
@@ -267,7 +271,7 @@ def infer(node: Node, types: Sequence[TensorType]) -> TensorType:
     if arity is not None and len(types) != arity:
         raise ProgramError(f"it takes {arity} input{'s' if arity != 1 else ''} and has {len(types)}.")
     check_attrs(node)
-    if op.family in ELEMENTWISE_FAMILIES:
+    if op in ELEMENTWISE:
         return TensorType(_elementwise(node, types), node.shape)
     match op:
         case Op.MATMUL:

@@ -12,10 +12,9 @@ from lockstep.commitments.tensor import CHUNK_BYTES
 from lockstep.numerics.dtypes import ITEMSIZE, DType
 from lockstep.program.encoding import HEADER, commit_program, encode_node
 from lockstep.program.graph import Input, Node, Program, TensorType
-from lockstep.program.infer import ProgramError, check_shape, check_site, infer, is_canonical_f32
+from lockstep.program.infer import ELEMENTWISE, ProgramError, check_shape, check_site, infer, is_canonical_f32
 from lockstep.program.leaf import PROVEN_KINDS
 from lockstep.program.ops import (
-    ELEMENTWISE_FAMILIES,
     MAX_CONSTANTS,
     MAX_METRICS,
     MAX_NODES,
@@ -169,7 +168,8 @@ def _check_node(program: Program, index: int, *, init: bool) -> tuple[int, int |
         raise ProgramError("the state is the last node and only that.")
     if last:
         _check_state(program, init=init)
-    needed = leaf_bytes(node, types, len(program.nodes))
+    # an elementwise leaf is a few elements: one chunk and its paths each
+    needed = 0 if node.op in ELEMENTWISE else leaf_bytes(node, types, len(program.nodes))
     if needed > MAX_LEAF_BYTES:
         raise ProgramError(f"a leaf of it takes up to {needed} bytes; at most {MAX_LEAF_BYTES} fit a transaction.")
     attrs = node.attrs if isinstance(node.attrs, tuple) else ()
@@ -177,7 +177,7 @@ def _check_node(program: Program, index: int, *, init: bool) -> tuple[int, int |
 
 
 def _literal_shape(node: Node) -> tuple[int, ...] | None:
-    return node.shape if node.op.family in ELEMENTWISE_FAMILIES else None
+    return node.shape if node.op in ELEMENTWISE else None
 
 
 def _check(program: Program, *, init: bool) -> tuple[int, dict[int, int]]:
