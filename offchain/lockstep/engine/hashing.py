@@ -1,17 +1,30 @@
-"""Tensor roots of many tensors at once."""
+"""Tensor roots of many tensors at once: natively by all threads where the library is there, else by hashlib."""
 
 from __future__ import annotations
 
-import os
+import functools
+import hashlib
+import logging
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from lockstep.commitments.tensor import TensorCommitment, commit_tensor, tensor_root
+from lockstep.commitments import merkle
+from lockstep.commitments.tensor import (
+    CHUNK_BYTES,
+    TensorCommitment,
+    canonical_bytes,
+    chunk_hashes,
+    commit_tensor,
+    root_from_tree,
+)
+from lockstep.engine.native.library import load, team
 from lockstep.engine.routes import to_numpy
 from lockstep.numerics.dtypes import DType
+
+log = logging.getLogger("lockstep.engine")
 
 _DTYPES = {
     torch.float32: DType.F32,
@@ -19,19 +32,75 @@ _DTYPES = {
     torch.uint8: DType.U8,
     torch.uint16: DType.U16,
 }
+SMALL = 16 * CHUNK_BYTES
+"""Bytes below which one thread hashes a tensor."""
 
 
 def commit(tensor: Tensor, dtype: DType | None = None) -> TensorCommitment:
     """Commitment of a tensor in its carrier, chunk tree included; ``dtype`` is needed for int16 and roots."""
     kind = _DTYPES[tensor.dtype] if dtype is None else dtype
-    return commit_tensor(to_numpy(tensor), kind)
+    array = to_numpy(tensor)
+    if kind is DType.ROOT or array.nbytes < SMALL or not native_hashing():
+        return commit_tensor(array, kind)
+    data = canonical_bytes(array, kind)
+    flat = _chunk_hashes(data).tobytes()
+    return TensorCommitment(kind, array.shape, data, merkle.Tree([flat[i : i + 32] for i in range(0, len(flat), 32)]))
+
+
+def tensor_root(tensor: Tensor, dtype: DType | None = None) -> bytes:
+    """Root of a tensor in its carrier, 32 bytes; ``dtype`` as for ``commit``."""
+    kind = _DTYPES[tensor.dtype] if dtype is None else dtype
+    array = to_numpy(tensor)
+    if kind is DType.ROOT:
+        return commit_tensor(array, kind).root
+    data = canonical_bytes(array, kind)
+    if native_hashing():
+        return root_from_tree(kind, array.shape, _fold(_chunk_hashes(data)))
+    return root_from_tree(kind, array.shape, merkle.fold(chunk_hashes(data)))
 
 
 def hash_tensors(tensors: Sequence[Tensor], dtypes: Sequence[DType] | None = None) -> list[bytes]:
     """Tensor root of each tensor; ``dtypes`` are needed where one is int16 (m16, e16) or a list of roots."""
-    kinds = [_DTYPES[t.dtype] for t in tensors] if dtypes is None else list(dtypes)
-    jobs = list(zip(tensors, kinds, strict=True))
-    if len(jobs) < 2 or sum(t.numel() for t in tensors) < 1 << 16:
-        return [tensor_root(to_numpy(t), kind) for t, kind in jobs]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(lambda job: tensor_root(to_numpy(job[0]), job[1]), jobs))
+    kinds: list[DType | None] = [None] * len(tensors) if dtypes is None else list(dtypes)
+    return [tensor_root(tensor, kind) for tensor, kind in zip(tensors, kinds, strict=True)]
+
+
+def _chunk_hashes(data: memoryview) -> np.ndarray:
+    """Leaf hashes of the chunks, uint8 [n, 32]."""
+    library = load()
+    assert library is not None
+    array = np.frombuffer(data, np.uint8)
+    out = np.empty((-(-len(array) // CHUNK_BYTES), 32), np.uint8)
+    threads = 1 if len(array) < SMALL else torch.get_num_threads()
+    library.lockstep_chunk_hashes(team(threads), array.ctypes.data, len(array), out.ctypes.data)
+    return out
+
+
+def _fold(hashes: np.ndarray) -> bytes:
+    """Root of the tree over leaf hashes; overwrites them."""
+    library = load()
+    assert library is not None
+    count = len(hashes)
+    while count > 1:
+        count = library.lockstep_join_level(hashes.ctypes.data, count)
+    return bytes(hashes[0])
+
+
+@functools.cache
+def _hashes_agree() -> bool:
+    """Whether the library's hashes are hashlib's, on every length of a last chunk that pads differently."""
+    data = bytes(range(256)) * 24
+    for size in (1, 54, 55, 56, 63, 64, 118, 119, 120, 1023, 1024, 1025, 3000, 5 * 1024):
+        wanted = [
+            hashlib.sha256(b"\0" + data[i : i + CHUNK_BYTES][: size - i]).digest() for i in range(0, size, CHUNK_BYTES)
+        ]
+        found = _chunk_hashes(memoryview(data[:size]))
+        if found.tobytes() != b"".join(wanted) or _fold(found) != merkle.fold(wanted):
+            log.warning("The native SHA-256 differs from hashlib's; it is not used.")
+            return False
+    return True
+
+
+def native_hashing() -> bool:
+    """Whether hashes are computed by the native library."""
+    return load() is not None and _hashes_agree()

@@ -10,16 +10,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from lockstep.commitments import merkle
-from lockstep.commitments.tensor import TensorCommitment
+from lockstep.commitments.tensor import TensorCommitment, commit_tensor
 from lockstep.engine.errors import EngineError
-from lockstep.engine.hashing import commit, hash_tensors
+from lockstep.engine.hashing import commit, hash_tensors, tensor_root
+from lockstep.engine.native.engine import NativeEngine
 from lockstep.engine.plan import check_memory, type_bytes
 from lockstep.engine.routes import own_input, run_node
-from lockstep.engine.run import TensorLike, assert_denormals, check_constants, check_state
+from lockstep.engine.run import TensorLike, assert_denormals, check_constants, check_state, native_is_usable
 from lockstep.numerics.dtypes import ITEMSIZE, NUMPY, DType
+from lockstep.numerics.routes.carriers import canonical
 from lockstep.program.graph import Input, Program
 from lockstep.program.ops import InputKind
 
@@ -44,9 +47,22 @@ class StepOpening:
         self.state = list(state)
         self.constants = list(constants)
         self.step = step
-        self.node_roots = hash_tensors(self.values, [node.dtype for node in program.nodes])
+        self.node_roots = hash_tensors(self.values, [node.dtype for node in program.nodes[: len(values)]])
+        if len(self.values) < len(program.nodes):
+            self._close()
         self.tree = merkle.Tree([merkle.hash_leaf(root) for root in self.node_roots])
         self._commitments: dict[tuple[InputKind, int], TensorCommitment] = {}
+
+    def _close(self) -> None:
+        """The state node's value: the roots of what it lists, most of them known already."""
+        roots = []
+        for source in self.program.nodes[-1].inputs:
+            tensor = self.tensor(source)
+            assert tensor is not None, "A state is made of tensors."
+            roots.append(self.node_roots[source.value] if source.kind is InputKind.NODE else tensor_root(tensor))
+        value = torch.from_numpy(np.frombuffer(b"".join(roots), np.uint8).reshape(len(roots), 32).copy())
+        self.values.append(value)
+        self.node_roots.append(tensor_root(value, DType.ROOT))
 
     @property
     def root(self) -> bytes:
@@ -105,6 +121,57 @@ class StepOpening:
         return self.node(index).chunk(chunk)
 
 
+class Tracer:
+    """Opens steps of one program: what a run of ``open_step`` needs is prepared once.
+
+    Memory is checked before anything is allocated: a traced step keeps every node.
+    """
+
+    def __init__(
+        self, program: Program, constants: Sequence[TensorLike], seed: int, *, memory_limit: int | None = None
+    ) -> None:
+        check_memory(program, memory_limit, extra=2 * sum(type_bytes(node.type) for node in program.nodes))
+        assert_denormals()
+        self.program = program
+        self.seed = seed
+        self.constants = check_constants(program, constants)
+        self._native: NativeEngine | None = None
+        if native_is_usable(program) and len(program.nodes) > 1:
+            outputs = [Input(InputKind.NODE, index) for index in range(len(program.nodes) - 1)]
+            self._native = NativeEngine(program, outputs, self.constants, seed, torch.get_num_threads())
+
+    def open(
+        self, state: Sequence[TensorLike], step: int, overrides: Mapping[int, Tensor] | None = None
+    ) -> StepOpening:
+        """Run one step with every node kept, and hash them all; ``overrides`` as for ``open_step``."""
+        before = check_state(self.program, state)
+        if self._native is not None and not overrides:
+            return StepOpening(self.program, self._native.run(before, step), before, self.constants, step)
+        values: list[Tensor] = []
+        for index, node in enumerate(self.program.nodes[:-1]):
+            if overrides and index in overrides:
+                values.append(_settled(overrides[index], node.dtype))
+                continue
+            inputs = []
+            for source in node.inputs:
+                match source.kind:
+                    case InputKind.NODE:
+                        inputs.append(values[source.value])
+                    case InputKind.STATE:
+                        inputs.append(before[source.value])
+                    case InputKind.CONST:
+                        inputs.append(self.constants[source.value])
+                    case _:
+                        own = own_input(node, source, step, self.seed)
+                        assert own is not None
+                        inputs.append(own)
+            values.append(_settled(run_node(node, inputs, self.seed), node.dtype))
+        last = len(self.program.nodes) - 1
+        if overrides and last in overrides:
+            values.append(overrides[last].contiguous())
+        return StepOpening(self.program, values, before, self.constants, step)
+
+
 def open_step(
     program: Program,
     constants: Sequence[TensorLike],
@@ -115,42 +182,16 @@ def open_step(
     overrides: Mapping[int, Tensor] | None = None,
     memory_limit: int | None = None,
 ) -> StepOpening:
-    """Run one step with every node kept, hash them all.
+    """Run one step with every node kept, hash them all. ``Tracer`` is for more than one.
 
     ``overrides`` replaces nodes' values, and what follows is computed from them: how a test plays a
     party that lies about a node. Memory is checked before anything is allocated.
     """
-    need = 2 * sum(type_bytes(node.type) for node in program.nodes)
-    check_memory(program, memory_limit, extra=need)
-    assert_denormals()
-    fixed = check_constants(program, constants)
-    before = check_state(program, state)
-    values: list[Tensor] = []
-    for index, node in enumerate(program.nodes):
-        if overrides and index in overrides:
-            values.append(_settled(overrides[index], node.dtype))
-            continue
-        inputs = []
-        for source in node.inputs:
-            match source.kind:
-                case InputKind.NODE:
-                    inputs.append(values[source.value])
-                case InputKind.STATE:
-                    inputs.append(before[source.value])
-                case InputKind.CONST:
-                    inputs.append(fixed[source.value])
-                case _:
-                    own = own_input(node, source, step, seed)
-                    assert own is not None
-                    inputs.append(own)
-        values.append(_settled(run_node(node, inputs, seed), node.dtype))
-    return StepOpening(program, values, before, fixed, step)
+    return Tracer(program, constants, seed, memory_limit=memory_limit).open(state, step, overrides)
 
 
 def _settled(value: Tensor, dtype: DType) -> Tensor:
     """The value as it is committed: contiguous, NaNs canonical."""
-    from lockstep.numerics.routes.carriers import canonical
-
     value = value.contiguous()
     return canonical(value) if dtype is DType.F32 else value
 
@@ -224,8 +265,6 @@ class TraceReader:
 
     def node(self, step: int, index: int) -> TensorCommitment:
         """Commitment of a node's stated tensor; compare its root with the stated node root."""
-        from lockstep.commitments.tensor import commit_tensor
-
         node = self.program.nodes[index]
         start, stop = self.offsets[index], self.offsets[index + 1]
         data = self._read(step, ".data", self.offsets[-1], start, stop - start)

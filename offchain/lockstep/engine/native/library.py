@@ -8,7 +8,9 @@ processor has.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import fcntl
 import functools
 import hashlib
 import logging
@@ -17,6 +19,7 @@ import platform
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 log = logging.getLogger("lockstep.engine")
@@ -94,6 +97,14 @@ def _sources() -> list[Path]:
     return [*sorted(KERNELS.glob("*.cpp")), *sorted(KERNELS.glob("*.h")), *sorted(TRANSCENDENTAL.glob("*.h"))]
 
 
+@contextlib.contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """Hold a file's lock, so that processes that start together build once."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def build(isa: str) -> Path:
     """Path of the library for an instruction set, built if it is not in the cache.
 
@@ -113,7 +124,9 @@ def build(isa: str) -> Path:
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     log.info("Building the native engine for %s (once).", isa)
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+    with _lock(target.with_suffix(".lock")), tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        if target.exists():  # another process built it meanwhile
+            return target
         made = Path(folder) / target.name
         units = [str(path) for path in _sources() if path.suffix == ".cpp"]
         done = subprocess.run([*command, *units, "-o", str(made)], capture_output=True, text=True, timeout=600)
