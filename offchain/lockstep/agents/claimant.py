@@ -207,8 +207,9 @@ class Claimant(Agent):
                 if (claim.order, claim.ref.index) < (own.order, own.ref.index):
                     acted |= self._challenge(posted, claim, own)
                 continue
-            if self.wrong_entry(posted, segment, slot, claim) is not None:
-                acted |= self._challenge_digest(posted, segment, slot, claim, own)
+            step = self.wrong_entry(posted, segment, slot, claim)
+            if step is not None:
+                acted |= self.open(posted, claim, own, step)
         return acted
 
     def _opened_by_me(self, task: int, segment: int, round_: int) -> set[int]:
@@ -226,16 +227,24 @@ class Claimant(Agent):
 
     def _challenge(self, posted: PostedTask, claim: PostedClaim, own: PostedClaim) -> bool:
         """Open a dispute on the end root, or settle it at once where a trace was published."""
-        if self.one_shot(posted, claim, own):
-            return True
-        return self.open(posted, claim, own)
+        return self.one_shot(posted, claim, own) or self.open(posted, claim, own)
 
-    def open(self, posted: PostedTask, claim: PostedClaim, own: PostedClaim) -> bool:
-        """Open a dispute on a claim's end root."""
+    def open(self, posted: PostedTask, claim: PostedClaim, own: PostedClaim, digest_step: int | None = None) -> bool:
+        """Open a dispute on a claim's end root, or on one of its digest entries."""
         self.lockstep.ensure_stake(self.lockstep.dispute_parameters.opening_bond)
-        arguments = (posted.terms.abi(), claim.ref.abi(), own.ref.index, claim.body.abi())
-        self.lockstep.send(self.lockstep.game, "open", *arguments, doing="open a dispute")
-        self.narrate(f"challenges the end root that {short(claim.claimant)} claims for segment {claim.ref.segment}")
+        self.lockstep.send(
+            self.lockstep.game,
+            "open",
+            posted.terms.abi(),
+            claim.ref.abi(),
+            own.ref.index,
+            claim.body.abi(),
+            digest_step is not None,
+            digest_step or 0,
+            doing="open a dispute",
+        )
+        what = "the end root" if digest_step is None else f"digest entry {digest_step}"
+        self.narrate(f"challenges {what} that {short(claim.claimant)} claims for segment {claim.ref.segment}")
         return True
 
     def one_shot(self, posted: PostedTask, claim: PostedClaim, own: PostedClaim) -> bool:
@@ -253,17 +262,6 @@ class Claimant(Agent):
         function, arguments = shot.call(posted.terms.abi(), claim.ref.abi(), own.ref.index, claim.body.abi())
         self.lockstep.send(self.lockstep.game, function, *arguments, doing="convict a claim by its trace")
         self.narrate(f"convicts {short(claim.claimant)} by its own trace, in one transaction")
-        return True
-
-    def _challenge_digest(
-        self, posted: PostedTask, segment: int, slot: Slot, claim: PostedClaim, own: PostedClaim
-    ) -> bool:
-        step = self.wrong_entry(posted, segment, slot, claim)
-        assert step is not None
-        self.lockstep.ensure_stake(self.lockstep.dispute_parameters.opening_bond)
-        arguments = (posted.terms.abi(), claim.ref.abi(), own.ref.index, claim.body.abi(), step)
-        self.lockstep.send(self.lockstep.game, "openDigest", *arguments, doing="open a dispute on a digest entry")
-        self.narrate(f"challenges digest entry {step} of {short(claim.claimant)} on segment {segment}")
         return True
 
     def play(self, posted: PostedTask) -> bool:

@@ -20,6 +20,10 @@ class Verifier(Claimant):
         self.lockstep.send(self.lockstep.court, "registerVerifier", doing="register as a verifier")
         self.narrate(f"registers with a stake of {stake}")
 
+    def retire(self) -> None:
+        """Leave the draws; claims already drawn stay."""
+        self.lockstep.send(self.lockstep.court, "retireVerifier", doing="retire as a verifier")
+
     def tick(self) -> bool:
         """Claim where drawn; play disputes."""
         acted = False

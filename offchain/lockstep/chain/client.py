@@ -19,7 +19,7 @@ from web3 import HTTPProvider, Web3
 from web3.contract import Contract
 from web3.exceptions import ContractLogicError, TimeExhausted, Web3Exception, Web3RPCError
 from web3.logs import DISCARD
-from web3.types import TxReceipt
+from web3.types import RPCEndpoint, TxReceipt
 
 from lockstep.chain.artifacts import artifact
 from lockstep.chain.errors import ChainError, ConnectionFailed, InsufficientFunds, NotMined, decode_revert
@@ -242,6 +242,12 @@ class Client:
     def block_number(self) -> int:
         """Number of the latest block."""
         return int(self._ask(lambda: self.web3.eth.block_number, "read the block number"))
+
+    def mine(self) -> bool:
+        """Have a local node make a block with the present time; False where the node cannot."""
+        provider = self.web3.provider
+        answer = self._ask(lambda: provider.make_request(RPCEndpoint("evm_mine"), []), "have a block made")
+        return "error" not in answer
 
     def has_code(self, address: str) -> bool:
         """Whether there is a contract at an address."""

@@ -32,7 +32,15 @@ FAMILIES = (
     "MovementOps",
     "GeneratorOps",
 )
-CIRCLE = ("StakeVault", "TaskMarket", "AuditCourt", "JackpotTreasury", "DisputeProofs", "DisputeGame")
+CIRCLE = (
+    "StakeVault",
+    "TaskMarket",
+    "AuditCourt",
+    "StartChecker",
+    "JackpotTreasury",
+    "DisputeProofs",
+    "DisputeGame",
+)
 """Contracts that name each other, in order of deployment."""
 NAMES = (
     "FaucetToken",
@@ -120,7 +128,7 @@ def deploy(
     def put(name: str, *arguments: Any) -> str:
         if progress is not None:
             progress(len(addresses), len(NAMES), name)
-        contract, _ = client.deploy(name, arguments)
+        contract, _ = client.deploy(name, arguments, addresses)
         addresses[name] = str(contract.address)
         return addresses[name]
 
@@ -132,19 +140,20 @@ def deploy(
     beacon = put("RandomBeacon", profile.parameters.beacon_delay)
     executor = put("OpExecutor", tuple(put(name) for name in FAMILIES))
     faults = put("ProgramFaults", put("ProgramChecker"))
-    starts = put("StartChecker")
+    put("Judgement")
 
     nonce = client.nonce()
-    vault, market, court, treasury, proofs, game = (
+    vault, market, court, starts, treasury, proofs, game = (
         created_address(client.address, nonce + place) for place in range(len(CIRCLE))
     )
     put("StakeVault", addresses["FaucetToken"], market, court, game, profile.parameters.withdrawal_delay)
     put("TaskMarket", vault, court, beacon, faults, treasury, numbers)
     put("AuditCourt", (vault, market, beacon, treasury, starts, game), numbers)
+    put("StartChecker", market, court)
     put("JackpotTreasury", vault, court)
     put("DisputeProofs", court, market, vault, executor, treasury, disputes)
     put("DisputeGame", court, market, vault, proofs, treasury, disputes)
-    expected = dict(zip(CIRCLE, (vault, market, court, treasury, proofs, game), strict=True))
+    expected = dict(zip(CIRCLE, (vault, market, court, starts, treasury, proofs, game), strict=True))
     if any(addresses[name] != address for name, address in expected.items()):
         raise ChainError(
             "Another transaction of this account came between; nothing was kept. "

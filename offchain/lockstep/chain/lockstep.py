@@ -239,6 +239,14 @@ class Lockstep:
         """A dispute as it stands."""
         return Dispute.from_abi(self.view(self.game, "disputeOf", number))
 
+    def moves(self, number: int) -> tuple[int, int]:
+        """(defender's, challenger's) moves in a dispute: reveals; picks and the proof."""
+        reveals = len(self._logs(self.game, "Revealed", id=number))
+        picks = len(self._logs(self.game, "Picked", id=number))
+        ends = self._logs(self.game, "Resolved", id=number)
+        proven = any(log["args"]["reason"].rstrip(b"\0") in (b"leaf", b"digest") for log in ends)
+        return reveals, picks + proven
+
     def revealed(self, path: bytes) -> bytes | None:
         """What was revealed under a path: hashes one after the other or a chunk's bytes; None if nothing."""
         found = self._logs(self.game, "Revealed", path=path)
@@ -248,9 +256,20 @@ class Lockstep:
         """Settlement tokens in an account's wallet."""
         return int(self.view(self.token, "balanceOf", account))
 
+    def locked(self, account: str) -> int:
+        """What engagements hold of an account: deposits, bonds, escrow."""
+        logs = self._logs(self.vault, "Locked", account=account)
+        held = {(log["args"]["module"], bytes(log["args"]["engagement"])) for log in logs}
+        amounts = (self.view(self.vault, "engagementOf", *engagement) for engagement in held)
+        return sum(int(amount) for holder, amount in amounts if holder == account)
+
+    def unbonding(self, account: str) -> int:
+        """An account's stake on its way out."""
+        return int(self.view(self.vault, "unbondingOf", account)[0])
+
     def stake(self, account: str) -> int:
-        """An account's whole stake, locked or not."""
-        return int(self.view(self.vault, "stakeOf", account))
+        """An account's whole stake: free, locked, on its way out."""
+        return self.free_stake(account) + self.locked(account) + self.unbonding(account)
 
     def free_stake(self, account: str) -> int:
         """An account's stake that no engagement holds."""

@@ -195,7 +195,7 @@ class World:
                 party.lockstep.send(party.lockstep.vault, "requestWithdrawal", free, doing="leave")
         self.anvil.advance_time(self.deployment.profile.parameters.withdrawal_delay + 1)
         for party in self.parties.values():
-            if party.lockstep.stake(party.address):
+            if party.lockstep.unbonding(party.address):
                 party.lockstep.send(party.lockstep.vault, "withdrawStake", doing="withdraw the stake")
             if party.lockstep.owed(party.address):
                 party.lockstep.send(party.lockstep.vault, "withdrawOwed", doing="withdraw payouts")

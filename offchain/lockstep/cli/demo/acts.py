@@ -1,0 +1,217 @@
+"""The six acts, each a function that plays its scenes on a stage.
+
+Every scene has its own parties, named by role; every segment is audited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from lockstep.agents.base import Agent
+from lockstep.agents.solver import Solver
+from lockstep.agents.submitter import Submitter
+from lockstep.agents.verifier import Verifier
+from lockstep.agents.whistleblower import Whistleblower
+from lockstep.chain.lockstep import PostedTask
+from lockstep.chain.types import SlotState
+from lockstep.cli.demo import actors
+from lockstep.cli.demo.stage import Stage
+
+STEPS, SEGMENT = 320, 32
+"""Length of act 1's training of the MLP."""
+CNN_STEPS, CNN_SEGMENT = 96, 32
+SHORT_STEPS, SHORT_SEGMENT = 16, 8
+"""Length of the other acts' runs: three segments with the init segment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One act: its number, what it is about, and how it is played."""
+
+    number: int
+    title: str
+    play: Callable[[Stage], None]
+
+
+def _verifier(
+    stage: Stage, kind: type[Verifier], name: str, posted: PostedTask, segments: int, **options: object
+) -> Verifier:
+    """A registered verifier with stake for every segment of a task, and some to spare."""
+    verifier = stage.world.agent(kind, name, [posted.terms.id], **options)
+    parameters = verifier.lockstep.parameters
+    each = verifier.lockstep.numbers(posted.terms).claim_deposit + parameters.claim_bond
+    verifier.register(each * segments + parameters.weight_unit)
+    return verifier
+
+
+def _scene(
+    stage: Stage,
+    name: str,
+    expected: str,
+    *,
+    model: str = "mlp",
+    steps: int = SHORT_STEPS,
+    segment: int = SHORT_SEGMENT,
+    solver: type[Solver] = Solver,
+    solver_options: dict[str, object] | None = None,
+    verifiers: Sequence[tuple[type[Verifier], str, dict[str, object]]] = ((Verifier, "verifier", {}),),
+    watchers: Sequence[tuple[type[Whistleblower], str, dict[str, object]]] = (),
+    accuracy: bool = False,
+) -> None:
+    """One task with its parties, from submission to the last claim closed."""
+    world = stage.world
+    prefix = name.split()[0]
+    submitter = world.agent(Submitter, f"{prefix} submitter")
+    posted = stage.submit(submitter, model, stage.order(name, steps, segment))
+    task, segments = posted.terms.id, -(-steps // segment) + 1
+    agents: list[Agent] = [
+        world.agent(solver, f"{prefix} solver", [task], progress=stage.progress(), **(solver_options or {}))
+    ]
+    drawn = [
+        _verifier(stage, kind, f"{prefix} {role}", posted, segments, **options) for kind, role, options in verifiers
+    ]
+    agents += drawn
+    agents += [world.agent(kind, f"{prefix} {role}", [task], **options) for kind, role, options in watchers]
+    stage.cast([submitter, *agents])
+    stage.play(name, expected, submitter, posted, agents, model if accuracy else None)
+    for verifier in drawn:
+        verifier.retire()
+
+
+def act_one(stage: Stage) -> None:
+    """Honest work is paid."""
+    _scene(stage, "1a honest MLP", "settled", steps=STEPS, segment=SEGMENT, accuracy=True)
+    _scene(stage, "1b honest CNN", "settled", model="cnn", steps=CNN_STEPS, segment=CNN_SEGMENT, accuracy=True)
+
+
+def act_two(stage: Stage) -> None:
+    """Bad work is condemned."""
+    _scene(stage, "2a skipped work", "rejected", solver=actors.SkippingSolver, solver_options={"skipped": 1})
+    _scene(
+        stage,
+        "2b one weight, one ulp",
+        "rejected",
+        solver=actors.NudgingSolver,
+        solver_options={"segment": 2, "step": 3},
+    )
+
+
+def act_three(stage: Stage) -> None:
+    """Verifiers are checked too."""
+    lie = {"segment": 2, "step": 3}
+    watcher = (Whistleblower, "whistleblower", {})
+    _scene(
+        stage,
+        "3a passes bad work",
+        "rejected; 3a verifier convicted",
+        solver=actors.NudgingSolver,
+        solver_options=dict(lie),
+        verifiers=[(actors.LyingVerifier, "verifier", dict(lie))],
+        watchers=[watcher],
+    )
+    _scene(
+        stage,
+        "3b copies the root",
+        "settled; 3b verifier convicted by its digest",
+        verifiers=[(actors.LazyVerifier, "verifier", {})],
+        watchers=[watcher],
+    )
+
+
+def act_four(stage: Stage) -> None:
+    """Good work is cleared."""
+    _scene(
+        stage,
+        "4 condemns good work",
+        "settled; 4 verifier convicted",
+        verifiers=[(actors.LyingVerifier, "verifier", {"segment": 1, "step": 5})],
+        watchers=[(Whistleblower, "whistleblower", {})],
+    )
+
+
+def act_five(stage: Stage) -> None:
+    """The court recomputes one element."""
+    watcher = (Whistleblower, "whistleblower", {})
+    for letter, model, kind, how in (
+        ("5a", "mlp", actors.LyingVerifier, "no trace"),
+        ("5b", "mlp", actors.PublishingLiar, "published trace"),
+        ("5c", "cnn", actors.LyingVerifier, "no trace"),
+        ("5d", "cnn", actors.PublishingLiar, "published trace"),
+    ):
+        _scene(
+            stage,
+            f"{letter} a lie about the {model.upper()}, {how}",
+            f"settled; {letter} verifier convicted",
+            model=model,
+            verifiers=[(kind, "verifier", {"segment": 2, "step": 3})],
+            watchers=[watcher],
+        )
+
+
+def act_six(stage: Stage) -> None:
+    """Frivolous and silent parties lose by the clock."""
+    lie = {"segment": 1, "step": 2}
+    _scene(
+        stage,
+        "6a frivolous challenger",
+        "settled",
+        watchers=[(actors.FrivolousWhistleblower, "challenger", dict(lie))],
+    )
+    _scene(stage, "6b silent solver", "expired", solver=actors.SilentSolver)
+    _silent_verifier(stage)
+    watcher = (Whistleblower, "whistleblower", {})
+    _scene(
+        stage,
+        "6d silent defender",
+        "settled; 6d verifier convicted",
+        verifiers=[(actors.SilentDefender, "verifier", dict(lie))],
+        watchers=[watcher],
+    )
+    _scene(
+        stage,
+        "6e silent challenger",
+        "settled; 6e verifier convicted",
+        verifiers=[(actors.LyingVerifier, "verifier", dict(lie))],
+        watchers=[(actors.SilentChallenger, "challenger", {}), watcher],
+    )
+
+
+def _silent_verifier(stage: Stage) -> None:
+    """The drawn verifier posts nothing; another, with far more stake, is drawn in its place."""
+    world, name = stage.world, "6c silent verifier"
+    submitter = world.agent(Submitter, "6c submitter")
+    posted = stage.submit(submitter, "mlp", stage.order(name, SHORT_STEPS, SHORT_SEGMENT))
+    task, segments = posted.terms.id, -(-SHORT_STEPS // SHORT_SEGMENT) + 1
+    solver = world.agent(Solver, "6c solver", [task], progress=stage.progress())
+    silent = _verifier(stage, actors.SilentVerifier, "6c silent verifier", posted, segments)
+    relief = world.agent(_Relief, "6c relief verifier", [task])
+    stage.cast([submitter, solver, silent, relief])
+    stage.play(name, "settled", submitter, posted, [solver, silent, relief])
+    silent.retire()
+    relief.retire()
+
+
+class _Relief(Verifier):
+    """Registers when it sees that somebody was drawn."""
+
+    def tick(self) -> bool:
+        """Register once audits are drawn, with nearly all it has; then verify."""
+        if not self.lockstep.view(self.lockstep.court, "weightOf", self.address):
+            task = self.tasks()[0].terms.id
+            segments = self.lockstep.live_segments(task)
+            if not segments or self.lockstep.slot(task, segments[0]).state != SlotState.DRAWN:
+                return False
+            self.register(self.lockstep.tokens(self.address) * 9 // 10)
+            return True
+        return super().tick()
+
+
+ACTS = (
+    Act(1, "Honest work is paid", act_one),
+    Act(2, "Bad work is condemned", act_two),
+    Act(3, "Verifiers are checked too", act_three),
+    Act(4, "Good work is cleared", act_four),
+    Act(5, "The court recomputes one element", act_five),
+    Act(6, "Frivolous and silent parties lose by the clock", act_six),
+)
