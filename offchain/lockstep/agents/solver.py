@@ -10,6 +10,7 @@ from torch import Tensor
 from lockstep.agents.base import Agent
 from lockstep.agents.replica import Replica, Tamper
 from lockstep.agents.workload import WorkloadError
+from lockstep.chain.amounts import amount_text
 from lockstep.chain.errors import Reverted
 from lockstep.chain.lockstep import PostedTask
 from lockstep.chain.types import TaskState
@@ -76,7 +77,7 @@ class Solver(Agent):
             if error.error != "WrongState":
                 raise
             return False  # somebody else was first
-        self.narrate(f"accepts task {task} and locks {deposit}")
+        self.narrate(f"accepts task {task} and locks {amount_text(deposit)}")
         return True
 
     # Training

@@ -10,6 +10,7 @@ from torch import Tensor
 from lockstep.agents.base import Agent
 from lockstep.agents.workload import Workload, load_workload, publish
 from lockstep.chain import terms as arithmetic
+from lockstep.chain.amounts import amount_text
 from lockstep.chain.errors import ChainError
 from lockstep.chain.lockstep import PostedTask
 from lockstep.chain.types import TaskOffer
@@ -91,14 +92,14 @@ class Submitter(Agent):
         have = self.lockstep.tokens(self.address)
         if have < escrow:
             raise ChainError(
-                f"The escrow is {escrow} and {self.address} has {have} settlement tokens. "
+                f"The escrow is {amount_text(escrow)} and {self.address} has {amount_text(have)}. "
                 "Fund the account, or submit less work or at a lower price."
             )
         self.lockstep.allow(self.lockstep.vault, escrow)
         market = self.lockstep.market
         sent = self.lockstep.send(market, "submit", offer.abi(), doing="submit the task")
         task = int(self.lockstep.client.decode(market, "TaskSubmitted", sent)[0]["args"]["id"])
-        self.narrate(f"posts task {task}: {order.steps} steps, {offer.audits} audits, escrow {escrow}")
+        self.narrate(f"posts task {task}: {order.steps} steps, {offer.audits} audits, escrow {amount_text(escrow)}")
         return self.lockstep.task(task)
 
     def cancel(self, posted: PostedTask) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lockstep.agents.claimant import Claimant, DataMissingError, checkpoint_roots
 from lockstep.agents.workload import WorkloadError
+from lockstep.chain.amounts import amount_text
 from lockstep.chain.lockstep import PostedTask
 from lockstep.chain.types import SlotState
 from lockstep.dispute import claims
@@ -18,7 +19,7 @@ class Verifier(Claimant):
         """Stake and enter the draws."""
         self.lockstep.ensure_stake(stake)
         self.lockstep.send(self.lockstep.court, "registerVerifier", doing="register as a verifier")
-        self.narrate(f"registers with a stake of {stake}")
+        self.narrate(f"registers with a stake of {amount_text(stake)}")
 
     def retire(self) -> None:
         """Leave the draws; claims already drawn stay."""

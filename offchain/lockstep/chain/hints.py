@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from lockstep.chain.amounts import amount_text
 from lockstep.chain.types import SlotState, TaskState
 
 
@@ -40,12 +41,22 @@ _SENTENCES: dict[str, str] = {
         "the executor computes the very value the defender committed to ({value}), so this challenge cannot win."
     ),
     "DigestAgrees": "the digest entry is as it should be, so this challenge cannot win.",
-    "ERC20InsufficientBalance": (
-        "{sender} has {balance} settlement tokens and {needed} are needed; "
-        "`lockstep deploy` prints where local tokens come from."
-    ),
-    "ERC20InsufficientAllowance": "{spender} may spend {allowance} tokens and {needed} are needed.",
+    "ERC20InsufficientBalance": ("{sender} has {balance} and {needed} are needed; fund it, or use another account."),
+    "ERC20InsufficientAllowance": "{spender} may spend {allowance} and {needed} are needed.",
+    "TooLittleStake": "the account has {free} of free stake and {needed} is the least; deposit more first.",
+    "NoSuchClaim": "there is no such claim in the segment's present round; `lockstep status TASK` lists them.",
+    "TooMuch": "the faucet does not give that much at once: {amount}.",
 }
+
+
+_AMOUNTS = frozenset({"free", "needed", "balance", "allowance", "amount", "received"})
+"""Arguments that are amounts of the token, wherever they are numbers."""
+
+
+def _shown(name: str, value: Any) -> Any:
+    if isinstance(value, bytes):
+        return "0x" + value.hex()
+    return amount_text(value) if name in _AMOUNTS and isinstance(value, int) else value
 
 
 def sentence(error: str, arguments: dict[str, Any]) -> str:
@@ -66,9 +77,13 @@ def sentence(error: str, arguments: dict[str, Any]) -> str:
             return f"the deadline is {_when(arguments['deadline'])}; try again after it."
         case "ClockExpired":
             return f"the clock ran out at {_when(arguments['deadline'])}; anybody may call timeout."
+        case "WrongWindow" if not arguments["opens"]:
+            return f"the window closed at {_when(arguments['closes'])}."
         case "WrongWindow":
             return f"the window is from {_when(arguments['opens'])} to {_when(arguments['closes'])}."
-    shown = {name: "0x" + value.hex() if isinstance(value, bytes) else value for name, value in arguments.items()}
+        case "WithdrawalNotReady":
+            return f"the stake can be withdrawn from {_when(arguments['availableAt'])} on; try again then."
+    shown = {name: _shown(name, value) for name, value in arguments.items()}
     template = _SENTENCES.get(error)
     if template is not None:
         try:

@@ -13,6 +13,7 @@ from typing import Any
 from web3.contract import Contract
 
 from lockstep.chain import terms as arithmetic
+from lockstep.chain.amounts import amount_text
 from lockstep.chain.client import Client, Sent
 from lockstep.chain.deployment import Deployment
 from lockstep.chain.errors import ChainError
@@ -298,7 +299,7 @@ class Lockstep:
     def deposit(self, amount: int) -> None:
         """Add ``amount`` from the wallet to the account's stake."""
         self.allow(self.vault, amount)
-        self.send(self.vault, "deposit", amount, doing=f"deposit {amount} of stake")
+        self.send(self.vault, "deposit", amount, doing=f"deposit {amount_text(amount)} of stake")
 
     def ensure_stake(self, needed: int) -> None:
         """Deposit what is missing to have ``needed`` free stake."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
+from lockstep.chain.amounts import TOKEN
 from lockstep.chain.errors import ChainError
 from lockstep.chain.types import _Struct
 
-TOKEN = 10**18
-"""Base units of one settlement token."""
+__all__ = ["LOCAL", "PROFILES", "PUBLIC", "TOKEN", "DisputeParameters", "Parameters", "Profile"]
 
 
 class _Numbers(_Struct):
