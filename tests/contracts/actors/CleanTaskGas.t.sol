@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.28;
+
+import {ClaimBody} from "../../../contracts/interfaces/IAuditCourt.sol";
+import {TaskOffer, TaskState} from "../../../contracts/interfaces/ITaskMarket.sol";
+import {Scene} from "./Scene.sol";
+import {TestTree} from "./TestTree.sol";
+import {console} from "forge-std/console.sol";
+
+/// @title What an honest task costs from submit to settle, two audits included.
+/// @dev Transactions, not calls: intrinsic gas and calldata are in it, refunds off, every slot cold at the start of each.
+/// forge-config: default.isolate = true
+contract CleanTaskGasTest is Scene {
+    uint256 internal constant LIMIT = 1_000_000;
+
+    uint256 private _total;
+
+    function test_cleanTask_gas_isBelowTheLimit() public {
+        // As on a chain in use: the counters and the treasury's balance are not zero.
+        stake(address(treasury), 1);
+        vm.prank(address(treasury));
+        vault.requestWithdrawal(1);
+        token.approve(address(vault), type(uint256).max);
+        token.drip(1);
+        vault.credit(address(treasury), 1, "");
+
+        TaskOffer memory offer = defaultOffer();
+        terms = submitOffer(offer);
+        _note("submit");
+        vm.prank(solver);
+        market.accept(terms);
+        _note("accept");
+        vm.prank(solver);
+        market.acknowledge(terms);
+        _note("acknowledge");
+
+        uint256 count = 5;
+        for (uint256 i = 0; i < count; ++i) {
+            checkpoints.push(honestEnd(i));
+        }
+        bytes32[] memory leaves = TestTree.hashRoots(checkpoints);
+        workRoot = TestTree.root(leaves);
+        bytes32[] memory proof = TestTree.prove(leaves, count - 1);
+        vm.prank(solver);
+        market.commit(terms, workRoot, checkpoints[count - 1], proof, "file://work");
+        _note("commit");
+
+        rollToValue();
+        court.drawAudits(terms);
+        _note("drawAudits");
+
+        uint32[] memory segments = drawnSegments();
+        for (uint256 i = 0; i < 2; ++i) {
+            ClaimBody memory body = bodyFor(segments[i], honestEnd(segments[i]));
+            body.digest = new bytes(body.digest.length);
+            for (uint256 j = 0; j < body.digest.length; ++j) {
+                body.digest[j] = 0x5a;
+            }
+            proof = checkpointProof(segments[i]);
+            vm.prank(verifierOf(segments[i]));
+            court.postClaim(terms, segments[i], body, proof);
+            _note("postClaim");
+        }
+
+        passUnblindWindow(segments[0]);
+        market.settle(terms);
+        _note("settle");
+        assertTask(TaskState.Settled);
+        console.log("total", _total);
+        assertLe(_total, LIMIT);
+        vm.snapshotValue("cleanTask", _total);
+    }
+
+    function _note(string memory kind) private {
+        uint256 used = vm.lastCallGas().gasTotalUsed;
+        vm.snapshotGasLastCall(kind);
+        console.log(kind, used);
+        _total += used;
+    }
+}
