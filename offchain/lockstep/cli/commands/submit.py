@@ -1,0 +1,207 @@
+"""``lockstep submit`` and ``quote``: post a training job, or see what it would cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lockstep.chain.amounts import TOKEN, amount_text
+from lockstep.cli.console import output, parse_amount, parse_duration, table
+from lockstep.cli.errors import CommandError
+from lockstep.cli.options import Account, Bundle, Connection, Role, bundled
+
+if TYPE_CHECKING:
+    from lockstep.agents.submitter import Order, Submitter
+    from lockstep.agents.workload import Workload
+    from lockstep.chain.types import TaskOffer
+    from lockstep.cli.session import Session
+
+WORK_UNIT = 10**9
+"""People name prices in tokens per so many units of work."""
+MAX_UINT32 = 2**32 - 1
+
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="mlp|cnn|FILE.py:FUNCTION",
+        help="A model of the zoo on the digits, or a function of a file of your own. The file is run here, as you, like"
+        " any script; only the captured program and its data leave this machine.",
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Job(Bundle):
+    """What is to be trained, for how long, at what price."""
+
+    steps: Annotated[int, typer.Option("--steps", min=1, max=MAX_UINT32, help="Training steps.")] = 320
+    segment_steps: Annotated[
+        int, typer.Option("--segment-steps", min=1, max=64, help="Steps between checkpoints: what an audit replays.")
+    ] = 32
+    audits: Annotated[
+        str, typer.Option("--audits", metavar="NUMBER|all", help="Segments that are drawn and replayed.")
+    ] = "2"
+    price: Annotated[
+        str,
+        typer.Option("--price", metavar="AMOUNT", help="Tokens per 10^9 units of work (about one multiply-add each)."),
+    ] = "1"
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, max=MAX_UINT32, help="Samples a step.")] = 64
+    seed: Annotated[
+        int | None,
+        typer.Option("--seed", min=0, max=2**64 - 1, help="Decides weights, order and dropout.", show_default="drawn"),
+    ] = None
+    title: Annotated[str, typer.Option("--title", help="A name for people.", show_default="the source")] = ""
+    accept_within: Annotated[
+        str, typer.Option("--accept-within", metavar="DURATION", help="How long solvers may accept it.")
+    ] = "24h"
+    solve_within: Annotated[
+        str, typer.Option("--solve-within", metavar="DURATION", help="How long its solver may take.")
+    ] = "24h"
+
+
+@bundled
+def submit(
+    connection: Connection,
+    account: Account,
+    job: Job,
+    source: Source,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before paying.")] = False,
+) -> None:
+    """Post a training job: captures the model, shows the cost, takes the escrow, publishes program and data.
+
+    FUNCTION takes nothing and returns (model, loss, optimiser, dataset), or with an evaluation data set as fifth; an
+    operator that cannot be carried is named with your source line, before anything is paid.
+
+    Examples:
+
+        lockstep submit mlp --steps 320 --audits all
+        lockstep submit train.py:build --price 0.5
+    """
+    session, agent, workload, order, offer = _prepare(connection, account, job, source)
+    _show_cost(agent, workload, offer)
+    if not yes and not _confirmed():
+        raise CommandError("Nothing was posted. Pass --yes to post without being asked.")
+    session.lockstep.fund(session.lockstep.quote(offer).escrow)
+    posted = agent.submit(workload, order)
+    task = posted.terms.id
+    session.note(f"Next: lockstep solve --task {task}, and lockstep verify. lockstep status {task} shows how it goes.")
+
+
+@bundled
+def quote(connection: Connection, account: Account, job: Job, source: Source) -> None:
+    """Show what a training job would cost, and what cheating on it would cost a solver; nothing is posted or paid.
+
+    Example:
+
+        lockstep quote mlp --steps 320 --audits all
+    """
+    _, agent, workload, _, offer = _prepare(connection, account, job, source)
+    _show_cost(agent, workload, offer)
+
+
+def _prepare(
+    connection: Connection, account: Account, job: Job, source: str
+) -> tuple[Session, Submitter, Workload, Order, TaskOffer]:
+    """Everything up to the offer; nothing is sent."""
+    price = _price(job.price)
+    audits = _audits(job.audits)
+    accept_window, solve_window = parse_duration(job.accept_within), parse_duration(job.solve_within)
+
+    from lockstep.agents.journal import Journal
+    from lockstep.agents.submitter import Order, Submitter
+    from lockstep.agents.workload import make_workload
+    from lockstep.cli.session import Session
+    from lockstep.cli.sources import captured_task
+    from lockstep.cli.voice import Voice
+
+    session = Session(connection, account, Role.SUBMITTER)
+    lockstep = session.lockstep  # a node that does not answer is said before the model is traced
+    captured = captured_task(source, job.batch_size)
+    workload = make_workload(
+        captured.init,
+        captured.step,
+        captured.constants,
+        captured.constants,
+        captured.evaluate,
+        captured.evaluation_constants,
+        captured.evaluation_steps,
+    )
+    voice = Voice(output(), Role.SUBMITTER)
+    agent = Submitter(lockstep, session.store, Journal(":memory:"), narrate=voice.say)
+    order = Order(
+        steps=job.steps,
+        segment_steps=job.segment_steps,
+        audits=audits,
+        price=price,
+        accept_window=accept_window,
+        solve_window=solve_window,
+        seed=job.seed,
+        title=job.title or source,
+    )
+    offer = agent.offer(workload, order)
+    most = max(offer.price, offer.wage, offer.levy)
+    if most >= 2**96:
+        raise CommandError("The job costs more than any account can hold; ask for fewer steps or a lower price.")
+    return session, agent, workload, order, offer
+
+
+def _price(text: str) -> int:
+    """Base units per 10^6 units of work."""
+    price = parse_amount(text) * 10**6 // WORK_UNIT
+    if price == 0:
+        raise typer.BadParameter(f"A price of {text} rounds to nothing; the least is {WORK_UNIT // 10**6 / TOKEN:g}.")
+    return price
+
+
+def _audits(text: str) -> int | None:
+    if text == "all":
+        return None
+    if not text.isdecimal() or not 1 <= int(text) < 2**16:
+        raise typer.BadParameter(f"{text!r} is neither a number of segments, at least 1, nor all.")
+    return int(text)
+
+
+def _confirmed() -> bool:
+    try:
+        return typer.confirm("Post it?", err=True)
+    except typer.Abort:
+        return False
+
+
+def _show_cost(agent: Submitter, workload: Workload, offer: TaskOffer) -> None:
+    """What the submitter pays, what the others lock, and what sampling cannot stop."""
+    from lockstep.chain import terms as arithmetic
+
+    lockstep = agent.lockstep
+    numbers = lockstep.quote(offer)
+    plan = arithmetic.Plan(
+        offer.steps, offer.segment_steps, workload.step_commitment.work, workload.init_commitment.work, offer.price
+    )
+    segments = arithmetic.segment_count(plan)
+    work = plan.step_work * plan.steps + plan.init_work
+    wages = offer.wage * offer.audits
+    shown = table("Cost", "", "amount", "", right=("amount",))
+    for name, amount, note in (
+        ("fee", numbers.fee, f"{work:,} units of work: {offer.steps} steps of {plan.step_work:,}, and the start"),
+        ("margin", numbers.escrow - numbers.fee - wages - offer.levy, "comes back at settlement"),
+        ("wages", wages, f"{offer.audits} of {segments} segments audited; unearned ones come back"),
+        ("levy", offer.levy, "to the treasury"),
+        ("escrow", numbers.escrow, "what is taken from you now"),
+    ):
+        shown.add_row(name, amount_text(amount), note, style="bold" if name == "escrow" else "")
+    shown.add_section()
+    shown.add_row("solver locks", amount_text(numbers.solver_deposit), "lost where the work does not hold")
+    bond = lockstep.parameters.claim_bond
+    shown.add_row("a claim locks", amount_text(numbers.claim_deposit + bond), "lost where the claim does not hold")
+    # Finders' share may come back to a solver that finds its own fraud; the rest and the fee are what it risks.
+    kept = numbers.solver_deposit * lockstep.parameters.finder_bps // arithmetic.WHOLE_BPS
+    risk = (numbers.solver_deposit - kept + numbers.fee) * offer.audits // segments
+    drawn = f"{100 * offer.audits / segments:.0f} %"
+    shown.add_row(
+        "a bad segment risks",
+        amount_text(risk),
+        f"on average, drawn at {drawn}: no guard against a larger gain from outside",
+    )
+    output().print(shown)

@@ -1,0 +1,160 @@
+"""``lockstep solve``, ``verify``, ``whistleblow``: agents that run until nothing is left to do, or until stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lockstep.chain.amounts import amount_text
+from lockstep.cli.console import parse_amount
+from lockstep.cli.errors import INTERRUPTED, CommandError
+from lockstep.cli.options import Account, Bundle, Connection, Role, bundled
+
+if TYPE_CHECKING:
+    from lockstep.agents.base import Agent
+    from lockstep.agents.verifier import Verifier
+    from lockstep.cli.session import Session
+
+LOCAL_STAKE = 10_000 * 10**18
+"""What a verifier stakes on a local chain unless told otherwise, base units."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running(Bundle):
+    """How long an agent runs, and on what."""
+
+    once: Annotated[bool, typer.Option("--once", help="Do what can be done now, then stop.")] = False
+    task: Annotated[
+        list[int] | None,
+        typer.Option("--task", min=0, help="Only this task; may be repeated.", show_default="all tasks"),
+    ] = None
+    poll: Annotated[float, typer.Option("--poll", min=0.05, max=3600, help="Seconds between looks at the chain.")] = 2.0
+
+
+@bundled
+def solve(connection: Connection, account: Account, running: Running) -> None:
+    """Train: accept open tasks, run them step by step, commit to the checkpoints, be paid when they hold.
+
+    Locks a deposit for each task it accepts. Progress is kept in the journal and in the store: stopped in any way, even
+    by kill -9 or a power cut, the same command goes on from the last checkpoint.
+
+    Example:
+
+        lockstep solve --task 1
+    """
+    from lockstep.agents.solver import Solver
+    from lockstep.cli.session import Session
+
+    _run(Session(connection, account, Role.SOLVER), Solver, running)
+
+
+@bundled
+def verify(
+    connection: Connection,
+    account: Account,
+    running: Running,
+    stake: Annotated[
+        str | None,
+        typer.Option("--stake", metavar="AMOUNT", help="Stake to enter the draws with, in tokens.", show_default=False),
+    ] = None,
+    retire: Annotated[bool, typer.Option("--retire", help="Leave the draws, and stop.")] = False,
+) -> None:
+    """Verify: enter the draws with a stake, replay the segments drawn, and claim what they end in.
+
+    A verifier is drawn by its free stake and is paid a wage for each right claim; a wrong claim costs its deposit. It
+    defends its claims in disputes, so it has to keep running until the task is over.
+
+    Example:
+
+        lockstep verify --stake 1000
+    """
+    from lockstep.agents.verifier import Verifier
+    from lockstep.cli.session import Session
+
+    wanted = parse_amount(stake) if stake is not None else None
+    session = Session(connection, account, Role.VERIFIER)
+    if retire:
+        _retire(session)
+        return
+    _run(session, Verifier, running, before=lambda agent: _register(session, agent, wanted))
+
+
+@bundled
+def whistleblow(connection: Connection, account: Account, running: Running) -> None:
+    """Watch the verifiers: replay what they claim, and where a claim is wrong, claim otherwise and dispute it.
+
+    A wrong claim's deposit pays whoever finds it. Claims of one's own are placed blindly first; salts and bodies lie in
+    the journal, so do not delete it (a lost salt is a lost bond).
+
+    Examples:
+
+        lockstep whistleblow --task 1
+        lockstep watch --task 1
+    """
+    from lockstep.agents.whistleblower import Whistleblower
+    from lockstep.cli.session import Session
+
+    _run(Session(connection, account, Role.WHISTLEBLOWER), Whistleblower, running)
+
+
+def _register(session: Session, agent: Verifier, wanted: int | None) -> None:
+    """Enter the draws, unless the account is in them and nothing more is asked for."""
+    lockstep = session.lockstep
+    weight = int(lockstep.view(lockstep.court, "weightOf", agent.address))
+    if wanted is None and weight:
+        return
+    if wanted is None and not session.is_local:
+        raise CommandError("This account is not in the draws yet. Say how much it stakes: --stake AMOUNT.")
+    amount = LOCAL_STAKE if wanted is None else wanted
+    least = lockstep.parameters.weight_unit
+    if amount < least:
+        raise CommandError(
+            f"A stake of {amount_text(amount)} makes no weight in the draws; the least is {amount_text(least)}."
+        )
+    agent.register(amount)
+
+
+def _retire(session: Session) -> None:
+    lockstep = session.lockstep
+    lockstep.send(lockstep.court, "retireVerifier", doing="leave the draws")
+    session.note("Out of the draws. Claims already drawn stay: run `lockstep verify` until their tasks are over.")
+
+
+def _run(
+    session: Session,
+    kind: type[Agent],
+    running: Running,
+    before: Callable[[Any], None] = lambda agent: None,
+) -> None:
+    from lockstep.agents.base import Progress
+    from lockstep.agents.keeper import Keeper
+    from lockstep.cli.console import output
+    from lockstep.cli.loop import Loop, stoppable
+    from lockstep.cli.voice import Voice
+
+    voice = Voice(output(), kind.role)
+    lockstep, store, journal = session.lockstep, session.store, session.journal(kind.role)
+    for task in running.task or ():
+        lockstep.task(task)  # a number that is none is said now
+    agent = kind(lockstep, store, journal, narrate=voice.say, progress=Progress(voice.progress))
+    keeper = Keeper(lockstep, store, journal, narrate=voice.say)
+    loop = Loop(agent, keeper, voice, running.task, running.poll, on_idle=session.keep_time)
+    try:
+        with stoppable():
+            before(agent)
+            if running.once:
+                loop.once()
+                return
+            where = f"on task {', '.join(map(str, running.task))}" if running.task else "on every task"
+            voice.say(f"{agent.address} works {where}; Ctrl-C stops it")
+            loop.forever()
+    except KeyboardInterrupt:
+        voice.close()
+        voice.say("stops. Nothing is lost: the same command goes on where this one ended")
+        raise typer.Exit(INTERRUPTED) from None
+    finally:
+        voice.close()
+        journal.close()

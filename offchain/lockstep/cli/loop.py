@@ -1,0 +1,175 @@
+"""Running an agent: task after task, with the calls anybody may make, until nothing is left to do or somebody stops it.
+
+A task that fails (a stranger's artifacts, a call refused) is said once and left for later; it does not keep the agent
+from the others. A node that does not answer is waited for.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Any
+
+from lockstep.agents.base import Agent
+from lockstep.agents.keeper import Keeper
+from lockstep.chain.errors import ConnectionFailed, InsufficientFunds
+from lockstep.chain.lockstep import Lockstep
+from lockstep.cli.errors import is_expected, sentence
+from lockstep.cli.voice import Voice
+
+LONGEST_WAIT = 60.0
+"""Most seconds between two attempts to reach a node, or to work on a task that failed."""
+
+
+class Loop:
+    """An agent and a keeper on the tasks of a deployment.
+
+    ``tasks`` None: all of them; ``poll`` seconds between looks at the chain; ``on_idle`` is called when nothing can be
+    done, and says whether it changed anything.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        keeper: Keeper,
+        voice: Voice,
+        tasks: list[int] | None = None,
+        poll: float = 2.0,
+        on_idle: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.agent = agent
+        self.keeper = keeper
+        self.voice = voice
+        self.tasks = tasks
+        self.poll = poll
+        self.on_idle = on_idle
+        self._over: set[int] = set()
+        self._said: dict[int, str] = {}
+        self._retry_at: dict[int, float] = {}
+        self._failures: dict[int, int] = {}
+
+    @property
+    def _lockstep(self) -> Lockstep:
+        return self.agent.lockstep
+
+    def _turn(self, task: int) -> bool:
+        """Everything that can be done now about one task; whether anything was."""
+        acted = False
+        for party in (self.agent, self.keeper):
+            party.only = [task]
+            acted |= party.tick()
+        if not acted and self._is_over(task):
+            self._over.add(task)
+        return acted
+
+    def _is_over(self, task: int) -> bool:
+        """Whether nothing can ever be done about a task again: it has ended and its claims are judged."""
+        if not self._lockstep.state(task).terminal:
+            return False
+        for segment in self._lockstep.drawn_segments(task):
+            for round_ in range(self._lockstep.slot(task, segment).round + 1):
+                for claim in self._lockstep.claims(task, segment, round_):
+                    if not self._lockstep.claim(claim.ref).closed:
+                        return False
+        return True
+
+    def _wanted(self) -> list[int]:
+        known = self.tasks if self.tasks is not None else [posted.terms.id for posted in self._lockstep.tasks()]
+        return [task for task in known if task not in self._over]
+
+    def once(self) -> None:
+        """Do everything that can be done now. What goes wrong on a task is raised when the others are done."""
+        failed: dict[int, Exception] = {}
+        busy, nudged, ever = True, False, False
+        while busy:
+            acted = False
+            for task in self._wanted():
+                if task not in failed:
+                    acted |= self._attempt(task, failed)
+            ever |= acted
+            busy = acted or (not nudged and self.on_idle())
+            nudged |= not acted
+        if not ever and not failed:
+            self.voice.say("has nothing to do now")
+        for error in failed.values():
+            raise error
+
+    def _attempt(self, task: int, failed: dict[int, Exception]) -> bool:
+        try:
+            return self._turn(task)
+        except (ConnectionFailed, InsufficientFunds):
+            raise
+        except Exception as error:
+            failed[task] = error
+            return False
+
+    def forever(self) -> None:
+        """Work until interrupted, or until every task asked for is over."""
+        unanswered = 0
+        while True:
+            try:
+                acted = self._round()
+                if unanswered:
+                    self.voice.say("reaches the node again")
+                unanswered = 0
+            except ConnectionFailed as error:
+                wait = min(LONGEST_WAIT, self.poll * 2**unanswered)
+                if not unanswered:
+                    self.voice.close()
+                    self.voice.warn(f"waits for the node: {error}")
+                unanswered = min(unanswered + 1, 30)
+                time.sleep(wait)
+                continue
+            if acted:
+                continue
+            if self.tasks is not None and not self._wanted():
+                self.voice.say("is done: every task it was given is over")
+                return
+            self._idle()
+            time.sleep(self.poll)
+
+    def _idle(self) -> None:
+        with suppress(ConnectionFailed):  # the next round waits for it
+            self.on_idle()
+
+    def _round(self) -> bool:
+        acted = False
+        for task in self._wanted():
+            if time.monotonic() < self._retry_at.get(task, 0.0):
+                continue
+            try:
+                acted |= self._turn(task)
+            except (ConnectionFailed, InsufficientFunds):
+                raise
+            except Exception as error:
+                self._postpone(task, error)
+            else:
+                self._failures.pop(task, None)
+        return acted
+
+    def _postpone(self, task: int, error: Exception) -> None:
+        """Say what went wrong with a task, once, and come back to it later."""
+        self.voice.close()
+        line = sentence(error) if is_expected(error) else f"{type(error).__name__}: {error}"
+        if self._said.get(task) != line:
+            self._said[task] = line
+            self.voice.warn(f"leaves task {task} for now: {line}")
+        count = self._failures[task] = min(self._failures.get(task, 0) + 1, 30)
+        self._retry_at[task] = time.monotonic() + min(LONGEST_WAIT, self.poll * 2**count)
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """SIGTERM ends the block like Ctrl-C: a service manager stops an agent as cleanly as a person."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before: Any = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,74 @@
+"""The command ``lockstep``."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from lockstep.cli.commands import challenge, deploy, program, result, status, submit, withdraw, work
+from lockstep.cli.errors import Commands, remember_debug
+
+app = typer.Typer(
+    name="lockstep",
+    cls=Commands,
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_show_locals=False,  # locals may hold a key
+)
+
+PARTIES, LOOKING = "The parties", "Looking"
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        typer.echo(f"lockstep {version('lockstep')}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    debug: Annotated[
+        bool, typer.Option("--debug", envvar="LOCKSTEP_DEBUG", help="Show tracebacks.", callback=remember_debug)
+    ] = False,
+    show_version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Verifiable ML training whose court is a contract: hand a PyTorch job to a machine you do not trust.
+
+    A round on a local chain, each agent in a shell of its own:
+
+        anvil --hardfork osaka
+        lockstep deploy
+        lockstep verify
+        lockstep submit mlp
+        lockstep solve
+        lockstep whistleblow
+        lockstep status
+        lockstep result 1
+
+    Options may be set in the environment: LOCKSTEP_RPC, LOCKSTEP_KEY, LOCKSTEP_DEPLOYMENT, LOCKSTEP_STORE,
+    LOCKSTEP_HOME. On anvil's chain every role has a well-known key, and a faucet fills its wallet. See docs/CLI.md.
+    """
+
+
+app.command(rich_help_panel=PARTIES)(deploy.deploy)
+app.command(rich_help_panel=PARTIES)(submit.submit)
+app.command(rich_help_panel=PARTIES)(work.solve)
+app.command(rich_help_panel=PARTIES)(work.verify)
+app.command(rich_help_panel=PARTIES)(work.whistleblow)
+app.command("watch", rich_help_panel=PARTIES, hidden=True)(work.whistleblow)
+app.command(rich_help_panel=PARTIES)(challenge.challenge)
+app.command(rich_help_panel=PARTIES)(withdraw.withdraw)
+app.command(rich_help_panel=LOOKING)(status.status)
+app.command(rich_help_panel=LOOKING)(submit.quote)
+app.command(rich_help_panel=LOOKING)(result.result)
+app.add_typer(program.app, name="program", rich_help_panel=LOOKING)
+
+# The demo is large; a package may be built without it.
+if importlib.util.find_spec("lockstep.cli.demo") and importlib.util.find_spec("lockstep.cli.demo.command"):
+    app.command(rich_help_panel=LOOKING)(importlib.import_module("lockstep.cli.demo.command").demo)

@@ -1,0 +1,111 @@
+"""Where the task comes from that somebody submits: the model zoo, or a function in the submitter's own file.
+
+The file is the submitter's own, run on the submitter's own machine like any Python script. What leaves the machine is
+the captured program and its data; nobody else ever runs the file.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from torch import nn
+
+from lockstep.cli.errors import CommandError
+from lockstep.data import digits
+from lockstep.models import CNN, MLP
+from lockstep.program.capture import CapturedTask, capture
+from lockstep.program.infer import ProgramError
+from lockstep.program.optimisers import Adam
+from lockstep.program.selection import Dataset
+
+ZOO = ("mlp", "cnn")
+WANTED = (
+    "(model, loss, optimiser, dataset) or (model, loss, optimiser, dataset, evaluation dataset), or what "
+    "lockstep.program.capture.capture gives"
+)
+
+
+def captured_task(source: str, batch_size: int) -> CapturedTask:
+    """The task that ``mlp``, ``cnn`` or ``file.py:function`` names.
+
+    Raises:
+        CommandError: there is no such thing, or the function fails or returns something else
+        CaptureError: the model cannot be carried; with the source line
+
+    """
+    if source in ZOO:
+        return _from_zoo(source, batch_size)
+    file, colon, name = source.rpartition(":")
+    if not colon or not file or not name.isidentifier():
+        raise CommandError(f"{source!r} is neither {' nor '.join(ZOO)} nor FILE.py:FUNCTION, such as train.py:build.")
+    built = _call(Path(file), name)
+    return built if isinstance(built, CapturedTask) else _capture(built, batch_size, source)
+
+
+def _from_zoo(name: str, batch_size: int) -> CapturedTask:
+    train, test = digits(flat=name == "mlp")
+    model = MLP() if name == "mlp" else CNN()
+    return capture(model, nn.CrossEntropyLoss(), Adam(lr=3e-3), train, batch_size, evaluation=test)
+
+
+def _call(file: Path, name: str) -> Any:
+    module = _load(file)
+    function: Callable[[], Any] | None = getattr(module, name, None)
+    if not callable(function):
+        raise CommandError(f"{file} has no function {name}.")
+    return _run(file, f"{name}()", function)
+
+
+def _load(file: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    if not file.is_file() or spec is None or spec.loader is None:
+        raise CommandError(f"There is no Python file {file}.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses and pickling look modules up by name
+    sys.path.insert(0, str(file.resolve().parent))  # as if it were run as a script: its neighbours can be imported
+    loader = spec.loader
+    _run(file, "importing it", lambda: loader.exec_module(module))
+    return module
+
+
+def _run(file: Path, what: str, function: Callable[[], Any]) -> Any:
+    """The function's value; the user's own error becomes a sentence with the user's own line."""
+    try:
+        return function()
+    except ProgramError:
+        raise
+    except Exception as error:
+        raise CommandError(f"{what} failed in {_place(error, file)}: {type(error).__name__}: {error}") from error
+
+
+def _place(error: Exception, file: Path) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if Path(frame.filename).resolve() == file.resolve()]
+    number = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
+    return f"{file}:{number}" if number else str(file)
+
+
+def _capture(built: Any, batch_size: int, source: str) -> CapturedTask:
+    if not isinstance(built, tuple) or len(built) not in (4, 5):
+        raise CommandError(f"{source} returned {type(built).__name__}; it returns {WANTED}.")
+    model, loss, optimiser, dataset, *evaluation = built
+    if not isinstance(model, nn.Module) or not callable(loss):
+        what = "model is no nn.Module" if not isinstance(model, nn.Module) else "loss cannot be called"
+        raise CommandError(f"{source} returned a tuple whose {what}; it returns {WANTED}.")
+    for value, what in ((dataset, "data set"), *((other, "evaluation data set") for other in evaluation)):
+        if not isinstance(value, Dataset):
+            raise CommandError(
+                f"{source} returned {type(value).__name__} as the {what}; it is a lockstep.data.Dataset."
+            )
+    if not hasattr(optimiser, "emit"):
+        raise CommandError(
+            f"{source} returned {type(optimiser).__name__} as the optimiser; it is SGD, Momentum, Adam or AdamW of "
+            "lockstep.program.optimisers."
+        )
+    return capture(model, loss, optimiser, dataset, batch_size, evaluation=evaluation[0] if evaluation else None)
