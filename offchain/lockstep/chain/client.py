@@ -27,7 +27,9 @@ from lockstep.chain.errors import ChainError, ConnectionFailed, InsufficientFund
 ANVIL_URL = "http://127.0.0.1:8545"
 REQUEST_SECONDS = 60
 RECEIPT_SECONDS = 120
-GAS_MARGIN = 1.15
+GAS_MARGIN = 1.3
+GAS_SPARE = 60_000
+"""Gas offered above the estimate: a block later the same call may have to write a fresh slot. Unused gas is not paid."""
 MAX_GAS = 16_777_216
 """EIP-7825: most gas a transaction may have."""
 
@@ -166,7 +168,7 @@ class Client:
             try:
                 estimate_from = {"from": self.account.address}
                 transaction = build(estimate_from)
-                transaction["gas"] = min(MAX_GAS, int(transaction["gas"] * GAS_MARGIN))
+                transaction["gas"] = min(MAX_GAS, int(transaction["gas"] * GAS_MARGIN) + GAS_SPARE)
                 if self._nonce is None:
                     self._nonce = self.web3.eth.get_transaction_count(self.account.address, "pending")
                 transaction["nonce"] = self._nonce
@@ -218,6 +220,8 @@ class Client:
             self.web3.eth.call(again, receipt["blockNumber"] - 1)  # type: ignore[arg-type]
         except (ContractLogicError, Web3RPCError) as error:
             return self._refused(error, doing)
+        if receipt["gasUsed"] >= mined["gas"] * 63 // 64:
+            return ChainError(f"Could not {doing}: the transaction ran out of its {mined['gas']} gas. Try again.")
         return ChainError(f"Could not {doing}: the transaction reverted, overtaken by another one. Try again.")
 
     def logs(self, contract: Contract, event: str, start: int, stop: int | str = "latest", **topics: Any) -> list[Any]:

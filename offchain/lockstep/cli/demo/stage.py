@@ -61,8 +61,8 @@ def job(name: str) -> Job:
 class Scene:
     """What a scene showed: one entry of the report.
 
-    Balances are base units by party; gas is the sum of units by kind of transaction; moves count reveals on the defender's
-    side, picks and proofs on the challenger's.
+    Balances are base units by party; gas is the sum of units by kind of transaction; moves count reveals on the
+    defender's side, picks and proofs on the challenger's.
     """
 
     name: str

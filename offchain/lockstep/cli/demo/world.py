@@ -118,7 +118,7 @@ class World:
     # Time
 
     def run(self, task: int, agents: Sequence[Agent], on_round: Callable[[], None] = lambda: None) -> TaskState:
-        """Let the parties act, and move the clock when nobody can, until the task has ended and its claims are closed."""
+        """Let the parties act, move the clock when none can, until the task has ended and its claims are closed."""
         keeper = self.keeper(task)
         for _ in range(MAX_ROUNDS):
             on_round()
