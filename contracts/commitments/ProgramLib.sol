@@ -117,7 +117,7 @@ library ProgramLib {
     /// @notice Whether bytes are what `encode_node` could have written: known op, dtype, rank and input kinds, and exactly the
     /// length they imply. Says nothing of types, shapes or limits: that is the checker's part.
     function isEncoded(bytes calldata node) internal pure returns (bool encoded) {
-        (encoded,,,) = layout(node);
+        (encoded,,,) = partsOf(node);
     }
 
     /// @notice `isEncoded`, and where the parts lie if so.
@@ -125,7 +125,7 @@ library ProgramLib {
     /// @return attributes Offset of the attributes.
     /// @return inputs Offset of the first input.
     /// @return count Number of inputs.
-    function layout(bytes calldata node)
+    function partsOf(bytes calldata node)
         internal
         pure
         returns (bool encoded, uint256 attributes, uint256 inputs, uint256 count)

@@ -31,7 +31,7 @@ library LeafLib {
         returns (Leaf memory leaf)
     {
         bool encoded;
-        (encoded, leaf.attributes, leaf.inputs, leaf.inputCount) = ProgramLib.layout(node);
+        (encoded, leaf.attributes, leaf.inputs, leaf.inputCount) = ProgramLib.partsOf(node);
         require(encoded, IOpExecutor.MalformedNode());
         uint256 elements = ProgramLib.elementCount(node);
         require(element < elements, IOpExecutor.ElementOutOfRange(element, elements));
