@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.measure import Result
 
-MODULES = ("matmul", "step")
+MODULES = ("matmul", "step", "gas")
 OUTPUT = Path(__file__).resolve().parent.parent / "build" / "bench.json"
 
 

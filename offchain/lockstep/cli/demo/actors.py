@@ -122,8 +122,8 @@ class SilentDefender(LyingVerifier):
         return False
 
 
-class SilentChallenger(Whistleblower):
-    """Is right, opens its dispute, and then makes no move."""
+class SilentChallenger(FrivolousWhistleblower):
+    """Contests right work, opens its dispute, and then makes no move."""
 
     def answers(self, posted: PostedTask, segment: int, side: Side) -> bool:
         """It does not."""

@@ -34,7 +34,7 @@ class Act:
     play: Callable[[Stage], None]
 
 
-def _verifier(
+def make_verifier(
     stage: Stage, kind: type[Verifier], name: str, posted: PostedTask, segments: int, **options: object
 ) -> Verifier:
     """A registered verifier with stake for every segment of a task, and some to spare."""
@@ -69,7 +69,7 @@ def _scene(
         world.agent(solver, f"{prefix} solver", [task], progress=stage.progress(), **(solver_options or {}))
     ]
     drawn = [
-        _verifier(stage, kind, f"{prefix} {role}", posted, segments, **options) for kind, role, options in verifiers
+        make_verifier(stage, kind, f"{prefix} {role}", posted, segments, **options) for kind, role, options in verifiers
     ]
     agents += drawn
     agents += [world.agent(kind, f"{prefix} {role}", [task], **options) for kind, role, options in watchers]
@@ -132,21 +132,22 @@ def act_four(stage: Stage) -> None:
 
 def act_five(stage: Stage) -> None:
     """The court recomputes one element."""
-    watcher = (Whistleblower, "whistleblower", {})
-    for letter, model, kind, how in (
-        ("5a", "mlp", actors.LyingVerifier, "no trace"),
-        ("5b", "mlp", actors.PublishingLiar, "published trace"),
-        ("5c", "cnn", actors.LyingVerifier, "no trace"),
-        ("5d", "cnn", actors.PublishingLiar, "published trace"),
-    ):
-        _scene(
-            stage,
-            f"{letter} a lie about the {model.upper()}, {how}",
-            f"settled; {letter} verifier convicted",
-            model=model,
-            verifiers=[(kind, "verifier", {"segment": 2, "step": 3})],
-            watchers=[watcher],
-        )
+    lie_about(stage, "mlp", "5a", actors.LyingVerifier, "no trace")
+    lie_about(stage, "mlp", "5b", actors.PublishingLiar, "published trace")
+    lie_about(stage, "cnn", "5c", actors.LyingVerifier, "no trace")
+    lie_about(stage, "cnn", "5d", actors.PublishingLiar, "published trace")
+
+
+def lie_about(stage: Stage, model: str, prefix: str, kind: type[Verifier], how: str) -> None:
+    """A verifier condemns good work of a model with a run in which one weight is one ulp off; a whistleblower wins."""
+    _scene(
+        stage,
+        f"{prefix} a lie about the {model.upper()}, {how}",
+        f"settled; {prefix} verifier convicted",
+        model=model,
+        verifiers=[(kind, "verifier", {"segment": 2, "step": 3})],
+        watchers=[(Whistleblower, "whistleblower", {})],
+    )
 
 
 def act_six(stage: Stage) -> None:
@@ -155,7 +156,7 @@ def act_six(stage: Stage) -> None:
     _scene(
         stage,
         "6a frivolous challenger",
-        "settled",
+        "settled; challenge of 6a challenger failed",
         watchers=[(actors.FrivolousWhistleblower, "challenger", dict(lie))],
     )
     _scene(stage, "6b silent solver", "expired", solver=actors.SilentSolver)
@@ -171,9 +172,8 @@ def act_six(stage: Stage) -> None:
     _scene(
         stage,
         "6e silent challenger",
-        "settled; 6e verifier convicted",
-        verifiers=[(actors.LyingVerifier, "verifier", dict(lie))],
-        watchers=[(actors.SilentChallenger, "challenger", {}), watcher],
+        "settled; challenge of 6e challenger failed",
+        watchers=[(actors.SilentChallenger, "challenger", dict(lie))],
     )
 
 
@@ -184,7 +184,7 @@ def _silent_verifier(stage: Stage) -> None:
     posted = stage.submit(submitter, "mlp", stage.order(name, SHORT_STEPS, SHORT_SEGMENT))
     task, segments = posted.terms.id, -(-SHORT_STEPS // SHORT_SEGMENT) + 1
     solver = world.agent(Solver, "6c solver", [task], progress=stage.progress())
-    silent = _verifier(stage, actors.SilentVerifier, "6c silent verifier", posted, segments)
+    silent = make_verifier(stage, actors.SilentVerifier, "6c silent verifier", posted, segments)
     relief = world.agent(_Relief, "6c relief verifier", [task])
     stage.cast([submitter, solver, silent, relief])
     stage.play(name, "settled", submitter, posted, [solver, silent, relief])

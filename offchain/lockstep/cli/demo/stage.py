@@ -22,6 +22,7 @@ from lockstep.chain.parameters import TOKEN
 from lockstep.chain.types import TaskState
 from lockstep.cli.demo.world import World
 from lockstep.data import digits
+from lockstep.dispute.transition import Outcome
 from lockstep.engine.run import Runner
 from lockstep.models import CNN, MLP
 from lockstep.program.capture import CapturedTask, capture
@@ -230,7 +231,7 @@ def count_moves(world: World, task: int) -> dict[str, int]:
 
 
 def describe(world: World, task: int, state: TaskState) -> str:
-    """How a task ended, in one line: its state, and who was convicted."""
+    """How a task ended, in one line: its state, who was convicted, whose challenge failed."""
     chain = world.keeper_lockstep
     names = {party.address: party.name for party in world.parties.values()}
     fallen = []
@@ -241,4 +242,8 @@ def describe(world: World, task: int, state: TaskState) -> str:
                 if record.convicted:
                     how = " by its digest" if record.digest_convicted else ""
                     fallen.append(f"{names.get(claim.claimant, claim.claimant)} convicted{how}")
+    for number in chain.disputes(task):
+        dispute = chain.dispute(number)
+        if dispute.outcome == Outcome.CHALLENGE_FAILED:
+            fallen.append(f"challenge of {names.get(dispute.challenger, dispute.challenger)} failed")
     return "; ".join([state.name.lower(), *sorted(set(fallen))])

@@ -1,0 +1,53 @@
+"""Agents that forget everything between any two actions still finish: what matters is on chain and in the journal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lockstep.agents.base import Agent, journal_path
+from lockstep.agents.journal import Journal
+from lockstep.agents.solver import Solver
+from lockstep.agents.submitter import Submitter
+from lockstep.agents.whistleblower import Whistleblower
+from lockstep.chain.types import TaskState
+from lockstep.cli.demo import actors
+from lockstep.cli.demo.acts import make_verifier
+from lockstep.cli.demo.stage import Stage, count_moves, describe
+from lockstep.cli.demo.world import World
+
+pytestmark = [pytest.mark.chain, pytest.mark.timeout(600)]
+
+
+class Amnesiac(Agent):
+    """Builds its agent anew, from the journal on disk, for every tick."""
+
+    def __init__(self, world: World, kind: type[Agent], name: str, only: list[int], **options: Any) -> None:
+        first = world.agent(kind, name, only, **options)
+        super().__init__(first.lockstep, first.store, first.journal, only=only)
+        self.kind, self.folder, self.options = kind, world.folder / "journals", options
+        first.journal.close()
+
+    def tick(self) -> bool:
+        path: Path = journal_path(self.folder, self.kind.role, self.address)
+        journal = Journal(path)
+        acted = self.kind(self.lockstep, self.store, journal, only=self.only, **self.options).tick()
+        journal.close()
+        return acted
+
+
+def test_forgetful_parties_settle_a_dispute(stage: Stage) -> None:
+    world = stage.world
+    submitter = world.agent(Submitter, "7 submitter")
+    posted = stage.submit(submitter, "mlp", stage.order("forgetful", 8, 4))
+    task = posted.terms.id
+    verifier = make_verifier(stage, actors.LyingVerifier, "7 verifier", posted, 3, segment=1, step=2)
+    solver = Amnesiac(world, Solver, "7 solver", [task])
+    whistleblower = Amnesiac(world, Whistleblower, "7 whistleblower", [task])
+    state = world.run(task, [solver, verifier, whistleblower])
+    assert state is TaskState.SETTLED
+    assert describe(world, task, state) == "settled; 7 verifier convicted"
+    assert count_moves(world, task) == {"defender": 5, "challenger": 5}
+    verifier.retire()
