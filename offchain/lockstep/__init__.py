@@ -1,0 +1,1 @@
+"""Lockstep: training one can pay a stranger for and not have to trust."""

@@ -29,7 +29,7 @@ REQUEST_SECONDS = 60
 RECEIPT_SECONDS = 120
 GAS_MARGIN = 1.3
 GAS_SPARE = 60_000
-"""Gas offered above the estimate: a block later the same call may have to write a fresh slot. Unused gas is not paid."""
+"""Gas offered above the estimate: a block later the same call may write a fresh slot. Unused gas is not paid."""
 MAX_GAS = 16_777_216
 """EIP-7825: most gas a transaction may have."""
 
@@ -76,7 +76,13 @@ class Client:
     def __init__(self, url: str = ANVIL_URL, key: str | None = None, chain_id: int | None = None) -> None:
         """Connect; ``ConnectionFailed`` when nobody answers, or when the chain is not ``chain_id``."""
         self.url = url
-        self.web3 = Web3(HTTPProvider(url, request_kwargs={"timeout": REQUEST_SECONDS}))
+        provider = HTTPProvider(
+            url,
+            request_kwargs={"timeout": REQUEST_SECONDS},
+            cache_allowed_requests=True,  # web3 asks for the chain's id before every call; it does not change
+            cacheable_requests={RPCEndpoint("eth_chainId")},
+        )
+        self.web3 = Web3(provider)
         self.account = load_key(key) if key is not None else None
         self.gas: dict[str, list[int]] = defaultdict(list)
         self._lock = threading.Lock()

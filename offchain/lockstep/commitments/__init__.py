@@ -1,0 +1,1 @@
+"""Merkle trees and tensor roots; twins of ``contracts/commitments``."""

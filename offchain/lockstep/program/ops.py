@@ -124,9 +124,7 @@ class InputKind(IntEnum):
     """A literal: the i32 with these bits, shaped as an F32 literal; value: the bits."""
 
 
-ELEMENTWISE_FAMILIES = frozenset(
-    {Family.FLOAT, Family.TRANSCENDENTAL, Family.INTEGER, Family.COMPARE, Family.CAST}
-)
+ELEMENTWISE_FAMILIES = frozenset({Family.FLOAT, Family.TRANSCENDENTAL, Family.INTEGER, Family.COMPARE, Family.CAST})
 """Families whose output element j reads exactly element j of each operand."""
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from lockstep.agents.base import Agent
 from lockstep.agents.solver import Solver
@@ -18,6 +19,9 @@ from lockstep.chain.types import SlotState
 from lockstep.cli.demo import actors
 from lockstep.cli.demo.stage import Stage
 
+A = TypeVar("A", bound=Agent)
+Cast = tuple[type[A], str, dict[str, object]]
+"""A party of a scene: what kind of agent it is, its role, its options."""
 STEPS, SEGMENT = 320, 32
 """Length of act 1's training of the MLP."""
 CNN_STEPS, CNN_SEGMENT = 96, 32
@@ -55,8 +59,8 @@ def _scene(
     segment: int = SHORT_SEGMENT,
     solver: type[Solver] = Solver,
     solver_options: dict[str, object] | None = None,
-    verifiers: Sequence[tuple[type[Verifier], str, dict[str, object]]] = ((Verifier, "verifier", {}),),
-    watchers: Sequence[tuple[type[Whistleblower], str, dict[str, object]]] = (),
+    verifiers: Sequence[Cast[Verifier]] = ((Verifier, "verifier", {}),),
+    watchers: Sequence[Cast[Whistleblower]] = (),
     accuracy: bool = False,
 ) -> None:
     """One task with its parties, from submission to the last claim closed."""
@@ -100,7 +104,7 @@ def act_two(stage: Stage) -> None:
 def act_three(stage: Stage) -> None:
     """Verifiers are checked too."""
     lie = {"segment": 2, "step": 3}
-    watcher = (Whistleblower, "whistleblower", {})
+    watcher: Cast[Whistleblower] = (Whistleblower, "whistleblower", {})
     _scene(
         stage,
         "3a passes bad work",
@@ -161,7 +165,7 @@ def act_six(stage: Stage) -> None:
     )
     _scene(stage, "6b silent solver", "expired", solver=actors.SilentSolver)
     _silent_verifier(stage)
-    watcher = (Whistleblower, "whistleblower", {})
+    watcher: Cast[Whistleblower] = (Whistleblower, "whistleblower", {})
     _scene(
         stage,
         "6d silent defender",
