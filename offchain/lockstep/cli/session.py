@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import fcntl
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
+
+import typer
 
 from lockstep.chain.amounts import amount_text
 from lockstep.chain.client import Client
@@ -15,7 +19,7 @@ from lockstep.chain.lockstep import Lockstep
 from lockstep.cli.console import errors
 from lockstep.cli.errors import CommandError
 from lockstep.cli.keys import LOCAL_CHAIN, choose_key
-from lockstep.cli.options import Account, Connection, Role
+from lockstep.cli.options import DEFAULT_RPC, Account, Connection, Role
 from lockstep.storage.store import ArtifactStore
 
 if TYPE_CHECKING:
@@ -69,10 +73,11 @@ class Session:
     """One command's connections. ``account`` None: it only reads."""
 
     def __init__(self, connection: Connection, account: Account | None = None, role: Role | None = None) -> None:
+        if not connection.rpc.startswith(("http://", "https://")):
+            raise typer.BadParameter(f"--rpc {connection.rpc} is not an HTTP address, such as {DEFAULT_RPC}.")
         self.connection = connection
         self._account = account
         self._role = role
-        self._locks: list[TextIO] = []
 
     @property
     def deployment_file(self) -> Path:
@@ -125,8 +130,9 @@ class Session:
         """The artifact store."""
         return ArtifactStore(self.connection.store or str(self.connection.home / "store"))
 
-    def journal(self, role: str) -> Journal:
-        """The account's journal in a role, held by this process alone.
+    @contextmanager
+    def journal(self, role: str) -> Iterator[Journal]:
+        """The account's journal in a role, held by this process alone while the block runs.
 
         Raises:
             CommandError: another process holds it
@@ -137,25 +143,21 @@ class Session:
 
         path = journal_path(self.connection.home / "journals", role, self.client.address)
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = path.with_suffix(".lock").open("w")
-        try:
-            fcntl.flock(
-                lock, fcntl.LOCK_EX | fcntl.LOCK_NB
-            )  # the system lets go of it when the process ends, however it ends
-        except BlockingIOError:
-            lock.close()
-            raise CommandError(
-                f"Another process runs the {role} {self.client.address} in {self.connection.home}. Two would take each "
-                "other's turns; stop it, or use another account."
-            ) from None
-        self._locks.append(lock)
-        return Journal(path)
+        with path.with_suffix(".lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # let go of when the process ends, however it ends
+            except BlockingIOError:
+                raise CommandError(
+                    f"Another process runs the {role} {self.client.address} in {self.connection.home}. Two would take "
+                    "each other's turns; stop it, or use another account."
+                ) from None
+            with closing(Journal(path)) as journal:
+                yield journal
 
     def keep_time(self) -> bool:
         """Let a local chain's clock run on: anvil makes blocks only for transactions. Whether anything was done."""
-        if not self.is_local:
-            return False
-        return self.client.mine()
+        # Two blocks: audits are drawn by the hash of one, which is known in the next.
+        return self.is_local and self.client.mine() and self.client.mine()
 
     def note(self, line: str) -> None:
         """An aside for people, on stderr."""

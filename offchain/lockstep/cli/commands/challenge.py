@@ -56,21 +56,13 @@ def challenge(
     slot = _slot(agent, posted, segment)
     target = _claim(agent, posted, segment, slot, claim)
     own = _own_claim(agent, posted, segment, slot, target)
-    step = digest_step
     if digest_step is None:
         _check_end(agent, posted, segment, target, own, force=force)
     else:
         _check_entry(agent, posted, segment, slot, target, digest_step, force=force)
-    bond = lockstep.dispute_parameters.opening_bond
-    lockstep.ensure_stake(bond)
-    arguments = (posted.terms.abi(), target.ref.abi(), own.ref.index, target.body.abi())
-    if step is None:
-        lockstep.send(lockstep.game, "open", *arguments, doing="open a dispute")
-    else:
-        lockstep.send(lockstep.game, "openDigest", *arguments, step, doing="open a dispute on a digest entry")
-    number = lockstep.disputes(task)[-1]
-    about = "end root" if step is None else f"digest entry {step}"
-    voice.say(f"opens dispute {number} on the {about} of {short(target.claimant)}, bond {amount_text(bond)}")
+    agent.open(posted, target, own, digest_step)
+    number, bond = lockstep.disputes(task)[-1], lockstep.dispute_parameters.opening_bond
+    session.note(f"This is dispute {number}; {amount_text(bond)} are at stake.")
     session.note(f"Your moves are made by: lockstep whistleblow --task {task}")
 
 

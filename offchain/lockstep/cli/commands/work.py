@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -136,25 +137,23 @@ def _run(
     from lockstep.cli.voice import Voice
 
     voice = Voice(output(), kind.role)
-    lockstep, store, journal = session.lockstep, session.store, session.journal(kind.role)
+    lockstep, store = session.lockstep, session.store
     for task in running.task or ():
         lockstep.task(task)  # a number that is none is said now
-    agent = kind(lockstep, store, journal, narrate=voice.say, progress=Progress(voice.progress))
-    keeper = Keeper(lockstep, store, journal, narrate=voice.say)
-    loop = Loop(agent, keeper, voice, running.task, running.poll, on_idle=session.keep_time)
-    try:
-        with stoppable():
-            before(agent)
-            if running.once:
-                loop.once()
-                return
-            where = f"on task {', '.join(map(str, running.task))}" if running.task else "on every task"
-            voice.say(f"{agent.address} works {where}; Ctrl-C stops it")
-            loop.forever()
-    except KeyboardInterrupt:
-        voice.close()
-        voice.say("stops. Nothing is lost: the same command goes on where this one ended")
-        raise typer.Exit(INTERRUPTED) from None
-    finally:
-        voice.close()
-        journal.close()
+    with session.journal(kind.role) as journal, closing(voice):
+        agent = kind(lockstep, store, journal, narrate=voice.say, progress=Progress(voice.progress))
+        keeper = Keeper(lockstep, store, journal, narrate=voice.say)
+        loop = Loop(agent, keeper, voice, running.task, running.poll, on_idle=session.keep_time)
+        try:
+            with stoppable():
+                before(agent)
+                if running.once:
+                    loop.once()
+                    return
+                where = f"on task {', '.join(map(str, running.task))}" if running.task else "on every task"
+                voice.say(f"{agent.address} works {where}; Ctrl-C stops it")
+                loop.forever()
+        except KeyboardInterrupt:
+            voice.close()
+            voice.say("stops. Nothing is lost: the same command goes on where this one ended")
+            raise typer.Exit(INTERRUPTED) from None
