@@ -1,6 +1,6 @@
 """The dispute as data: phases, whose move each is, what follows.
 
-Twin of ``Phase``, ``Outcome`` and the moves of ``contracts/interfaces/IDisputeGame.sol``; a test compares them.
+Twin of ``Phase``, ``Outcome`` and the moves of ``contracts/interfaces/IDisputeGame.sol``: same order, same names.
 """
 
 from __future__ import annotations

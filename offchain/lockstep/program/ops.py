@@ -1,6 +1,6 @@
 """The closed set of operations: one enum and one table, shared with Solidity by generation.
 
-``contracts/types/Op.sol`` is generated from this file; so is the op table of ``docs/PROGRAM.md``.
+``contracts/types/Op.sol`` is generated from this file; ``docs/PROGRAM.md`` says in words what each op means.
 The high nibble of a code is its family, by which the on-chain executor dispatches.
 """
 
@@ -134,7 +134,7 @@ class OpInfo:
 
     ``arity`` is the number of inputs (None: any number from 1 up). ``attrs`` are the names and
     encodings of its attributes in order: ``u8``, ``i16``, ``u32``; ``view`` and ``concat`` have
-    layouts of their own. ``summary`` is one line for the op table.
+    layouts of their own. ``summary`` is one line, which ``Op.sol`` repeats.
     """
 
     arity: int | None
