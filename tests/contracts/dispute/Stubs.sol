@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.28;
+
+import {ProgramLib} from "../../../contracts/commitments/ProgramLib.sol";
+import {ClaimRecord, ClaimRef, Slot} from "../../../contracts/interfaces/IAuditCourt.sol";
+import {Read} from "../../../contracts/interfaces/IOpExecutor.sol";
+import {TaskState, TaskTerms} from "../../../contracts/interfaces/ITaskMarket.sol";
+import {InputKind} from "../../../contracts/types/InputKind.sol";
+import {Op} from "../../../contracts/types/Op.sol";
+
+/// @title A court that says what a test tells it, and remembers what it was told.
+contract StubCourt {
+    mapping(bytes32 key => ClaimRecord) private _claims;
+    Slot private _slot;
+    uint64 public unblindDeadline;
+    uint64 public openDeadline;
+    uint256 public opened;
+    uint256 public closed;
+    uint256 public convictions;
+    address public lastWinner;
+    bool public lastWasDigest;
+
+    function setClaim(ClaimRef memory ref, ClaimRecord memory record) external {
+        _claims[keccak256(abi.encode(ref))] = record;
+    }
+
+    function setSlot(Slot memory slot) external {
+        _slot = slot;
+    }
+
+    function setWindow(uint64 unblindDeadline_, uint64 openDeadline_) external {
+        (unblindDeadline, openDeadline) = (unblindDeadline_, openDeadline_);
+    }
+
+    function convict(ClaimRef calldata ref, bool digest, address winner) external {
+        ClaimRecord storage record = _claims[keccak256(abi.encode(ref))];
+        record.convicted = true;
+        if (digest) record.digestConvicted = true;
+        ++convictions;
+        (lastWinner, lastWasDigest) = (winner, digest);
+    }
+
+    function disputeOpened(ClaimRef calldata) external {
+        ++opened;
+    }
+
+    function disputeClosed(ClaimRef calldata) external {
+        ++closed;
+    }
+
+    function slotOf(uint256, uint32) external view returns (Slot memory) {
+        return _slot;
+    }
+
+    function claimOf(ClaimRef calldata ref) external view returns (ClaimRecord memory) {
+        return _claims[keccak256(abi.encode(ref))];
+    }
+
+    function windowsOf(uint256, uint32) external view returns (uint64, uint64, uint64) {
+        return (0, unblindDeadline, openDeadline);
+    }
+}
+
+/// @title A market with one task.
+contract StubMarket {
+    bytes32 private _termsHash;
+    TaskState public state = TaskState.Auditing;
+
+    function setTerms(TaskTerms memory terms) external {
+        _termsHash = keccak256(abi.encode(terms));
+    }
+
+    function setState(TaskState state_) external {
+        state = state_;
+    }
+
+    function termsHashOf(uint256) external view returns (bytes32) {
+        return _termsHash;
+    }
+
+    function stateOf(uint256) external view returns (TaskState) {
+        return state;
+    }
+}
+
+/// @title A vault that only counts.
+contract StubVault {
+    mapping(bytes32 engagement => uint256) public held;
+    mapping(bytes32 engagement => address) public owner;
+    mapping(address account => uint256) public paid;
+    mapping(address account => uint256) public released;
+
+    function lock(bytes32 engagement, address account, uint96 amount) external {
+        require(owner[engagement] == address(0), "locked twice");
+        (held[engagement], owner[engagement]) = (amount, account);
+    }
+
+    function release(bytes32 engagement, uint96 amount) external {
+        held[engagement] -= amount;
+        released[owner[engagement]] += amount;
+    }
+
+    function slash(bytes32 engagement, address to, uint96 amount) external {
+        held[engagement] -= amount;
+        paid[to] += amount;
+    }
+}
+
+/// @title A machine on which every op but `state` adds: a byte of the output is 1 + step + the same bytes of its inputs, modulo 256.
+contract ToyExecutor {
+    error WrongRead(uint16 slot, uint64 start);
+
+    function execute(bytes calldata node, uint256 element, uint32 step, uint64, Read[] calldata reads)
+        external
+        pure
+        returns (bytes memory)
+    {
+        if (ProgramLib.opOf(node) == Op.STATE) {
+            require(
+                reads.length == 1 && reads[0].slot == element && reads[0].header.length == 0,
+                WrongRead(uint16(element), 0)
+            );
+            return reads[0].data;
+        }
+        uint256 sum = 1 + step;
+        uint256 next = 0;
+        for (uint256 slot = 0; slot < ProgramLib.inputCount(node); ++slot) {
+            (uint256 kind,) = ProgramLib.inputAt(node, slot);
+            if (kind == InputKind.I32) continue;
+            require(
+                next < reads.length && reads[next].slot == slot && reads[next].start == element
+                    && reads[next].data.length == 1,
+                WrongRead(uint16(slot), uint64(element))
+            );
+            sum += uint8(reads[next++].data[0]);
+        }
+        require(next == reads.length, WrongRead(0, 0));
+        return abi.encodePacked(uint8(sum));
+    }
+}
