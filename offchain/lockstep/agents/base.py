@@ -64,6 +64,11 @@ class Agent:
         """Journal scope of a task on this deployment."""
         return f"{self.lockstep.deployment.identity}/{task}"
 
+    @property
+    def compute_seconds(self) -> float:
+        """Time this agent has spent computing steps."""
+        return sum(bench.seconds for bench in self._benches.values())
+
     def tasks(self) -> list[PostedTask]:
         """The tasks this agent looks at, oldest first."""
         if self.only is None:

@@ -6,6 +6,7 @@ there: how a party that lies about its work is played, consistently down to the 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 
@@ -34,6 +35,8 @@ class Workbench:
         self.workload = workload
         self.seed = seed
         self.memory_limit = memory_limit
+        self.seconds = 0.0
+        """Time spent computing steps so far."""
 
     @cached_property
     def step_runner(self) -> Runner:
@@ -89,6 +92,13 @@ class Replica:
         self._openings: dict[int, StepOpening] = {}
 
     def _advance(self, state: Sequence[Tensor], step: int) -> tuple[list[Tensor], Sequence[float]]:
+        started = time.perf_counter()
+        try:
+            return self._compute(state, step)
+        finally:
+            self.bench.seconds += time.perf_counter() - started
+
+    def _compute(self, state: Sequence[Tensor], step: int) -> tuple[list[Tensor], Sequence[float]]:
         if step in self.tamper:
             opening = self._tampered(state, step)
             return opening.state_after, opening.metrics

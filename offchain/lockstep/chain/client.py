@@ -230,17 +230,6 @@ class Client:
             return ChainError(f"Could not {doing}: the transaction ran out of its {mined['gas']} gas. Try again.")
         return ChainError(f"Could not {doing}: the transaction reverted, overtaken by another one. Try again.")
 
-    def logs(self, contract: Contract, event: str, start: int, stop: int | str = "latest", **topics: Any) -> list[Any]:
-        """Decoded logs of one event, oldest first; ``topics`` filter indexed arguments."""
-        try:
-            return list(
-                contract.events[event]().get_logs(from_block=start, to_block=stop, argument_filters=topics or None)
-            )
-        except requests.RequestException as error:
-            raise self._unreachable(f"read {event} events", error) from None
-        except Web3Exception as error:
-            raise ChainError(f"Could not read {event} events: {error}.") from None
-
     def decode(self, contract: Contract, event: str, sent: Sent) -> list[Any]:
         """Decoded logs of one event in a receipt."""
         return list(contract.events[event]().process_receipt(sent.receipt, errors=DISCARD))

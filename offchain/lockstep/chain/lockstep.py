@@ -17,6 +17,7 @@ from lockstep.chain.amounts import amount_text
 from lockstep.chain.client import Client, Sent
 from lockstep.chain.deployment import Deployment
 from lockstep.chain.errors import ChainError
+from lockstep.chain.index import Index
 from lockstep.chain.parameters import DisputeParameters, Parameters
 from lockstep.chain.types import (
     ClaimBody,
@@ -159,18 +160,31 @@ class Lockstep:
 
     def view(self, contract: Contract, function: str, *arguments: Any) -> Any:
         """Result of a view function."""
-        return self.client.call(contract.functions[function](*arguments), f"read {function}")
+        key = (contract.address, function, arguments)
+        return self._index.view(
+            key, lambda: self.client.call(contract.functions[function](*arguments), f"read {function}")
+        )
 
-    def _logs(self, contract: Contract, event: str, **topics: Any) -> list[Any]:
-        return self.client.logs(contract, event, self.deployment.block, **topics)
+    @cached_property
+    def _index(self) -> Index:
+        contracts = {
+            "StakeVault": self.vault,
+            "TaskMarket": self.market,
+            "AuditCourt": self.court,
+            "DisputeGame": self.game,
+        }
+        return Index(self.client, contracts, self.deployment.block)
+
+    def _logs(self, contract: str, event: str, **arguments: Any) -> list[Any]:
+        return self._index.logs(contract, event, **arguments)
 
     def tasks(self) -> list[PostedTask]:
         """All tasks ever submitted, oldest first."""
-        return [_posted(log) for log in self._logs(self.market, "TaskSubmitted")]
+        return [_posted(log) for log in self._logs("TaskMarket", "TaskSubmitted")]
 
     def task(self, task: int) -> PostedTask:
         """One task; ``ChainError`` when there is none of that number."""
-        found = self._logs(self.market, "TaskSubmitted", id=task)
+        found = self._logs("TaskMarket", "TaskSubmitted", id=task)
         if not found:
             raise ChainError(f"There is no task {task} on this deployment; `lockstep status` lists them.")
         return _posted(found[-1])
@@ -190,7 +204,7 @@ class Lockstep:
 
     def work(self, task: int) -> Work | None:
         """What the solver committed, None before it did."""
-        found = self._logs(self.market, "WorkCommitted", id=task)
+        found = self._logs("TaskMarket", "WorkCommitted", id=task)
         if not found:
             return None
         args = found[-1]["args"]
@@ -198,7 +212,7 @@ class Lockstep:
 
     def drawn_segments(self, task: int) -> list[int]:
         """Segments drawn for audit, in order of the draw; empty before it."""
-        found = self._logs(self.court, "AuditsDrawn", task=task)
+        found = self._logs("AuditCourt", "AuditsDrawn", task=task)
         return list(found[-1]["args"]["segments"]) if found else []
 
     def live_segments(self, task: int) -> list[int]:
@@ -210,12 +224,14 @@ class Lockstep:
         return Slot.from_abi(self.view(self.court, "slotOf", task, segment))
 
     def windows(self, task: int, segment: int) -> Windows:
-        """The drawn segment's windows."""
-        return Windows(*self.view(self.court, "windowsOf", task, segment))
+        """The drawn segment's windows, from its claim deadline and the deployment's numbers."""
+        claim = self.slot(task, segment).claim_deadline
+        unblind = claim + self.parameters.unblind_window
+        return Windows(claim, unblind, unblind + self.parameters.dispute_window)
 
     def claims(self, task: int, segment: int, round_: int) -> list[PostedClaim]:
         """Claims of a draw round, by index."""
-        found = self._logs(self.court, "ClaimPosted", task=task, segment=segment)
+        found = self._logs("AuditCourt", "ClaimPosted", task=task, segment=segment)
         claims = [
             PostedClaim(
                 ClaimRef(task, segment, args["round"], args["index"]),
@@ -234,7 +250,7 @@ class Lockstep:
 
     def disputes(self, task: int) -> list[int]:
         """Numbers of all disputes ever opened about a task."""
-        return [log["args"]["id"] for log in self._logs(self.game, "Opened", task=task)]
+        return [log["args"]["id"] for log in self._logs("DisputeGame", "Opened", task=task)]
 
     def dispute(self, number: int) -> Dispute:
         """A dispute as it stands."""
@@ -242,15 +258,15 @@ class Lockstep:
 
     def moves(self, number: int) -> tuple[int, int]:
         """(defender's, challenger's) moves in a dispute: reveals; picks and the proof."""
-        reveals = len(self._logs(self.game, "Revealed", id=number))
-        picks = len(self._logs(self.game, "Picked", id=number))
-        ends = self._logs(self.game, "Resolved", id=number)
+        reveals = len(self._logs("DisputeGame", "Revealed", id=number))
+        picks = len(self._logs("DisputeGame", "Picked", id=number))
+        ends = self._logs("DisputeGame", "Resolved", id=number)
         proven = any(log["args"]["reason"].rstrip(b"\0") in (b"leaf", b"digest") for log in ends)
         return reveals, picks + proven
 
     def revealed(self, path: bytes) -> bytes | None:
         """What was revealed under a path: hashes one after the other or a chunk's bytes; None if nothing."""
-        found = self._logs(self.game, "Revealed", path=path)
+        found = self._logs("DisputeGame", "Revealed", path=path)
         return bytes(found[-1]["args"]["data"]) if found else None
 
     def tokens(self, account: str) -> int:
@@ -259,7 +275,7 @@ class Lockstep:
 
     def locked(self, account: str) -> int:
         """What engagements hold of an account: deposits, bonds, escrow."""
-        logs = self._logs(self.vault, "Locked", account=account)
+        logs = self._logs("StakeVault", "Locked", account=account)
         held = {(log["args"]["module"], bytes(log["args"]["engagement"])) for log in logs}
         amounts = (self.view(self.vault, "engagementOf", *engagement) for engagement in held)
         return sum(int(amount) for holder, amount in amounts if holder == account)

@@ -10,12 +10,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from lockstep.chain.anvil import Anvil
-from lockstep.cli.demo import report
-from lockstep.cli.demo.acts import ACTS
-from lockstep.cli.demo.stage import Stage
-from lockstep.cli.demo.world import World
-
 FOLDER = Path("build/demo")
 
 
@@ -29,10 +23,19 @@ def demo(
     bad verifiers, good work condemned, a lie followed down to one tensor element, and parties that stay silent. Writes
     report.json beside the artifacts. Exits with 1 when an act does not end as told or a single base unit is missing.
 
-    Example: lockstep demo --acts 1,5
+    Example:
+
+        lockstep demo --acts 1,5
     """
+    # Imported here: torch and web3 take seconds, and every `lockstep --help` reads this file.
+    from lockstep.chain.anvil import Anvil
+    from lockstep.cli.demo import report
+    from lockstep.cli.demo.acts import ACTS
+    from lockstep.cli.demo.stage import Stage
+    from lockstep.cli.demo.world import World
+
     console = Console()
-    chosen = _chosen(acts)
+    chosen = _chosen(acts, {act.number for act in ACTS})
     if (folder / "store").exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -63,8 +66,7 @@ def demo(
         raise typer.Exit(1)
 
 
-def _chosen(acts: str) -> set[int]:
-    known = {act.number for act in ACTS}
+def _chosen(acts: str, known: set[int]) -> set[int]:
     try:
         chosen = {int(part) for part in acts.split(",") if part.strip()}
     except ValueError:

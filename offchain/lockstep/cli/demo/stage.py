@@ -166,7 +166,9 @@ class Stage:
         self.world.gas_used()
         started = time.perf_counter()
         state = self.world.run(posted.terms.id, agents)
-        seconds = {"task": time.perf_counter() - started}
+        seconds = {"whole": time.perf_counter() - started, "training": 0.0, "replay": 0.0}
+        for agent in agents:
+            seconds["training" if agent.role == "solver" else "replay"] += agent.compute_seconds
         gas = {kind: sum(units) for kind, units in sorted(self.world.gas_used().items())}
         return self.record(name, expected, submitter, posted, state, gas, seconds, accuracy_of)
 
@@ -211,7 +213,13 @@ class Stage:
             line += f"; test accuracy [bold]{scene.accuracy:.4f}[/]"
         if any(scene.moves.values()):
             line += f"; moves: defender {scene.moves['defender']}, challenger {scene.moves['challenger']}"
-        self.console.print(line + "\n", highlight=False)
+        self.console.print(line, highlight=False)
+        times = scene.seconds
+        self.console.print(
+            f"  {times['whole']:.1f} s: training {times['training']:.1f} s, replaying it {times['replay']:.1f} s, "
+            f"hashing, proofs and chain {times['whole'] - times['training'] - times['replay']:.1f} s\n",
+            highlight=False,
+        )
 
 
 def tokens(amount: int, *, sign: bool = False) -> str:
