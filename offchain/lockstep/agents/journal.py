@@ -22,17 +22,28 @@ create table if not exists facts (
 """
 
 
+class JournalError(RuntimeError):
+    """A journal that cannot be opened; the message says which and what to do."""
+
+
 class Journal:
     """Facts by scope and name: JSON values, durable when ``put`` returns."""
 
     def __init__(self, file: Path | str) -> None:
-        """Open or make the database (``":memory:"`` for none)."""
+        """Open or make the database (``":memory:"`` for none); ``JournalError`` when the file is none."""
         if str(file) != ":memory:":
             Path(file).parent.mkdir(parents=True, exist_ok=True)
         self._database = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
-        self._database.execute("pragma journal_mode = wal")
-        self._database.execute("pragma synchronous = full")
-        self._database.execute(_SCHEMA)
+        try:
+            self._database.execute("pragma journal_mode = wal")
+            self._database.execute("pragma synchronous = full")
+            self._database.execute(_SCHEMA)
+        except sqlite3.DatabaseError as error:
+            self._database.close()
+            raise JournalError(
+                f"The journal {file} cannot be read ({error}). It may hold what blind claims need to be opened: restore "
+                "it from a copy; where there is none, move it away to begin a new one."
+            ) from None
 
     def put(self, scope: str, name: str, value: Any) -> None:
         """Write one fact; an earlier value is replaced."""

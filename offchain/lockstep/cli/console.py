@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, localcontext
 from typing import Any, TextIO
 
 import typer
@@ -44,8 +44,9 @@ def print_json(document: Any) -> None:
 def parse_amount(text: str) -> int:
     """Base units from an amount in tokens as people write it (``12.5``); a usage error if it is none."""
     try:
-        value = Decimal(text) * TOKEN
-    except InvalidOperation:
+        with localcontext(prec=60):  # the default of 28 digits would round large amounts
+            value = Decimal(text) * TOKEN
+    except ArithmeticError:
         raise typer.BadParameter(f"{text!r} is not an amount in {SYMBOL}, such as 12.5.") from None
     if not value.is_finite() or value < 0 or value != value.to_integral_value() or value >= 2**96:
         raise typer.BadParameter(f"{text} {SYMBOL} is not an amount: it is 0 or more, below 79 billion, to 18 digits.")

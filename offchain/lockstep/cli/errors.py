@@ -15,6 +15,7 @@ EXPECTED = {
     "lockstep.chain.anvil": "AnvilError",
     "lockstep.storage.store": "StorageError",
     "lockstep.agents.workload": "WorkloadError",
+    "lockstep.agents.journal": "JournalError",
     "lockstep.agents.claimant": "DataMissingError",
     "lockstep.engine.errors": "EngineError",
     "lockstep.program.infer": "ProgramError",  # CaptureError is one

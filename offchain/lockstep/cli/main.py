@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
 from lockstep.cli.commands import challenge, deploy, program, result, status, submit, withdraw, work
+from lockstep.cli.demo.command import demo
 from lockstep.cli.errors import Commands, remember_debug
 
 app = typer.Typer(
@@ -69,6 +68,4 @@ app.command(rich_help_panel=LOOKING)(submit.quote)
 app.command(rich_help_panel=LOOKING)(result.result)
 app.add_typer(program.app, name="program", rich_help_panel=LOOKING)
 
-# The demo is large; a package may be built without it.
-if importlib.util.find_spec("lockstep.cli.demo") and importlib.util.find_spec("lockstep.cli.demo.command"):
-    app.command(rich_help_panel=LOOKING)(importlib.import_module("lockstep.cli.demo.command").demo)
+app.command(rich_help_panel=LOOKING)(demo)

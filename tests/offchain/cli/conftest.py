@@ -22,6 +22,13 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Anvil, 
         yield node, deploy(Client(node.url, well_known_key(Role.DEPLOYER)), LOCAL)
 
 
+@pytest.fixture(autouse=True)
+def no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What whoever runs the tests has in the environment does not reach the commands."""
+    for name in ("RPC", "KEY", "DEPLOYMENT", "STORE", "HOME", "DEBUG"):
+        monkeypatch.delenv(f"LOCKSTEP_{name}", raising=False)
+
+
 @pytest.fixture
 def bench(deployed: tuple[Anvil, Deployment], tmp_path: Path) -> Iterator[Bench]:
     node, deployment = deployed

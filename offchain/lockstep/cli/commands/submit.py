@@ -15,6 +15,7 @@ from lockstep.cli.options import Account, Bundle, Connection, Role, bundled
 if TYPE_CHECKING:
     from lockstep.agents.submitter import Order, Submitter
     from lockstep.agents.workload import Workload
+    from lockstep.chain.terms import Plan
     from lockstep.chain.types import TaskOffer
     from lockstep.cli.session import Session
 
@@ -112,6 +113,7 @@ def _prepare(
     from lockstep.agents.journal import Journal
     from lockstep.agents.submitter import Order, Submitter
     from lockstep.agents.workload import make_workload
+    from lockstep.chain import terms as arithmetic
     from lockstep.cli.session import Session
     from lockstep.cli.sources import captured_task
     from lockstep.cli.voice import Voice
@@ -141,10 +143,19 @@ def _prepare(
         title=job.title or source,
     )
     offer = agent.offer(workload, order)
-    most = max(offer.price, offer.wage, offer.levy)
-    if most >= 2**96:
+    parameters, plan = lockstep.parameters, _plan(workload, offer)
+    most = parameters.solver_deposit_multiple * arithmetic.fee(plan) + offer.wage * offer.audits + offer.levy
+    if max(most, parameters.claim_deposit_multiple * arithmetic.replay_cost(plan)) >= 2**96:
         raise CommandError("The job costs more than any account can hold; ask for fewer steps or a lower price.")
     return session, agent, workload, order, offer
+
+
+def _plan(workload: Workload, offer: TaskOffer) -> Plan:
+    """The shape that the costs follow from."""
+    from lockstep.chain.terms import Plan
+
+    step, init = workload.step_commitment.work, workload.init_commitment.work
+    return Plan(offer.steps, offer.segment_steps, step, init, offer.price)
 
 
 def _price(text: str) -> int:
@@ -167,6 +178,7 @@ def _confirmed() -> bool:
     try:
         return typer.confirm("Post it?", err=True)
     except typer.Abort:
+        typer.echo(err=True)  # the question's line is still open
         return False
 
 
@@ -176,9 +188,7 @@ def _show_cost(agent: Submitter, workload: Workload, offer: TaskOffer) -> None:
 
     lockstep = agent.lockstep
     numbers = lockstep.quote(offer)
-    plan = arithmetic.Plan(
-        offer.steps, offer.segment_steps, workload.step_commitment.work, workload.init_commitment.work, offer.price
-    )
+    plan = _plan(workload, offer)
     segments = arithmetic.segment_count(plan)
     work = plan.step_work * plan.steps + plan.init_work
     wages = offer.wage * offer.audits
