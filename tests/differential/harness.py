@@ -263,6 +263,16 @@ class ExecutorHarness:
             gas += used
         return valid, gas
 
+    def read_gas(self, header: bytes, start: int, count: int, chunks: bytes, proof: Sequence[bytes]) -> int:
+        """Gas of proving one read against its tensor's root; the proof's content does not matter."""
+        types = ["bytes", "uint256", "uint256", "bytes", "bytes32[]"]
+        return int(self._call("measureRead", types, (header, start, count, chunks, proof), ["uint256", "bytes32"])[0])
+
+    def path_gas(self, size: int, index: int, leaf: bytes, proof: Sequence[bytes]) -> int:
+        """Gas of proving that a leaf is in a tree; the proof's content does not matter."""
+        types = ["uint256", "uint256", "bytes", "bytes32[]"]
+        return int(self._call("measurePath", types, (size, index, leaf, proof), ["uint256", "bytes32"])[0])
+
     @staticmethod
     def _array(node: Node, data: bytes) -> Array:
         if node.op is Op.STATE:

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
+import {Merkle} from "../../../contracts/commitments/Merkle.sol";
+import {TensorLib} from "../../../contracts/commitments/TensorLib.sol";
 import {IOpExecutor, IProgramChecker, Read} from "../../../contracts/interfaces/IOpExecutor.sol";
 
 /// @notice One operand of an elementwise batch: element j of the batch is item j of `data`.
@@ -133,6 +135,33 @@ contract ExecutorHarness {
             // A refusal is shown as its error: four bytes and its arguments, never the length of an element.
             values[i] = success ? abi.decode(result, (bytes)) : bytes.concat("revert", result);
         }
+    }
+
+    /// @notice Gas of proving one read: its chunks' hashes, their range proof, the tensor's root.
+    /// @dev What the proof proves does not matter to its cost.
+    function measureRead(
+        bytes calldata header,
+        uint256 start,
+        uint256 count,
+        bytes calldata chunks,
+        bytes32[] calldata proof
+    ) external view returns (uint256 gasUsed, bytes32 root) {
+        uint256 before = gasleft();
+        (uint256 first,,) = TensorLib.chunksOfRange(header, start, count);
+        bytes32 tree = Merkle.rootFromRange(TensorLib.chunkCount(header), first, TensorLib.chunkHashes(chunks), proof);
+        root = TensorLib.root(header, tree);
+        gasUsed = before - gasleft();
+    }
+
+    /// @notice Gas of proving that a leaf is in a tree.
+    function measurePath(uint256 size, uint256 index, bytes calldata leaf, bytes32[] calldata proof)
+        external
+        view
+        returns (uint256 gasUsed, bytes32 root)
+    {
+        uint256 before = gasleft();
+        root = Merkle.rootFromInclusion(size, index, Merkle.hashLeaf(leaf), proof);
+        gasUsed = before - gasleft();
     }
 
     /// @notice Verdicts on many nodes.
