@@ -11,11 +11,19 @@ from lockstep.chain.lockstep import PostedTask
 from lockstep.chain.types import ClaimBody, Slot, SlotState
 from lockstep.dispute import claims
 
+INSURANCE_SHARE = 10
+"""The last tenth of a claim window is when a whistleblower no longer waits for the drawn verifier."""
+
 
 class Whistleblower(Claimant):
     """Replays what verifiers claim; where it finds another end, or a made-up digest, it claims blindly and disputes."""
 
     role = "whistleblower"
+
+    @property
+    def insurance_seconds(self) -> int:
+        """How long before the end of a claim window it no longer waits for the drawn verifier."""
+        return self.lockstep.parameters.claim_window // INSURANCE_SHARE
 
     def tick(self) -> bool:
         """Look at every claim made; claim, unblind, dispute."""
@@ -39,11 +47,20 @@ class Whistleblower(Claimant):
         return self.open_disputes(posted, segment, slot)
 
     def contests(self, posted: PostedTask, segment: int, slot: Slot) -> str | None:
-        """Why this segment deserves a claim of one's own: what is wrong with a claim on it; None if nothing is."""
+        """Why this segment deserves a claim of one's own; None if it does not.
+
+        A bad checkpoint does, whatever others claim; so does a wrong claim. Where the drawn verifier waits until the last
+        of the window, a claim is insurance against one that comes too late to be answered.
+        """
         checked = self.check(posted, segment)
-        for claim in self.round_claims(posted, segment, slot):
-            if claim.claimant == self.address:
-                return None
+        posted_claims = self.round_claims(posted, segment, slot)
+        if any(claim.claimant == self.address for claim in posted_claims):
+            return None
+        if checked.end_root != checked.checkpoint_root:
+            return f"segment {segment} does not end in the solver's checkpoint"
+        if not posted_claims and slot.claim_deadline - self.lockstep.client.now() < self.insurance_seconds:
+            return f"nobody has claimed segment {segment}, and the window is nearly over"
+        for claim in posted_claims:
             if claim.body.end_root != checked.end_root:
                 return f"segment {segment} ends otherwise than {short(claim.claimant)} claims"
             if self.wrong_entry(posted, segment, slot, claim) is not None:
