@@ -15,6 +15,7 @@ from torch import Tensor
 from lockstep.agents.base import Agent
 from lockstep.agents.replica import Replica, Tamper
 from lockstep.agents.traces import open_trace, publish_trace
+from lockstep.chain.errors import Reverted
 from lockstep.chain.lockstep import PostedClaim, PostedTask
 from lockstep.chain.types import ClaimBody, ClaimRef, Slot, SlotState
 from lockstep.dispute import claims
@@ -43,6 +44,12 @@ MOVES = {
     "proveDigest": "proves the digest entry to the contract",
 }
 """A line for each move, by contract function."""
+
+
+LOST_ERRORS = frozenset({"LeafAgrees", "DigestAgrees"})
+"""Refusals that mean: the contract computed what the defender had committed to."""
+LATE_ERRORS = frozenset({"WrongPhase", "Moot", "ClockExpired"})
+"""Refusals that mean: something else happened since the position was read."""
 
 
 class DataMissingError(RuntimeError):
@@ -301,7 +308,15 @@ class Claimant(Agent):
         if move is None:
             return False
         function, arguments = move.call(number, posted.terms.abi(), body.abi())
-        self.lockstep.send(self.lockstep.game, function, *arguments, doing=f"move in dispute {number}")
+        try:
+            self.lockstep.send(self.lockstep.game, function, *arguments, doing=f"move in dispute {number}")
+        except Reverted as error:
+            if error.error in LOST_ERRORS:
+                self._gave_up.add(number)
+                self.narrate(f"is refuted by the contract in dispute {number}: its challenge cannot win")
+            elif error.error not in LATE_ERRORS:
+                raise
+            return False
         self.narrate(f"{MOVES[function]}{_where(position.phase, number)}")
         return True
 
