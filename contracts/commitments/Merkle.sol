@@ -43,21 +43,6 @@ library Merkle {
         }
     }
 
-    /// @notice Hash of an inner node, `H(0x01 || left || right)`.
-    function hashInner(bytes32 left, bytes32 right) internal view returns (bytes32 digest) {
-        assembly ("memory-safe") {
-            let buffer := mload(0x40)
-            mstore8(buffer, 1)
-            mstore(add(buffer, 1), left)
-            mstore(add(buffer, 33), right)
-            if iszero(staticcall(gas(), 2, buffer, 65, 0, 32)) {
-                mstore(0, 0xc176b3c5) // Sha256Failed()
-                revert(28, 4)
-            }
-            digest := mload(0)
-        }
-    }
-
     /// @notice Root of the tree whose leaf (or aligned subtree) hashes these are.
     /// @param hashes At least one; any number, though a reveal has at most 64.
     function fold(bytes32[] calldata hashes) internal view returns (bytes32 root) {
@@ -96,19 +81,31 @@ library Merkle {
         returns (bytes32 root)
     {
         require(index < size, RangeOutOfTree(size, index, 1));
-        root = leafHash;
-        uint256 last = size - 1;
-        uint256 used = 0;
-        while (last != 0) {
-            // A last node without a sibling is carried up as it is.
-            if (index & 1 == 1 || index < last) {
-                require(used < proof.length, ProofLength(proof.length));
-                bytes32 sibling = proof[used++];
-                root = index & 1 == 1 ? hashInner(sibling, root) : hashInner(root, sibling);
+        uint256 used;
+        assembly ("memory-safe") {
+            let buffer := mload(0x40)
+            mstore8(buffer, 1)
+            root := leafHash
+            let sibling := proof.offset
+            for { let last := sub(size, 1) } last { last := shr(1, last) } {
+                // A last node without a sibling is carried up as it is.
+                if or(and(index, 1), lt(index, last)) {
+                    // An even node goes to byte 1, before its sibling; an odd one to byte 33, behind it.
+                    let side := shl(5, and(index, 1))
+                    mstore(add(add(buffer, 1), side), root)
+                    mstore(add(add(buffer, 1), xor(side, 32)), calldataload(sibling))
+                    if iszero(staticcall(gas(), 2, buffer, 65, 0, 32)) {
+                        mstore(0, 0xc176b3c5) // Sha256Failed()
+                        revert(28, 4)
+                    }
+                    root := mload(0)
+                    sibling := add(sibling, 32)
+                }
+                index := shr(1, index)
             }
-            index >>= 1;
-            last >>= 1;
+            used := shr(5, sub(sibling, proof.offset))
         }
+        // A proof too short was read beyond its end, which is of no avail.
         require(used == proof.length, ProofLength(proof.length));
     }
 
@@ -125,7 +122,37 @@ library Merkle {
         uint256 count = leafHashes.length;
         require(count != 0 && start < size && count <= size - start, RangeOutOfTree(size, start, count));
         uint256 used;
-        (root, used) = _walk(0, size, start, leafHashes, proof, 0);
+        assembly ("memory-safe") {
+            // Root of the subtree of `leaves` leaves from `low` on, and the next of the proof's hashes.
+            function walk(low, leaves, from, to, hashes, position) -> digest, next {
+                next := position
+                if or(iszero(lt(low, to)), iszero(gt(add(low, leaves), from))) {
+                    digest := calldataload(position)
+                    next := add(position, 32)
+                    leave
+                }
+                if eq(leaves, 1) {
+                    digest := mload(add(hashes, shl(5, sub(low, from))))
+                    leave
+                }
+                let left := shl(sub(255, clz(sub(leaves, 1))), 1) // largest power of two below `leaves`
+                digest, next := walk(low, left, from, to, hashes, next)
+                let right
+                right, next := walk(add(low, left), sub(leaves, left), from, to, hashes, next)
+                let buffer := mload(0x40)
+                mstore8(buffer, 1)
+                mstore(add(buffer, 1), digest)
+                mstore(add(buffer, 33), right)
+                if iszero(staticcall(gas(), 2, buffer, 65, 0, 32)) {
+                    mstore(0, 0xc176b3c5) // Sha256Failed()
+                    revert(28, 4)
+                }
+                digest := mload(0)
+            }
+            root, used := walk(0, size, start, add(start, count), add(leafHashes, 32), proof.offset)
+            used := shr(5, sub(used, proof.offset))
+        }
+        // A proof too short was read beyond its end, which is of no avail.
         require(used == proof.length, ProofLength(proof.length));
     }
 
@@ -148,34 +175,5 @@ library Merkle {
     function childCount(uint256 size, uint256 level, uint256 index) internal pure returns (uint256) {
         uint256 rest = levelCount(size, level - 1) - (index << Limits.TREE_WIDTH_BITS);
         return rest < Limits.TREE_WIDTH ? rest : Limits.TREE_WIDTH;
-    }
-
-    /// @dev Root of the subtree of `count` leaves from `low` on, and how many of the proof's hashes are used so far.
-    function _walk(
-        uint256 low,
-        uint256 count,
-        uint256 start,
-        bytes32[] memory leafHashes,
-        bytes32[] calldata proof,
-        uint256 used
-    ) private view returns (bytes32, uint256) {
-        if (low >= start + leafHashes.length || low + count <= start) {
-            require(used < proof.length, ProofLength(proof.length));
-            return (proof[used], used + 1);
-        }
-        if (count == 1) return (leafHashes[low - start], used);
-        uint256 left = splitPoint(count);
-        bytes32 leftHash;
-        bytes32 rightHash;
-        (leftHash, used) = _walk(low, left, start, leafHashes, proof, used);
-        (rightHash, used) = _walk(low + left, count - left, start, leafHashes, proof, used);
-        return (hashInner(leftHash, rightHash), used);
-    }
-
-    /// @notice Largest power of two strictly below `size` (at least 2).
-    function splitPoint(uint256 size) internal pure returns (uint256 left) {
-        assembly ("memory-safe") {
-            left := shl(sub(255, clz(sub(size, 1))), 1)
-        }
     }
 }

@@ -48,11 +48,6 @@ library TensorLib {
         return uint8(header[0]);
     }
 
-    /// @notice Rank of a header.
-    function rankOf(bytes memory header) internal pure returns (uint256) {
-        return uint8(header[1]);
-    }
-
     /// @notice Extent along `axis`, which must be below the rank.
     function extentAt(bytes memory header, uint256 axis) internal pure returns (uint256 extent) {
         require(axis < uint8(header[1]) && header.length >= 6 + 4 * axis, MalformedHeader());
@@ -134,15 +129,31 @@ library TensorLib {
         length = (end * Limits.CHUNK_BYTES < total ? end * Limits.CHUNK_BYTES : total) - first * Limits.CHUNK_BYTES;
     }
 
-    /// @notice Elements [`start`, `start + count`) of the tensor with this root and header.
-    /// @dev Reverts unless the chunks, under the header, fold to the root.
-    /// @param tensorRoot Root of the tensor.
+    /// @notice Elements [`start`, `start + count`) of the tensor with this header whose root the chunks and the proof give: they are
+    /// proven where that is a root already accepted.
     /// @param header Header of the tensor.
     /// @param start Row-major index of the first element.
     /// @param count Number of elements, at least 1.
     /// @param chunks The whole chunks that hold them, one after the other.
     /// @param proof Range proof of those chunks (`Merkle.rootFromRange`).
+    /// @return tensorRoot Root of the tensor.
     /// @return data Little-endian bytes of the elements: a slice of `chunks`.
+    function rootFromRange(
+        bytes memory header,
+        uint256 start,
+        uint256 count,
+        bytes calldata chunks,
+        bytes32[] calldata proof
+    ) internal view returns (bytes32 tensorRoot, bytes calldata data) {
+        (uint256 first, uint256 skip, uint256 length) = chunksOfRange(header, start, count);
+        require(chunks.length == length, ChunkBytes(length, chunks.length));
+        tensorRoot = root(header, Merkle.rootFromRange(chunkCount(header), first, chunkHashes(chunks), proof));
+        data = chunks[skip:skip + count * DType.itemSize(uint8(header[0]))];
+    }
+
+    /// @notice `rootFromRange` for a root that is known.
+    /// @dev Reverts unless the chunks, under the header, fold to it.
+    /// @param tensorRoot Root of the tensor.
     function readRange(
         bytes32 tensorRoot,
         bytes memory header,
@@ -151,33 +162,8 @@ library TensorLib {
         bytes calldata chunks,
         bytes32[] calldata proof
     ) internal view returns (bytes calldata data) {
-        (uint256 first, uint256 skip, uint256 length) = chunksOfRange(header, start, count);
-        require(chunks.length == length, ChunkBytes(length, chunks.length));
-        bytes32 given = root(header, Merkle.rootFromRange(chunkCount(header), first, chunkHashes(chunks), proof));
+        bytes32 given;
+        (given, data) = rootFromRange(header, start, count, chunks, proof);
         require(given == tensorRoot, WrongRoot(tensorRoot, given));
-        return chunks[skip:skip + count * DType.itemSize(uint8(header[0]))];
-    }
-
-    /// @notice Root of a tensor whose data is one chunk at most.
-    /// @param header Header of the tensor.
-    /// @param data All its bytes, at most 1024.
-    function smallRoot(bytes memory header, bytes memory data) internal view returns (bytes32) {
-        require(
-            data.length <= Limits.CHUNK_BYTES && data.length == byteLength(header),
-            ChunkBytes(byteLength(header), data.length)
-        );
-        bytes32 digest;
-        assembly ("memory-safe") {
-            let buffer := mload(0x40)
-            let length := mload(data)
-            mstore8(buffer, 0)
-            mcopy(add(buffer, 1), add(data, 32), length)
-            if iszero(staticcall(gas(), 2, buffer, add(length, 1), 0, 32)) {
-                mstore(0, 0xc176b3c5) // Merkle.Sha256Failed()
-                revert(28, 4)
-            }
-            digest := mload(0)
-        }
-        return root(header, digest);
     }
 }

@@ -21,10 +21,6 @@ contract TensorCaller {
     function elementCount(bytes calldata header) external pure returns (uint256) {
         return TensorLib.elementCount(header);
     }
-
-    function smallRoot(bytes calldata header, bytes calldata data) external view returns (bytes32) {
-        return TensorLib.smallRoot(header, data);
-    }
 }
 
 contract TensorLibTest is Test {
@@ -74,16 +70,6 @@ contract TensorLibTest is Test {
         }
     }
 
-    function test_smallRoot_oneChunkTensors_giveRoots() public view {
-        uint256 found = 0;
-        for (uint256 i = 0; i < cases.length; ++i) {
-            if (cases[i].chunkCount != 1) continue;
-            assertEq(caller.smallRoot(cases[i].header, cases[i].chunks), cases[i].root);
-            ++found;
-        }
-        assertGt(found, 3);
-    }
-
     function testFuzz_readRange_oneBitWrong_reverts(uint256 which, uint256 bit) public {
         Case memory c = cases[which % cases.length];
         bit %= 8 * c.chunks.length;
@@ -94,7 +80,7 @@ contract TensorLibTest is Test {
 
     function testFuzz_readRange_otherHeader_reverts(uint256 which, uint256 axis) public {
         Case memory c = cases[which % cases.length];
-        uint256 rank = TensorLib.rankOf(c.header);
+        uint256 rank = uint8(c.header[1]);
         vm.assume(rank != 0);
         c.header[5 + 4 * (axis % rank)] ^= 0x01;
         vm.expectRevert();
@@ -159,13 +145,6 @@ contract TensorLibTest is Test {
     function test_elementCount_limits_areAllowed() public view {
         assertEq(caller.elementCount(hex"0700"), 1);
         assertEq(caller.elementCount(hex"010240000000" hex"00000001"), 2 ** 30);
-    }
-
-    function test_smallRoot_moreThanOneChunk_reverts() public {
-        vm.expectRevert(abi.encodeWithSelector(TensorLib.ChunkBytes.selector, 1028, 1028));
-        caller.smallRoot(hex"010100000101", new bytes(1028));
-        vm.expectRevert(abi.encodeWithSelector(TensorLib.ChunkBytes.selector, 4, 5));
-        caller.smallRoot(hex"0100", new bytes(5));
     }
 
     function test_chunkHashes_nothing_reverts() public {

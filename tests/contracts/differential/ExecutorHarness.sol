@@ -147,9 +147,7 @@ contract ExecutorHarness {
         bytes32[] calldata proof
     ) external view returns (uint256 gasUsed, bytes32 root) {
         uint256 before = gasleft();
-        (uint256 first,,) = TensorLib.chunksOfRange(header, start, count);
-        bytes32 tree = Merkle.rootFromRange(TensorLib.chunkCount(header), first, TensorLib.chunkHashes(chunks), proof);
-        root = TensorLib.root(header, tree);
+        (root,) = TensorLib.rootFromRange(header, start, count, chunks, proof);
         gasUsed = before - gasleft();
     }
 
