@@ -28,6 +28,7 @@ from lockstep.program.infer import ProgramError
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 _LIBRARIES = (str(Path(torch.__file__).parent), str(Path(__file__).parent), "<")
+_COMMANDS = str(Path(__file__).parents[1] / "cli")
 _LOCATION = "stack_trace"  # the metadata key that make_fx copies from the current meta to every node
 
 
@@ -50,12 +51,17 @@ def _(like: Tensor, probability: float, site: int) -> Tensor:
 
 
 def _user_frame() -> str:
-    """``file:line`` of the innermost frame that is neither PyTorch's nor Lockstep's."""
+    """``file:line`` of the innermost frame that is neither PyTorch's nor Lockstep's.
+
+    Empty where there is none: a model put together from PyTorch's modules alone, captured by a command.
+    """
     frame = sys._getframe(2)
     while frame is not None and frame.f_code.co_filename.startswith(_LIBRARIES):
         if frame.f_back is None:
             return ""
         frame = frame.f_back
+    if frame.f_code.co_filename.startswith(_COMMANDS):
+        return ""
     path = Path(frame.f_code.co_filename)
     with contextlib.suppress(ValueError):
         path = path.relative_to(Path.cwd())
@@ -261,7 +267,7 @@ def _line_of(error: BaseException) -> str:
     found, at = "", error.__traceback__
     while at is not None:
         path = at.tb_frame.f_code.co_filename
-        if not path.startswith(_LIBRARIES):
+        if not path.startswith((*_LIBRARIES, _COMMANDS)):
             found = f"{path}:{at.tb_lineno}"
         at = at.tb_next
     return found
