@@ -242,6 +242,15 @@ class Client:
         """Number of the latest block."""
         return int(self._ask(lambda: self.web3.eth.block_number, "read the block number"))
 
+    def block_hash(self, number: int) -> str:
+        """Hash of a block in hex, empty where the chain has none of that number."""
+        try:
+            return str(self._ask(lambda: self.web3.eth.get_block(number)["hash"].to_0x_hex(), "read a block"))
+        except ConnectionFailed:
+            raise
+        except ChainError:
+            return ""
+
     def mine(self) -> bool:
         """Have a local node make a block with the present time; False where the node cannot."""
         provider = self.web3.provider

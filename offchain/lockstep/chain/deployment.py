@@ -56,17 +56,18 @@ NAMES = (
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """A deployment: contract name -> address, the block it began in, its numbers."""
+    """A deployment: contract name -> address, the block it began after (number and hash), its numbers."""
 
     chain_id: int
     block: int
+    origin: str
     addresses: dict[str, str]
     profile: Profile
 
     @property
     def identity(self) -> str:
-        """A short name that no other deployment has: chain and market."""
-        text = f"{self.chain_id}:{self.addresses['TaskMarket'].lower()}:{self.block}"
+        """A short name that no other deployment has, not even the same one on a local chain that was restarted."""
+        text = f"{self.chain_id}:{self.addresses['TaskMarket'].lower()}:{self.block}:{self.origin}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def save(self, file: Path) -> None:
@@ -75,6 +76,7 @@ class Deployment:
             "format": FORMAT,
             "chain_id": self.chain_id,
             "block": self.block,
+            "origin": self.origin,
             "addresses": self.addresses,
             "parameters": self.profile.parameters.to_dict(),
             "disputes": self.profile.disputes.to_dict(),
@@ -105,7 +107,8 @@ class Deployment:
             profile = Profile(
                 Parameters.from_dict(document["parameters"]), DisputeParameters.from_dict(document["disputes"])
             )
-            return cls(int(document["chain_id"]), int(document["block"]), addresses, profile)
+            chain_id, block, origin = int(document["chain_id"]), int(document["block"]), str(document["origin"])
+            return cls(chain_id, block, origin, addresses, profile)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ChainError(f"The deployment file {file} is incomplete ({error}).") from None
 
@@ -122,7 +125,7 @@ def deploy(
 
     Interrupted, it leaves contracts nobody refers to and no deployment file; run it again.
     """
-    block = client.web3.eth.block_number
+    block = client.block_number()
     addresses: dict[str, str] = {}
 
     def put(name: str, *arguments: Any) -> str:
@@ -161,4 +164,4 @@ def deploy(
         )
     if progress is not None:
         progress(len(NAMES), len(NAMES), "done")
-    return Deployment(client.chain_id, block, addresses, profile)
+    return Deployment(client.chain_id, block, client.block_hash(block), addresses, profile)

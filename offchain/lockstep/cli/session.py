@@ -165,5 +165,12 @@ class Session:
 
 
 def is_live(client: Client, deployment: Deployment) -> bool:
-    """Whether the chain has a contract where the deployment's market should be."""
-    return client.chain_id == deployment.chain_id and client.has_code(deployment.addresses["TaskMarket"])
+    """Whether the chain has a contract where the deployment's market should be.
+
+    A local chain that was restarted gives the next deployment the same addresses; it is another one all the same.
+    """
+    if client.chain_id != deployment.chain_id:
+        return False
+    if client.chain_id == LOCAL_CHAIN and client.block_hash(deployment.block) != deployment.origin:
+        return False
+    return client.has_code(deployment.addresses["TaskMarket"])
