@@ -11,6 +11,7 @@ import pytest
 
 from lockstep.chain.anvil import Anvil
 from lockstep.chain.client import Client
+from lockstep.chain.deployment import Deployment
 from lockstep.cli.keys import well_known_key
 from lockstep.cli.options import Role
 from lockstep.cli.session import FundedLockstep
@@ -18,6 +19,7 @@ from tests.offchain.cli.bench import TINY, Bench
 
 pytestmark = pytest.mark.chain
 
+OWN = "class Own(nn.Sequential):\n    def forward(self, x):\n        return super().forward(x)\n\n"
 FRESH_KEY = "0x" + "17" * 32
 """An account nobody funded."""
 
@@ -82,6 +84,12 @@ def test_restarted_chain_says_contracts_are_gone(bench: Bench) -> None:
         line = bench.refuse("status", "--rpc", fresh.url)
         assert "has no contracts where" in line
         assert "forgets everything when it is restarted" in line
+        bench.run("deploy", "--rpc", fresh.url)  # the file's deployment is gone, so nothing is lost
+        again = Deployment.load(bench.home / "deployment.json")
+        assert again.addresses == bench.deployment.addresses
+        assert again.identity != bench.deployment.identity  # journals of the old chain are not taken for this one's
+        assert "No tasks yet" in bench.run("status", "--rpc", fresh.url).stdout
+    assert "has no contracts where" in bench.refuse("status")
 
 
 @pytest.mark.parametrize(
@@ -107,6 +115,7 @@ def test_corrupted_deployment_file_says_so(bench: Bench, text: str, expected: st
         (lambda d: d["addresses"].update(TaskMarket="0x12"), "no valid address for TaskMarket"),
         (lambda d: d["parameters"].pop("redraws"), "redraws"),
         (lambda d: d.update(chain_id="many"), "is incomplete"),
+        (lambda d: d.pop("origin"), "is incomplete"),
     ],
 )
 def test_damaged_deployment_file_says_where(bench: Bench, change: Any, expected: str) -> None:
@@ -204,6 +213,21 @@ def test_unsupported_operator_is_named_with_its_source_line(bench: Bench) -> Non
     assert f"train.py:{number}" in result.stderr
     assert bench.lockstep(Role.SUBMITTER).tasks() == []
     assert not list((bench.home / "store").rglob("sha256/*/*"))
+
+
+def test_program_that_no_leaf_can_carry_is_refused_with_the_users_line(bench: Bench) -> None:
+    text = TINY.replace("np.arange(48 * 6).reshape(48, 6)", "np.arange(8 * 20_000).reshape(8, 20_000)").replace(
+        "nn.Linear(6, 8)", "nn.Linear(20_000, 8)"
+    )
+    file = user_file(bench, text)
+    line = bench.refuse("submit", f"{file}:build", "--batch-size", 4, "--yes")
+    assert "a product over 20000 elements; one leaf can carry 16384" in line
+    assert "sources.py" not in line  # no line of the user's runs in an nn.Sequential, and ours are none
+    file = user_file(bench, text.replace("nn.Sequential(", "Own(").replace("def build", OWN + "def build"))
+    line = bench.refuse("submit", f"{file}:build", "--batch-size", 4, "--yes")
+    assert "train.py:9: " in line
+    assert "20000" in line
+    assert bench.lockstep(Role.SUBMITTER).tasks() == []
 
 
 @pytest.mark.parametrize(
