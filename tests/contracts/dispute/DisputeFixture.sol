@@ -158,6 +158,16 @@ abstract contract DisputeFixture is Test {
         court.setClaim(ref(CHALLENGER_INDEX), record);
     }
 
+    /// @dev Two steps, two levels of nodes, two chunks of each tensor; the lie is in the second of each.
+    function large() internal returns (Match memory) {
+        return arrange(ToyTask.make(66, 1030, 11), 2, Lie(1, 64, 1025, 5), noLie());
+    }
+
+    /// @dev Five nodes of ten bytes; the lie is in the last step.
+    function small(uint256 steps) internal returns (Match memory) {
+        return arrange(ToyTask.make(5, 10, 1), steps, Lie(steps - 1, 2, 3, 1), noLie());
+    }
+
     function noLie() internal pure returns (Lie memory lie) {}
 
     function open(Match memory m) internal returns (Match memory) {

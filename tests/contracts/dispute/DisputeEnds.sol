@@ -18,7 +18,7 @@ import {DisputeFixture, Match} from "./DisputeFixture.sol";
 import {Lie, ToyTask} from "./ToyTask.sol";
 
 /// @title Clocks, reveals that serve several disputes, ends without a proof, and proofs that do not fold.
-contract DisputeEndsTest is DisputeFixture {
+abstract contract DisputeEnds is DisputeFixture {
     Phase[10] private _phases = [
         Phase.States,
         Phase.PickStep,
@@ -31,14 +31,6 @@ contract DisputeEndsTest is DisputeFixture {
         Phase.Data,
         Phase.Prove
     ];
-
-    function large() private returns (Match memory) {
-        return arrange(ToyTask.make(66, 1030, 11), 2, Lie(1, 64, 1025, 5), noLie());
-    }
-
-    function small() private returns (Match memory) {
-        return arrange(ToyTask.make(5, 10, 1), 2, Lie(1, 2, 3, 1), noLie());
-    }
 
     // Clocks
 
@@ -62,7 +54,7 @@ contract DisputeEndsTest is DisputeFixture {
     }
 
     function test_timeout_ofTheDefender_paysTheChallenger() public {
-        Match memory m = open(small());
+        Match memory m = open(small(2));
         vm.warp(block.timestamp + CLOCK + 1);
         vm.prank(bystander);
         game.timeout(m.id);
@@ -72,7 +64,7 @@ contract DisputeEndsTest is DisputeFixture {
     }
 
     function test_timeout_ofTheChallenger_paysTheDefenderHalf() public {
-        Match memory m = open(small());
+        Match memory m = open(small(2));
         move(m);
         vm.warp(block.timestamp + CLOCK + 1);
         vm.prank(bystander);
@@ -83,7 +75,7 @@ contract DisputeEndsTest is DisputeFixture {
     }
 
     function test_clock_isOneBudgetForAllTurns_withALeastTimeEach() public {
-        Match memory m = open(small());
+        Match memory m = open(small(2));
         vm.warp(START + CLOCK - 100);
         move(m);
         assertEq(game.disputeOf(m.id).defenderClock, 100);
@@ -108,7 +100,7 @@ contract DisputeEndsTest is DisputeFixture {
     }
 
     function test_reveal_elsewhere_stopsTheClockAtItsTime() public {
-        Match memory m = open(small());
+        Match memory m = open(small(2));
         uint256 first = m.id;
         vm.warp(START + 50);
         open(m);
@@ -128,7 +120,7 @@ contract DisputeEndsTest is DisputeFixture {
     }
 
     function test_reveal_elsewhere_doesNotExtendTheChallengersTurn() public {
-        Match memory m = open(small());
+        Match memory m = open(small(2));
         uint256 first = m.id;
         open(m);
         vm.warp(START + 70);
@@ -139,7 +131,7 @@ contract DisputeEndsTest is DisputeFixture {
     }
 
     function test_reveal_elsewhereAfterTheDeadline_savesNobody() public {
-        Match memory m = open(small());
+        Match memory m = open(small(2));
         uint256 first = m.id;
         vm.warp(START + 100);
         open(m);
@@ -154,7 +146,7 @@ contract DisputeEndsTest is DisputeFixture {
     }
 
     function test_pick_ofWhatWasRevealed_keepsTheTurn() public {
-        Match memory m = open(small());
+        Match memory m = open(small(2));
         uint256 first = m.id;
         open(m);
         playTo(m, Phase.PickNode);
@@ -171,25 +163,25 @@ contract DisputeEndsTest is DisputeFixture {
     // Ends elsewhere
 
     function test_withdraw_ofALiveDispute_reverts() public {
-        Match memory m = open(small());
+        Match memory m = open(small(2));
         vm.expectRevert(abi.encodeWithSelector(IDisputeBoard.StillLive.selector, m.id));
         game.withdraw(m.id);
     }
 
     function test_withdraw_whenTheClaimFellElsewhere_returnsTheBond() public {
-        Match memory m = open(small());
+        Match memory m = open(small(2));
         court.convict(ref(0), false, bystander);
         assertWithdrawn(m);
     }
 
     function test_withdraw_whenTheTaskEnded_returnsTheBond() public {
-        Match memory m = open(small());
+        Match memory m = open(small(2));
         market.setState(TaskState.Void);
         assertWithdrawn(m);
     }
 
     function test_withdraw_whenTheSegmentEnded_returnsTheBond() public {
-        Match memory m = open(small());
+        Match memory m = open(small(2));
         Slot memory slot = court.slotOf(1, SEGMENT);
         slot.state = SlotState.Failed;
         court.setSlot(slot);
@@ -210,14 +202,14 @@ contract DisputeEndsTest is DisputeFixture {
     }
 
     function test_prove_whenTheClaimFellElsewhere_reverts() public {
-        Match memory m = open(small());
+        Match memory m = open(small(2));
         playTo(m, Phase.Prove);
         court.convict(ref(0), false, bystander);
         expectMove(m, abi.encodeWithSelector(IDisputeBoard.Moot.selector, m.id));
     }
 
     function test_digestDispute_outlivesAConvictionAboutTheEndRoot() public {
-        Match memory m = openDigest(small(), 1);
+        Match memory m = openDigest(small(2), 1);
         court.convict(ref(0), false, bystander);
         vm.expectRevert(abi.encodeWithSelector(IDisputeBoard.StillLive.selector, m.id));
         game.withdraw(m.id);
@@ -387,7 +379,7 @@ contract DisputeEndsTest is DisputeFixture {
     }
 
     function test_proofs_calledByThemselves_knowNoDispute() public {
-        Match memory m = open(small());
+        Match memory m = open(small(2));
         playTo(m, Phase.Prove);
         DisputeProofs proofs = game.proofs();
         bytes memory chunk = ToyTask.chunkOf(m.theirs.values[1][2], 0);
@@ -398,7 +390,7 @@ contract DisputeEndsTest is DisputeFixture {
     }
 
     function test_pathOf_isWhatRevealsAreKeptUnder() public {
-        Match memory m = open(small());
+        Match memory m = open(small(2));
         move(m);
         bytes32 path = game.pathOf(ref(0), Phase.States, 0, 0, 0, 0);
         (uint64 moment, bytes32 root) = game.revealOf(path);

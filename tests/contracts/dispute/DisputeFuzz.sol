@@ -7,7 +7,7 @@ import {DisputeFixture, Match} from "./DisputeFixture.sol";
 import {Lie, ToyTask} from "./ToyTask.sol";
 
 /// @title Random programs, trees and lies: an honest challenger always convicts a liar, nobody convicts an honest defender.
-contract DisputeFuzzTest is DisputeFixture {
+abstract contract DisputeFuzz is DisputeFixture {
     uint256 private constant MAX_STEPS = 5;
     uint256 private _random;
 
