@@ -1,16 +1,24 @@
 // matmul: blocks of both operands packed, tiles of 16 x 16 multiplied exactly, rounded once on the way out.
 #pragma once
 
-#include "doubles.h"
 #include "slices.h"
 
 namespace lockstep {
 
+// The best format of this processor.
+inline const Format& best_format() {
 #if defined(LOCKSTEP_SLICES)
-using Format = Slices;
-#else
-using Format = Doubles;
+#if defined(__AMX_INT8__)
+    static const AmxFormat tiles;
+    if (AmxFormat::granted()) return tiles;
 #endif
+    static const VnniFormat dots;
+    return dots;
+#else
+    static const DoubleFormat doubles;
+    return doubles;
+#endif
+}
 
 // One operand is resident (packed once, by all threads), the other streams through in groups that fit the
 // second-level cache. The left operand may be either input; the tile is turned over where it is the second.
@@ -26,77 +34,79 @@ class Contract : public Instruction {
         const Operand &a = input_[left_], &b = input_[1 - left_];
         stream_left_ = a.rows >= b.rows;
         const std::int64_t streamed = (std::max(a.rows, b.rows) + kSide - 1) / kSide;
-        const std::int64_t fits = static_cast<std::int64_t>((384 << 10) / Format::left_bytes(a.length));
+        left_bytes_ = format_.left_bytes(a.length);
+        right_bytes_ = format_.right_bytes(a.length);
+        chunks_ = format_.chunks(a.length);
+        const std::int64_t fits = static_cast<std::int64_t>((896 << 10) / left_bytes_);
         group_ = std::max<std::int64_t>(1, std::min({fits, (streamed + 7) / 8, std::int64_t{16}}));
         left_blocks_ = (a.rows + kSide - 1) / kSide;
         right_blocks_ = (b.rows + kSide - 1) / kSide;
-        left_bytes_ = Format::left_bytes(a.length);
-        right_bytes_ = Format::right_bytes(a.length);
     }
 
     void run(Thread& t, char* const* slots) override {
-        Format::begin();
+        format_.begin();
         if (input_[0].batch == 1)
             single(t, slots);
         else
             batched(t, slots);
-        Format::end();
+        format_.end();
     }
 
   private:
-    // Packed blocks of one operand with their rows' scales and sums.
+    // What a tile needs to know about a block's 16 rows: their scales, and where they lie in the output.
+    struct Side {
+        double scale[kSide];
+        std::int64_t place[kSide];
+        std::int64_t count;
+        bool run;  // the places follow each other
+    };
+    // Packed blocks of one operand.
     struct Packed {
         std::int8_t* data;
-        double* scale;  // 16 a block
-        double* sums;
+        Side* sides;
+        std::size_t each;
         static std::size_t bytes(std::int64_t blocks, std::size_t each) {
-            return static_cast<std::size_t>(blocks) * (each + 2 * kSide * sizeof(double));
+            return static_cast<std::size_t>(blocks) * (each + sizeof(Side));
         }
-        Packed(void* memory, std::int64_t blocks, std::size_t each) {
+        Packed(void* memory, std::int64_t blocks, std::size_t each) : each(each) {
             data = static_cast<std::int8_t*>(memory);
-            scale = reinterpret_cast<double*>(data + static_cast<std::size_t>(blocks) * each);
-            sums = scale + kSide * blocks;
+            sides = reinterpret_cast<Side*>(data + static_cast<std::size_t>(blocks) * each);
         }
+        std::int8_t* block(std::int64_t n) const { return data + static_cast<std::size_t>(n) * each; }
     };
 
     // Block n of the left (or right) operand, written as block `at` of `p`.
     void pack(Thread& t, char* const* slots, bool left, std::int64_t l, std::int64_t n, const Packed& p, std::int64_t at) {
-        const Operand& o = input_[left ? left_ : 1 - left_];
-        const std::int64_t first = n * kSide, count = std::min(kSide, o.rows - first);
-        double* scale = p.scale + at * kSide;
-        o.scales(slots, l, first, count, left ? -26 : 0, scale);
-        for (std::int64_t i = count; i < kSide; ++i) scale[i] = 0.0;
+        const int which = left ? left_ : 1 - left_;
+        const Operand& o = input_[which];
+        Side& side = p.sides[at];
+        const std::int64_t first = n * kSide;
+        side.count = std::min(kSide, o.rows - first);
+        side.run = out_[1 + which].offsets(first, side.count, side.place);
+        o.scales(slots, l, first, side.count, left ? -26 : 0, side.scale);
+        for (std::int64_t i = side.count; i < kSide; ++i) side.scale[i] = 0.0;
         if (left)
-            Format::pack_left(o, slots, l, first, count, p.data + at * static_cast<std::int64_t>(left_bytes_),
-                              p.sums + at * kSide, t.scratch[1]);
+            format_.pack_left(o, slots, l, first, side.count, p.block(at), t.scratch[1]);
         else
-            Format::pack_right(o, slots, l, first, count, p.data + at * static_cast<std::int64_t>(right_bytes_), t.scratch[1]);
+            format_.pack_right(o, slots, l, first, side.count, p.block(at), t.scratch[1]);
     }
 
-    // Left block i (at position pi of p) times right block j (at position qj of q), written to the output.
-    void multiply(char* const* slots, std::int64_t l, const Packed& p, std::int64_t pi, std::int64_t i, const Packed& q,
-                  std::int64_t qj, std::int64_t j) {
+    // The tile of left block i of p and right block j of q, from its state, written to the output.
+    void deliver(float* out, const Packed& p, std::int64_t i, const Packed& q, std::int64_t j, const void* state) {
         alignas(64) float tile[kSide * kSide];
-        const Operand &a = input_[left_], &b = input_[1 - left_];
-        Format::tile(p.data + pi * static_cast<std::int64_t>(left_bytes_), p.sums + pi * kSide,
-                     q.data + qj * static_cast<std::int64_t>(right_bytes_), a.length, p.scale + pi * kSide,
-                     q.scale + qj * kSide, tile);
-        const std::int64_t rows = std::min(kSide, a.rows - i * kSide), columns = std::min(kSide, b.rows - j * kSide);
-        float* out = reinterpret_cast<float*>(slots[slot_]) + out_[0].at(l);
-        std::int64_t down[kSide], across[kSide];
-        const bool row_run = out_[1 + left_].offsets(i * kSide, rows, down);
-        const bool column_run = out_[2 - left_].offsets(j * kSide, columns, across);
-        if (column_run) {
-            for (std::int64_t r = 0; r < rows; ++r) put(out + down[r] + across[0], tile + r * kSide, columns);
+        const Side &a = p.sides[i], &b = q.sides[j];
+        format_.finish(p.block(i), input_[0].length, state, a.scale, b.scale, tile);
+        if (b.run) {
+            for (std::int64_t r = 0; r < a.count; ++r) put(out + a.place[r] + b.place[0], tile + r * kSide, b.count);
             return;
         }
-        if (row_run) {
+        if (a.run) {
             turn(tile);
-            for (std::int64_t c = 0; c < columns; ++c) put(out + down[0] + across[c], tile + c * kSide, rows);
+            for (std::int64_t c = 0; c < b.count; ++c) put(out + a.place[0] + b.place[c], tile + c * kSide, a.count);
             return;
         }
-        for (std::int64_t r = 0; r < rows; ++r)
-            for (std::int64_t c = 0; c < columns; ++c) out[down[r] + across[c]] = tile[r * kSide + c];
+        for (std::int64_t r = 0; r < a.count; ++r)
+            for (std::int64_t c = 0; c < b.count; ++c) out[a.place[r] + b.place[c]] = tile[r * kSide + c];
     }
 
     // Where the output's batch, rows or columns lie: a few axes with strides.
@@ -174,37 +184,61 @@ class Contract : public Instruction {
         for (std::int64_t n; (n = claim(0)) < resident;) pack(t, slots, resident_left, 0, n, fixed, n);
         if (!serial) t.barrier->wait();
         const Packed moving(t.scratch[2].get(Packed::bytes(group_, streamed_bytes)), group_, streamed_bytes);
+        const std::size_t state_bytes = format_.state_bytes();
+        float* out = reinterpret_cast<float*>(slots[slot_]);
+        const std::int64_t ahead = static_cast<std::int64_t>(resident_bytes) / chunks_;
+        char* states = static_cast<char*>(t.scratch[3].get(state_bytes * static_cast<std::size_t>(group_)));
         for (std::int64_t g; (g = claim(1)) * group_ < streamed;) {
             const std::int64_t first = g * group_, count = std::min(group_, streamed - first);
             for (std::int64_t n = 0; n < count; ++n) pack(t, slots, !resident_left, 0, first + n, moving, n);
             for (std::int64_t r = 0; r < resident; ++r) {
-                for (std::int64_t n = 0; n < count; ++n) {
-                    if (resident_left)
-                        multiply(slots, 0, fixed, r, r, moving, n, first + n);
-                    else
-                        multiply(slots, 0, moving, n, first + n, fixed, r, r);
+                for (std::int64_t c = 0; c < chunks_; ++c) {
+                    for (std::int64_t n = 0; n < count; ++n) {
+                        const std::int8_t *a = moving.block(n), *b = fixed.block(r);
+                        if (resident_left) std::swap(a, b);
+                        char* state = states + state_bytes * static_cast<std::size_t>(n);
+                        // The resident operand's next chunk, a part at each turn.
+                        const std::int8_t* next = fixed.block(r) + (c + 1) * ahead + n * ahead / count;
+                        for (std::int64_t i = 0; i < ahead / count; i += 64) __builtin_prefetch(next + i, 0, 2);
+                        format_.accumulate(a, b, input_[0].length, c, state);
+                        if (c + 1 < chunks_) continue;
+                        if (resident_left)
+                            deliver(out, fixed, r, moving, n, state);
+                        else
+                            deliver(out, moving, n, fixed, r, state);
+                    }
                 }
             }
         }
     }
 
     void batched(Thread& t, char* const* slots) {
+        // Right panels share a buffer with the one tile's state behind them.
+        const std::size_t right = Packed::bytes(right_blocks_, right_bytes_);
         for (std::int64_t l; (l = claim(0)) < input_[0].batch;) {
             const Packed p(t.scratch[2].get(Packed::bytes(left_blocks_, left_bytes_)), left_blocks_, left_bytes_);
-            const Packed q(t.scratch[3].get(Packed::bytes(right_blocks_, right_bytes_)), right_blocks_, right_bytes_);
+            char* memory = static_cast<char*>(t.scratch[3].get(right + 64 + format_.state_bytes()));
+            const Packed q(memory, right_blocks_, right_bytes_);
+            char* state = memory + (right + 63) / 64 * 64;
+            float* out = reinterpret_cast<float*>(slots[slot_]) + out_[0].at(l);
             for (std::int64_t n = 0; n < left_blocks_; ++n) pack(t, slots, true, l, n, p, n);
             for (std::int64_t n = 0; n < right_blocks_; ++n) pack(t, slots, false, l, n, q, n);
-            for (std::int64_t j = 0; j < right_blocks_; ++j)
-                for (std::int64_t i = 0; i < left_blocks_; ++i) multiply(slots, l, p, i, i, q, j, j);
+            for (std::int64_t j = 0; j < right_blocks_; ++j) {
+                for (std::int64_t i = 0; i < left_blocks_; ++i) {
+                    for (std::int64_t c = 0; c < chunks_; ++c) format_.accumulate(p.block(i), q.block(j), input_[0].length, c, state);
+                    deliver(out, p, i, q, j, state);
+                }
+            }
         }
     }
 
+    const Format& format_ = best_format();
     Operand input_[2];
     Axes out_[3];
     int slot_;
     int left_;
     bool stream_left_;
-    std::int64_t group_, left_blocks_, right_blocks_;
+    std::int64_t group_, left_blocks_, right_blocks_, chunks_;
     std::size_t left_bytes_, right_bytes_;
     Scratch resident_;
     void* memory_ = nullptr;

@@ -124,15 +124,8 @@ void Engine::profile(char* const* external, double* seconds) {
 
 extern "C" {
 
-const char* lockstep_format() { return lockstep::Format::name(); }
-
-int lockstep_amx() {
-#if defined(LOCKSTEP_SLICES)
-    return lockstep::Slices::amx() ? 1 : 0;
-#else
-    return 0;
-#endif
-}
+// How contractions are done here.
+const char* lockstep_format() { return lockstep::best_format().name(); }
 
 void* lockstep_team(int threads) { return new lockstep::Team(threads); }
 void lockstep_team_free(void* team) { delete static_cast<lockstep::Team*>(team); }

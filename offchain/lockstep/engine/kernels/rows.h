@@ -38,6 +38,43 @@ inline void quantize_row(const float* x, std::int64_t n, float scale, std::int16
     }
 }
 
+#if defined(__AVX512F__)
+inline __m512i quantize16(__m512 x, __m512 scale) {
+    const __m512i infinity = _mm512_set1_epi32(0x7F800000);
+    const __mmask16 finite = _mm512_cmpneq_epi32_mask(_mm512_and_si512(_mm512_castps_si512(x), infinity), infinity);
+    __m512 y = _mm512_maskz_mul_ps(finite, x, scale);
+    y = _mm512_max_ps(_mm512_min_ps(y, _mm512_set1_ps(16384.0f)), _mm512_set1_ps(-16384.0f));
+    return _mm512_cvtps_epi32(y);  // to nearest even: the rounding mode is set (StrictFloat)
+}
+
+// A 16 x 16 matrix of 32-bit elements in registers, transposed.
+inline void transpose16(__m512i v[16]) {
+    __m512i t[16];
+    for (int i = 0; i < 16; i += 2) {
+        t[i] = _mm512_unpacklo_epi32(v[i], v[i + 1]);
+        t[i + 1] = _mm512_unpackhi_epi32(v[i], v[i + 1]);
+    }
+    for (int i = 0; i < 16; i += 4) {
+        v[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
+        v[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
+        v[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
+        v[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
+    }
+    for (int i = 0; i < 4; ++i) {
+        t[i] = _mm512_shuffle_i32x4(v[i], v[i + 4], 0x88);
+        t[i + 4] = _mm512_shuffle_i32x4(v[i], v[i + 4], 0xDD);
+        t[i + 8] = _mm512_shuffle_i32x4(v[i + 8], v[i + 12], 0x88);
+        t[i + 12] = _mm512_shuffle_i32x4(v[i + 8], v[i + 12], 0xDD);
+    }
+    for (int i = 0; i < 4; ++i) {
+        v[i] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0x88);
+        v[i + 8] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0xDD);
+        v[i + 4] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0x88);
+        v[i + 12] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0xDD);
+    }
+}
+#endif
+
 inline float quantize_scale(int e) {
     if (e < kLowestQuantize || e > kHighest) return 0.0f;
     return float_of(static_cast<std::uint32_t>(13 - e + 127) << 23);
@@ -238,24 +275,29 @@ class Quantize : public Instruction {
         }
         if (m_slot_ < 0) return;
         std::int16_t* out = reinterpret_cast<std::int16_t*>(slots[m_slot_]) + first * in_.length;
-        constexpr std::int64_t kDepth = 32;
-        alignas(64) std::int16_t block[kDepth][kColumns];
-        for (std::int64_t k = 0; k < in_.length; k += kDepth) {
-            const std::int64_t depth = std::min(kDepth, in_.length - k);
-            for (std::int64_t d = 0; d < depth; ++d) {
-                const float* p = x + (k + d) * a.stride[1];
-                _Pragma("GCC ivdep") for (std::int64_t i = 0; i < n; ++i) {
-                    const float v = float_of((bits_of(p[i]) & 0x7F800000u) == 0x7F800000u ? 0u : bits_of(p[i]));
-                    float y = v * scale[i];
-                    y = y < 16384.0f ? y : 16384.0f;
-                    y = y > -16384.0f ? y : -16384.0f;
-                    block[d][i] = static_cast<std::int16_t>(static_cast<std::int32_t>(__builtin_rintf(y)));
+        const std::int64_t step = a.stride[1], length = in_.length;
+        std::int64_t k = 0;
+#if defined(__AVX512BW__)
+        // 32 terms of 16 rows at a time: pairs of terms in 32 bits, turned over.
+        for (; k + 32 <= length; k += 32) {
+            for (std::int64_t c = 0; c < n; c += 16) {
+                const __mmask16 mask = static_cast<__mmask16>(c + 16 <= n ? 0xFFFF : (1 << (n - c)) - 1);
+                const __m512 s = _mm512_load_ps(scale + c);
+                __m512i v[16];
+                for (int p = 0; p < 16; ++p) {
+                    const float* at = x + (k + 2 * p) * step + c;
+                    const __m512i even = quantize16(_mm512_maskz_loadu_ps(mask, at), s);
+                    const __m512i odd = quantize16(_mm512_maskz_loadu_ps(mask, at + step), s);
+                    v[p] = _mm512_or_si512(_mm512_and_si512(even, _mm512_set1_epi32(0xFFFF)), _mm512_slli_epi32(odd, 16));
                 }
+                transpose16(v);
+                for (std::int64_t i = 0; i < std::min<std::int64_t>(16, n - c); ++i)
+                    _mm512_storeu_si512(out + (c + i) * length + k, v[i]);
             }
-            for (std::int64_t i = 0; i < n; ++i) {
-                std::int16_t* p = out + i * in_.length + k;
-                for (std::int64_t d = 0; d < depth; ++d) p[d] = block[d][i];
-            }
+        }
+#endif
+        for (; k < length; ++k) {
+            for (std::int64_t i = 0; i < n; ++i) quantize_row(x + k * step + i, 1, scale[i], out + i * length + k);
         }
     }
 

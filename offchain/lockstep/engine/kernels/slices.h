@@ -1,15 +1,12 @@
-// Contraction by int8 slices: m = 256 h + l, three int32 accumulators (hh, hl + lh, ll), by AVX-512 VNNI or AMX.
+// Contraction by int8 and int16 dot products of AVX-512 VNNI, and by AMX tiles of int8.
 //
-// Left blocks: 16 rows, slice planes with the terms in order. Right panels: 16 rows, four neighbouring terms of
-// a row side by side. VNNI multiplies unsigned by signed: there the right slices carry an offset (h + 64,
-// l + 128, so m + 16512), which the row sums of the left operand take back. int32 holds K <= 65,536:
-// |hh| <= 2**13 K, |hl + lh| < 2**15 K, |ll| < 2**15 K.
+// Mantissas split exactly into int8 slices, m = 256 h + l with |h| <= 64, -128 <= l <= 127.
 #pragma once
+
+#include "format.h"
 
 #if defined(__AVX512VNNI__) && defined(__AVX512BW__) && defined(__AVX512DQ__)
 #define LOCKSTEP_SLICES 1
-
-#include "operand.h"
 
 #if defined(__AMX_INT8__)
 #include <sys/syscall.h>
@@ -18,219 +15,306 @@
 
 namespace lockstep {
 
-class Slices {
+// Loads of up to 32 mantissas from a row of n, zeros beyond.
+inline __m512i mantissas(const std::int16_t* m, std::int64_t k, std::int64_t n) {
+    const __mmask32 mask = k + 32 <= n ? ~0u : k >= n ? 0u : (1u << (n - k)) - 1;
+    return _mm512_maskz_loadu_epi16(mask, m + k);
+}
+inline __m256i high_slice(__m512i m) {
+    return _mm512_cvtepi16_epi8(_mm512_srai_epi16(_mm512_add_epi16(m, _mm512_set1_epi16(128)), 8));
+}
+inline __m256i low_slice(__m512i m) { return _mm512_cvtepi16_epi8(m); }
+
+// Rows side by side (by_columns): four terms of 16 rows as 16 mantissas in 32 bits each.
+inline void four_terms(const Operand& o, char* const* slots, std::int64_t l, std::int64_t k, std::int64_t first,
+                       std::int64_t count, __m512i out[4]) {
+    alignas(64) std::int16_t term[kSide] = {};
+    for (int j = 0; j < 4; ++j) {
+        if (k + j < o.length)
+            o.column(slots, l, k + j, first, count, term);
+        else
+            std::memset(term, 0, sizeof term);
+        out[j] = _mm512_cvtepi16_epi32(_mm256_load_si256(reinterpret_cast<const __m256i*>(term)));
+    }
+}
+inline __m512i bytes_of(const __m512i v[4]) {
+    const __m512i byte = _mm512_set1_epi32(255);
+    __m512i out = _mm512_and_si512(v[0], byte);
+    for (int j = 1; j < 4; ++j) out = _mm512_or_si512(out, _mm512_slli_epi32(_mm512_and_si512(v[j], byte), 8 * j));
+    return out;
+}
+inline __m512i high_of(__m512i v) { return _mm512_srai_epi32(_mm512_add_epi32(v, _mm512_set1_epi32(128)), 8); }
+
+// VNNI. The sum is known modulo 2**32 from int16 products (which may wrap) and to within 2**31 from the high
+// slices: |sum - 2**16 hh| <= (2**22 + 2**14) K < 2**31 for K <= 504, so together they give it exactly. That is
+// three dot products where slices alone take four. Longer rows go chunk by chunk into float64.
+class VnniFormat : public Format {
   public:
-    static constexpr const char* name() { return "int8"; }
-    static constexpr std::int64_t kOffset = 16512;
+    static constexpr std::int64_t kChunk = 384;  // two chunks fit the first-level cache
+    // High slices, four terms of 16 rows a line; whole mantissas, two terms a line; sums of the high slices.
+    static constexpr std::int64_t kBytes = kSide * kChunk * 3 + kSide * 4;
 
-    static std::int64_t padded(std::int64_t length) { return (length + 63) / 64 * 64; }
-    // Distance of two rows of a left block: not a multiple of the cache's stride.
-    static std::int64_t pitch(std::int64_t length) { return padded(length) + 64; }
-    static std::size_t left_bytes(std::int64_t length) { return static_cast<std::size_t>(2 * kSide * pitch(length)); }
-    static std::size_t right_bytes(std::int64_t length) { return static_cast<std::size_t>(2 * kSide * padded(length)); }
+    const char* name() const override { return "int8 and int16 VNNI"; }
+    std::int64_t chunks(std::int64_t length) const override { return (length + kChunk - 1) / kChunk; }
+    std::size_t left_bytes(std::int64_t length) const override {
+        return static_cast<std::size_t>((chunks(length) - 1) * kBytes + short_bytes(length));
+    }
+    std::size_t right_bytes(std::int64_t length) const override { return left_bytes(length); }
+    std::size_t state_bytes() const override { return sizeof(State); }
 
-    // Whether AMX may be used by this process: the kernel grants its state on request.
-    static bool amx() {
-#if defined(__AMX_INT8__)
-        static const bool granted = [] {
-            if (std::getenv("LOCKSTEP_NO_AMX")) return false;
-            return syscall(SYS_arch_prctl, 0x1023, 18) == 0;
-        }();
-        return granted;
-#else
-        return false;
-#endif
+    void pack_left(const Operand& o, char* const* slots, std::int64_t l, std::int64_t first, std::int64_t count,
+                   std::int8_t* out, Scratch& scratch) const override {
+        pack(o, slots, l, first, count, out, scratch, 0);
+    }
+    void pack_right(const Operand& o, char* const* slots, std::int64_t l, std::int64_t first, std::int64_t count,
+                    std::int8_t* out, Scratch& scratch) const override {
+        // Unsigned by signed: h + 64 here, taken back by the sums of the left rows' slices.
+        pack(o, slots, l, first, count, out, scratch, 64);
     }
 
-    static void begin() {
+    void accumulate(const std::int8_t* left, const std::int8_t* right, std::int64_t length, std::int64_t c,
+                    void* memory) const override {
+        State& s = *static_cast<State*>(memory);
+        if (c > 0) {
+            const std::int32_t* sums = sums_of(left, c - 1, kChunk);
+            for (int i = 0; i < kSide; ++i) {
+                for (int half = 0; half < 16; half += 8) {
+                    __m512d t = fold(s, sums[i], i, half);
+                    if (c > 1) t = _mm512_add_pd(t, _mm512_load_pd(&s.total[i][half]));
+                    _mm512_store_pd(&s.total[i][half], t);
+                }
+            }
+        }
+        const std::int64_t n = std::min(kChunk, length - c * kChunk), lines = (n + 3) / 4;
+        left += c * kBytes;
+        right += c * kBytes;
+        // Accumulators by name: gcc keeps arrays of them in memory.
+#define LOCKSTEP_ROWS(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
+#define LOCKSTEP_ZERO(I) __m512i a##I = _mm512_setzero_si512();
+        // The broadcast folded into the dot product, which gcc 12 does not do by itself.
+#define LOCKSTEP_DOT(NAME, A, B, P) \
+    asm(NAME " %2%{1to16%}, %1, %0" : "+v"(A) : "v"(B), "m"(*reinterpret_cast<const std::int32_t*>(P)));
+        {
+            LOCKSTEP_ROWS(LOCKSTEP_ZERO)
+            for (std::int64_t q = 0; q < lines; ++q) {
+                const __m512i b = _mm512_load_si512(right + 64 * q);
+                const std::int8_t* p = left + 64 * q;
+#define LOCKSTEP_STEP(I) LOCKSTEP_DOT("vpdpbusd", a##I, b, p + 4 * I)
+                LOCKSTEP_ROWS(LOCKSTEP_STEP)
+#undef LOCKSTEP_STEP
+            }
+#define LOCKSTEP_STORE(I) _mm512_store_si512(s.high[I], a##I);
+            LOCKSTEP_ROWS(LOCKSTEP_STORE)
+#undef LOCKSTEP_STORE
+        }
+        {
+            LOCKSTEP_ROWS(LOCKSTEP_ZERO)
+            left += whole_at(n);
+            right += whole_at(n);
+            for (std::int64_t q = 0; q < 2 * lines; ++q) {
+                const __m512i b = _mm512_load_si512(right + 64 * q);
+                const std::int8_t* p = left + 64 * q;
+#define LOCKSTEP_STEP(I) LOCKSTEP_DOT("vpdpwssd", a##I, b, p + 4 * I)
+                LOCKSTEP_ROWS(LOCKSTEP_STEP)
+#undef LOCKSTEP_STEP
+            }
+#define LOCKSTEP_STORE(I) _mm512_store_si512(s.wrapped[I], a##I);
+            LOCKSTEP_ROWS(LOCKSTEP_STORE)
+#undef LOCKSTEP_STORE
+        }
+#undef LOCKSTEP_ROWS
+#undef LOCKSTEP_ZERO
+#undef LOCKSTEP_DOT
+    }
+
+    void finish(const std::int8_t* left, std::int64_t length, const void* memory, const double* left_scale,
+                const double* right_scale, float* out) const override {
+        const State& s = *static_cast<const State*>(memory);
+        const std::int64_t c = chunks(length);
+        const std::int32_t* sums = sums_of(left, c - 1, length - (c - 1) * kChunk);
+        for (int i = 0; i < kSide; ++i) {
+            const __m512d scale = _mm512_set1_pd(left_scale[i]);
+            for (int half = 0; half < 16; half += 8) {
+                __m512d t = fold(s, sums[i], i, half);
+                if (c > 1) t = _mm512_add_pd(t, _mm512_load_pd(&s.total[i][half]));
+                const __m512d y = _mm512_mul_pd(_mm512_mul_pd(t, scale), _mm512_loadu_pd(right_scale + half));
+                _mm256_store_ps(out + i * kSide + half, _mm512_cvtpd_ps(y));
+            }
+        }
+    }
+
+  private:
+    // Layout of a chunk of n terms: packed in steps of 64.
+    static std::int64_t whole_at(std::int64_t n) { return kSide * ((n + 63) / 64 * 64); }
+    static std::int64_t short_bytes(std::int64_t length) { return 3 * whole_at((length - 1) % kChunk + 1) + kSide * 4; }
+    static const std::int32_t* sums_of(const std::int8_t* left, std::int64_t c, std::int64_t n) {
+        return reinterpret_cast<const std::int32_t*>(left + c * kBytes + 3 * whole_at(n));
+    }
+
+    static void pack(const Operand& o, char* const* slots, std::int64_t l, std::int64_t first, std::int64_t count,
+                     std::int8_t* out, Scratch& scratch, int plus_) {
+        const __m512i plus = _mm512_set1_epi8(static_cast<char>(plus_)), ones = _mm512_set1_epi8(1);
+        std::int64_t width = 0;
+        const std::int16_t* rows = o.by_columns ? nullptr : rows_of(o, slots, l, first, count, &width, scratch);
+        for (std::int64_t start = 0; start < o.length; start += kChunk) {
+            const std::int64_t n = std::min(kChunk, o.length - start);
+            std::int8_t* high = out + start / kChunk * kBytes;
+            std::int8_t* whole = high + whole_at(n);
+            __m512i sums = _mm512_setzero_si512();
+            for (std::int64_t k = 0; k < n; k += 64) {
+                __m512i v[16], w[16], h[16];
+                if (o.by_columns) {
+                    for (int q = 0; q < 16; ++q) {
+                        __m512i term[4], top[4];
+                        four_terms(o, slots, l, start + k + 4 * q, first, count, term);
+                        for (int j = 0; j < 4; ++j) top[j] = high_of(term[j]);
+                        h[q] = bytes_of(top);
+                        const __m512i low = _mm512_set1_epi32(0xFFFF);
+                        __m512i* pairs = q < 8 ? v + 2 * q : w + 2 * (q - 8);
+                        for (int j = 0; j < 4; j += 2)
+                            pairs[j / 2] = _mm512_or_si512(_mm512_and_si512(term[j], low), _mm512_slli_epi32(term[j + 1], 16));
+                    }
+                } else {
+                    const std::int16_t* m = rows + start;
+                    for (int i = 0; i < 16; ++i) {
+                        v[i] = i < count ? mantissas(m + i * width, k, n) : _mm512_setzero_si512();
+                        w[i] = i < count ? mantissas(m + i * width, k + 32, n) : _mm512_setzero_si512();
+                        h[i] = _mm512_inserti64x4(_mm512_castsi256_si512(high_slice(v[i])), high_slice(w[i]), 1);
+                    }
+                    transpose16(v);
+                    transpose16(w);
+                    transpose16(h);
+                }
+                for (int i = 0; i < 16; ++i) {
+                    _mm512_store_si512(whole + 32 * k + 64 * i, v[i]);
+                    _mm512_store_si512(whole + 32 * k + 1024 + 64 * i, w[i]);
+                    _mm512_store_si512(high + 16 * k + 64 * i, _mm512_add_epi8(h[i], plus));
+                    sums = _mm512_dpbusd_epi32(sums, ones, h[i]);
+                }
+            }
+            _mm512_store_si512(high + 3 * whole_at(n), sums);
+        }
+    }
+
+    struct State {
+        alignas(64) std::int32_t high[kSide][kSide];     // sum of (h + 64) h
+        alignas(64) std::int32_t wrapped[kSide][kSide];  // the sum modulo 2**32
+        alignas(64) double total[kSide][kSide];          // chunks before
+    };
+    // Exact sums of the last chunk of half a row.
+    static __m512d fold(const State& s, std::int32_t sum, int i, int half) {
+        const __m256i h = _mm256_sub_epi32(_mm256_load_si256(reinterpret_cast<const __m256i*>(&s.high[i][half])),
+                                           _mm256_set1_epi32(64 * sum));
+        const __m256i w = _mm256_load_si256(reinterpret_cast<const __m256i*>(&s.wrapped[i][half]));
+        const __m256i rest = _mm256_sub_epi32(w, _mm256_slli_epi32(h, 16));
+        return _mm512_fmadd_pd(_mm512_cvtepi32_pd(h), _mm512_set1_pd(65536.0), _mm512_cvtepi32_pd(rest));
+    }
+};
+
 #if defined(__AMX_INT8__)
-        if (!amx()) return;
+// AMX: tiles of 16 x 64 int8, three int32 accumulators (hh, hl + lh, ll), which hold K <= 65,536.
+class AmxFormat : public Format {
+  public:
+    static constexpr std::int64_t kChunk = 512;
+
+    // Whether this process may use the tiles: the kernel grants their state on request.
+    static bool granted() {
+        static const bool yes = !std::getenv("LOCKSTEP_NO_AMX") && syscall(SYS_arch_prctl, 0x1023, 18) == 0;
+        return yes;
+    }
+    const char* name() const override { return "int8 AMX"; }
+    void begin() const override {
         alignas(64) std::uint8_t config[64] = {};
         config[0] = 1;
         for (int t = 0; t < 8; ++t) {
             config[16 + 2 * t] = 64;
             config[48 + t] = 16;
         }
+        // gcc 12 believes that only the first eight bytes are read.
+        asm volatile("" ::"r"(config) : "memory");
         _tile_loadconfig(config);
-#endif
     }
-    static void end() {
-#if defined(__AMX_INT8__)
-        if (amx()) _tile_release();
-#endif
-    }
+    void end() const override { _tile_release(); }
+    std::int64_t chunks(std::int64_t length) const override { return (length + kChunk - 1) / kChunk; }
+    std::size_t left_bytes(std::int64_t length) const override { return static_cast<std::size_t>(chunks(length) * left_chunk(length)); }
+    std::size_t right_bytes(std::int64_t length) const override { return static_cast<std::size_t>(chunks(length) * right_chunk(length)); }
+    std::size_t state_bytes() const override { return sizeof(std::int32_t) * 3 * kSide * kSide; }
 
-    // Rows [first, first + count) of an operand as a left block; sums of the rows' mantissas beside it.
-    static void pack_left(const Operand& o, char* const* slots, std::int64_t l, std::int64_t first, std::int64_t count,
-                          std::int8_t* out, double* sums, Scratch& scratch) {
+    void pack_left(const Operand& o, char* const* slots, std::int64_t l, std::int64_t first, std::int64_t count,
+                   std::int8_t* out, Scratch& scratch) const override {
+        std::int64_t width;
+        const std::int16_t* rows = rows_of(o, slots, l, first, count, &width, scratch);
         const std::int64_t step = pitch(o.length);
-        std::int8_t* high = out;
-        std::int8_t* low = out + kSide * step;
-        if (o.by_columns) {
-            // Rare (both operands side by side): columns first, then turned over.
-            std::int16_t* own = static_cast<std::int16_t*>(scratch.get(static_cast<std::size_t>(2 * kSide * (o.length + 32))));
-            std::int16_t* turned = own + kSide;
-            for (std::int64_t k = 0; k < o.length; ++k) {
-                o.column(slots, l, k, first, count, own);
-                for (std::int64_t i = 0; i < count; ++i) turned[i * o.length + k] = own[i];
+        for (std::int64_t c = 0; c < chunks(o.length); ++c) {
+            const std::int64_t n = std::min(kChunk, o.length - c * kChunk);
+            std::int8_t* high = out + c * left_chunk(o.length);
+            std::int8_t* low = high + kSide * step;
+            for (std::int64_t i = 0; i < kSide; ++i) {
+                const std::int16_t* m = rows + i * width + c * kChunk;
+                for (std::int64_t k = 0; k < padded(n); k += 32) {
+                    const __m512i v = i < count ? mantissas(m, k, n) : _mm512_setzero_si512();
+                    _mm256_storeu_si256(reinterpret_cast<__m256i*>(high + i * step + k), high_slice(v));
+                    _mm256_storeu_si256(reinterpret_cast<__m256i*>(low + i * step + k), low_slice(v));
+                }
             }
-            for (std::int64_t i = 0; i < count; ++i)
-                sums[i] = split(turned + i * o.length, o.length, high + i * step, low + i * step);
-        } else {
-            std::int16_t* own = static_cast<std::int16_t*>(scratch.get(static_cast<std::size_t>(2 * o.length)));
-            for (std::int64_t i = 0; i < count; ++i)
-                sums[i] = split(o.row(slots, l, first + i, own), o.length, high + i * step, low + i * step);
-        }
-        for (std::int64_t i = count; i < kSide; ++i) {
-            std::memset(high + i * step, 0, static_cast<std::size_t>(padded(o.length)));
-            std::memset(low + i * step, 0, static_cast<std::size_t>(padded(o.length)));
-            sums[i] = 0;
         }
     }
 
-    // Rows [first, first + count) of an operand as a right panel.
-    static void pack_right(const Operand& o, char* const* slots, std::int64_t l, std::int64_t first,
-                           std::int64_t count, std::int8_t* out, Scratch& scratch) {
-        const std::int64_t width = padded(o.length);
-        const bool plain = amx();
-        std::int8_t* high = out;
-        std::int8_t* low = out + kSide * width;
-        const __m512i plus_high = _mm512_set1_epi8(plain ? 0 : 64), plus_low = _mm512_set1_epi8(plain ? 0 : -128);
+    void pack_right(const Operand& o, char* const* slots, std::int64_t l, std::int64_t first, std::int64_t count,
+                    std::int8_t* out, Scratch& scratch) const override {
+        const std::int64_t size = right_chunk(o.length);
         if (o.by_columns) {
-            alignas(64) std::int16_t term[4][kSide];
-            std::memset(term, 0, sizeof term);
-            const __m512i byte = _mm512_set1_epi32(255);
-            for (std::int64_t k = 0; k < width; k += 4) {
-                for (int j = 0; j < 4; ++j) {
-                    if (k + j < o.length)
-                        o.column(slots, l, k + j, first, count, term[j]);
-                    else
-                        std::memset(term[j], 0, sizeof term[j]);
-                }
-                __m512i h = _mm512_setzero_si512(), lo = h;
-                for (int j = 0; j < 4; ++j) {
-                    const __m512i m = _mm512_cvtepi16_epi32(_mm256_load_si256(reinterpret_cast<const __m256i*>(term[j])));
-                    const __m512i top = _mm512_srai_epi32(_mm512_add_epi32(m, _mm512_set1_epi32(128)), 8);
-                    h = _mm512_or_si512(h, _mm512_slli_epi32(_mm512_and_si512(top, byte), 8 * j));
-                    lo = _mm512_or_si512(lo, _mm512_slli_epi32(_mm512_and_si512(m, byte), 8 * j));
-                }
-                _mm512_store_si512(high + k * kSide, _mm512_add_epi8(h, plus_high));
-                _mm512_store_si512(low + k * kSide, _mm512_add_epi8(lo, plus_low));
+            for (std::int64_t k = 0; k < padded(o.length); k += 4) {
+                __m512i v[4], h[4];
+                four_terms(o, slots, l, k, first, count, v);
+                for (int j = 0; j < 4; ++j) h[j] = high_of(v[j]);
+                std::int8_t* chunk = out + k / kChunk * size;
+                _mm512_store_si512(chunk + k % kChunk * kSide, bytes_of(h));
+                _mm512_store_si512(chunk + size / 2 + k % kChunk * kSide, bytes_of(v));
             }
             return;
         }
-        std::int8_t* planes = static_cast<std::int8_t*>(scratch.get(static_cast<std::size_t>(2 * kSide * width + 2 * o.length)));
-        std::int16_t* own = reinterpret_cast<std::int16_t*>(planes + 2 * kSide * width);
-        for (std::int64_t i = 0; i < kSide; ++i) {
-            if (i < count) {
-                split(o.row(slots, l, first + i, own), o.length, planes + i * width, planes + (kSide + i) * width);
-            } else {
-                std::memset(planes + i * width, 0, static_cast<std::size_t>(width));
-                std::memset(planes + (kSide + i) * width, 0, static_cast<std::size_t>(width));
-            }
-        }
-        for (int slice = 0; slice < 2; ++slice) {
-            const std::int8_t* in = planes + slice * kSide * width;
-            std::int8_t* to = slice ? low : high;
-            const __m512i plus = slice ? plus_low : plus_high;
-            for (std::int64_t k = 0; k < width; k += 64) {
-                __m512i v[16];
-                for (int i = 0; i < 16; ++i) v[i] = _mm512_loadu_si512(in + i * width + k);
-                transpose16(v);
-                for (int i = 0; i < 16; ++i) _mm512_store_si512(to + k * kSide + 64 * i, _mm512_add_epi8(v[i], plus));
+        std::int64_t width;
+        const std::int16_t* rows = rows_of(o, slots, l, first, count, &width, scratch);
+        for (std::int64_t c = 0; c < chunks(o.length); ++c) {
+            const std::int64_t n = std::min(kChunk, o.length - c * kChunk);
+            const std::int16_t* m = rows + c * kChunk;
+            std::int8_t* high = out + c * size;
+            for (std::int64_t k = 0; k < n; k += 64) {
+                __m512i h[16], lo[16];
+                for (int i = 0; i < 16; ++i) {
+                    const __m512i v = i < count ? mantissas(m + i * width, k, n) : _mm512_setzero_si512();
+                    const __m512i w = i < count ? mantissas(m + i * width, k + 32, n) : _mm512_setzero_si512();
+                    h[i] = _mm512_inserti64x4(_mm512_castsi256_si512(high_slice(v)), high_slice(w), 1);
+                    lo[i] = _mm512_inserti64x4(_mm512_castsi256_si512(low_slice(v)), low_slice(w), 1);
+                }
+                transpose16(h);
+                transpose16(lo);
+                for (int i = 0; i < 16; ++i) {
+                    _mm512_store_si512(high + k * kSide + 64 * i, h[i]);
+                    _mm512_store_si512(high + size / 2 + k * kSide + 64 * i, lo[i]);
+                }
             }
         }
     }
 
-    // One tile of the product: out[i][j] = round_f32(sum * left_scale[i] * right_scale[j]).
-    static void tile(const std::int8_t* left, const double* sums, const std::int8_t* right, std::int64_t length,
-                     const double* left_scale, const double* right_scale, float* out) {
-        alignas(64) std::int32_t c[3][kSide][kSide];
-        const std::int64_t step = pitch(length), width = padded(length);
-        const bool plain = amx();
-        if (plain)
-            accumulate_amx(left, right, step, width, c);
-        else
-            for (int i = 0; i < kSide; i += 8)
-                accumulate_vnni(left + i * step, right, step, width, (length + 3) / 4, c, i);
-        const __m512d s0 = _mm512_loadu_pd(right_scale), s1 = _mm512_loadu_pd(right_scale + 8);
-        const __m512d two16 = _mm512_set1_pd(65536.0), two8 = _mm512_set1_pd(256.0);
-        for (int i = 0; i < kSide; ++i) {
-            const __m512d back = _mm512_set1_pd(plain ? 0.0 : sums[i] * kOffset);
-            const __m512d scale = _mm512_set1_pd(left_scale[i]);
-            __m256 y[2];
-            for (int half = 0; half < 2; ++half) {
-                const auto part = [&](int which) {
-                    return _mm512_cvtepi32_pd(_mm256_load_si256(reinterpret_cast<const __m256i*>(&c[which][i][8 * half])));
-                };
-                // Every intermediate is an integer below 2**53: exact.
-                __m512d t = _mm512_fmadd_pd(part(1), two8, part(2));
-                t = _mm512_sub_pd(_mm512_fmadd_pd(part(0), two16, t), back);
-                y[half] = _mm512_cvtpd_ps(_mm512_mul_pd(_mm512_mul_pd(t, scale), half ? s1 : s0));
-            }
-            _mm512_store_ps(out + i * kSide, _mm512_insertf32x8(_mm512_castps256_ps512(y[0]), y[1], 1));
-        }
-    }
-
-  private:
-    // Slices of n mantissas, zeros up to the padded length; returns the mantissas' sum.
-    static double split(const std::int16_t* m, std::int64_t n, std::int8_t* high, std::int8_t* low) {
-        const __m512i half = _mm512_set1_epi16(128), ones = _mm512_set1_epi16(1);
-        const std::int64_t width = padded(n);
-        __m512i sum = _mm512_setzero_si512();
-        for (std::int64_t k = 0; k < width; k += 32) {
-            const __mmask32 mask = k + 32 <= n ? ~0u : k >= n ? 0u : (1u << (n - k)) - 1;
-            const __m512i v = _mm512_maskz_loadu_epi16(mask, m + k);
-            sum = _mm512_add_epi32(sum, _mm512_madd_epi16(v, ones));
-            const __m512i h = _mm512_srai_epi16(_mm512_add_epi16(v, half), 8);
-            _mm256_storeu_si256(reinterpret_cast<__m256i*>(high + k), _mm512_cvtepi16_epi8(h));
-            _mm256_storeu_si256(reinterpret_cast<__m256i*>(low + k), _mm512_cvtepi16_epi8(v));
-        }
-        return _mm512_reduce_add_epi32(sum);
-    }
-
-    static void accumulate_vnni(const std::int8_t* left, const std::int8_t* right, std::int64_t step,
-                                std::int64_t width, std::int64_t quads, std::int32_t c[3][kSide][kSide], int row) {
-        // Accumulators by name: gcc keeps arrays of them in memory.
-#define LOCKSTEP_ROWS(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7)
-#define LOCKSTEP_ZERO(I) __m512i h##I = _mm512_setzero_si512(), m##I = h##I, l##I = h##I;
-        LOCKSTEP_ROWS(LOCKSTEP_ZERO)
+    void accumulate(const std::int8_t* left, const std::int8_t* right, std::int64_t length, std::int64_t c,
+                    void* memory) const override {
+        std::int32_t* s = static_cast<std::int32_t*>(memory);
+        const std::int64_t width = padded(std::min(kChunk, length - c * kChunk)), step = pitch(length);
+        left += c * left_chunk(length);
+        right += c * right_chunk(length);
         const std::int8_t* low_left = left + kSide * step;
-        const std::int8_t* low_right = right + kSide * width;
-        for (std::int64_t q = 0; q < quads; ++q) {
-            const __m512i bh = _mm512_load_si512(right + 64 * q), bl = _mm512_load_si512(low_right + 64 * q);
-#define LOCKSTEP_STEP(I)                                                        \
-    {                                                                           \
-        std::int32_t x, y;                                                      \
-        std::memcpy(&x, left + I * step + 4 * q, 4);                            \
-        std::memcpy(&y, low_left + I * step + 4 * q, 4);                        \
-        const __m512i ah = _mm512_set1_epi32(x), al = _mm512_set1_epi32(y);     \
-        h##I = _mm512_dpbusd_epi32(h##I, bh, ah);                               \
-        m##I = _mm512_dpbusd_epi32(m##I, bh, al);                               \
-        l##I = _mm512_dpbusd_epi32(l##I, bl, al);                               \
-        m##I = _mm512_dpbusd_epi32(m##I, bl, ah);                               \
-    }
-            LOCKSTEP_ROWS(LOCKSTEP_STEP)
+        const std::int8_t* low_right = right + right_chunk(length) / 2;
+        if (c == 0) {
+            _tile_zero(0);
+            _tile_zero(1);
+            _tile_zero(2);
+        } else {
+            _tile_loadd(0, s, 64);
+            _tile_loadd(1, s + 256, 64);
+            _tile_loadd(2, s + 512, 64);
         }
-#define LOCKSTEP_STORE(I)                                   \
-    _mm512_store_si512(c[0][row + I], h##I);                \
-    _mm512_store_si512(c[1][row + I], m##I);                \
-    _mm512_store_si512(c[2][row + I], l##I);
-        LOCKSTEP_ROWS(LOCKSTEP_STORE)
-#undef LOCKSTEP_ROWS
-#undef LOCKSTEP_ZERO
-#undef LOCKSTEP_STEP
-#undef LOCKSTEP_STORE
-    }
-
-    static void accumulate_amx(const std::int8_t* left, const std::int8_t* right, std::int64_t step,
-                               std::int64_t width, std::int32_t c[3][kSide][kSide]) {
-#if defined(__AMX_INT8__)
-        const std::int8_t* low_left = left + kSide * step;
-        const std::int8_t* low_right = right + kSide * width;
-        _tile_zero(0);
-        _tile_zero(1);
-        _tile_zero(2);
         for (std::int64_t k = 0; k < width; k += 64) {
             _tile_loadd(3, left + k, step);
             _tile_loadd(5, right + k * kSide, 64);
@@ -241,14 +325,43 @@ class Slices {
             _tile_dpbssd(2, 4, 6);
             _tile_dpbssd(1, 4, 5);
         }
-        _tile_stored(0, c[0], 64);
-        _tile_stored(1, c[1], 64);
-        _tile_stored(2, c[2], 64);
-#else
-        (void)left, (void)right, (void)step, (void)width, (void)c;
-#endif
+        _tile_stored(0, s, 64);
+        _tile_stored(1, s + 256, 64);
+        _tile_stored(2, s + 512, 64);
     }
+
+    void finish(const std::int8_t*, std::int64_t length, const void* memory, const double* left_scale,
+                const double* right_scale, float* out) const override {
+        const std::int32_t* s = static_cast<const std::int32_t*>(memory);
+        const __m512d two16 = _mm512_set1_pd(65536.0), two8 = _mm512_set1_pd(256.0);
+        const bool fits = length < 512;  // |256 (hl + lh) + ll| <= (2**22 + 2**14) K < 2**31
+        for (int i = 0; i < kSide; ++i) {
+            const __m512d scale = _mm512_set1_pd(left_scale[i]);
+            for (int half = 0; half < 16; half += 8) {
+                const auto part = [&](int which) {
+                    return _mm256_load_si256(reinterpret_cast<const __m256i*>(s + which * 256 + i * 16 + half));
+                };
+                // Every intermediate is an integer below 2**53: exact.
+                __m512d t;
+                if (fits)
+                    t = _mm512_cvtepi32_pd(_mm256_add_epi32(_mm256_slli_epi32(part(1), 8), part(2)));
+                else
+                    t = _mm512_fmadd_pd(_mm512_cvtepi32_pd(part(1)), two8, _mm512_cvtepi32_pd(part(2)));
+                t = _mm512_fmadd_pd(_mm512_cvtepi32_pd(part(0)), two16, t);
+                const __m512d y = _mm512_mul_pd(_mm512_mul_pd(t, scale), _mm512_loadu_pd(right_scale + half));
+                _mm256_store_ps(out + i * kSide + half, _mm512_cvtpd_ps(y));
+            }
+        }
+    }
+
+  private:
+    static std::int64_t padded(std::int64_t length) { return (length + 63) / 64 * 64; }
+    // Distance of two rows of a left block: not a multiple of the cache's stride.
+    static std::int64_t pitch(std::int64_t length) { return std::min(padded(length), kChunk) + 64; }
+    static std::int64_t left_chunk(std::int64_t length) { return 2 * kSide * pitch(length); }
+    static std::int64_t right_chunk(std::int64_t length) { return 2 * kSide * std::min(padded(length), kChunk); }
 };
+#endif
 
 }  // namespace lockstep
 #endif

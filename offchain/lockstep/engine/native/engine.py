@@ -47,7 +47,8 @@ class NativeEngine:
         self._kept: list[Tensor] = []
         self._lock = threading.Lock()
         self._step = torch.zeros((), dtype=torch.int32)
-        self._pointers = np.zeros(len(self.lowered.externals) + 1, np.uint64)
+        self._step_word = ctypes.c_int32.from_address(self._step.data_ptr())
+        self._pointers = (ctypes.c_void_p * (len(self.lowered.externals) + 1))()
         self._state: list[tuple[int, int]] = []
         self._out: list[tuple[int, int]] = []
         for at, (what, kind_or_position, value) in enumerate(self.lowered.externals):
@@ -91,13 +92,14 @@ class NativeEngine:
         """New tensors for the outputs."""
         return [torch.empty(kind.shape, dtype=TORCH[kind.dtype]) for kind in self.types]
 
-    def _point(self, state: Sequence[Tensor], step: int, out: Sequence[Tensor]) -> int:
-        self._step.fill_(step)
+    def _point(self, state: Sequence[Tensor], step: int, out: Sequence[Tensor]) -> object:
+        pointers = self._pointers
+        self._step_word.value = step
         for at, index in self._state:
-            self._pointers[at] = state[index].data_ptr()
+            pointers[at] = state[index].data_ptr()
         for at, position in self._out:
-            self._pointers[at] = out[position].data_ptr()
-        return int(self._pointers.ctypes.data)
+            pointers[at] = out[position].data_ptr()
+        return pointers
 
     def run(self, state: Sequence[Tensor], step: int, out: Sequence[Tensor] | None = None) -> list[Tensor]:
         """The outputs at a step; into ``out`` (contiguous, of the outputs' types, not the state) if given."""

@@ -139,7 +139,6 @@ def build(isa: str) -> Path:
 _P, _I64, _INT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
 _SIGNATURES: dict[str, tuple[object, tuple[object, ...]]] = {
     "lockstep_format": (ctypes.c_char_p, ()),
-    "lockstep_amx": (_INT, ()),
     "lockstep_team": (_P, (_INT,)),
     "lockstep_team_free": (None, (_P,)),
     "lockstep_engine": (_P, (_P, _I64, _P, _I64, _I64, _P)),
@@ -183,9 +182,8 @@ def team(threads: int) -> int:
 
 
 def describe() -> str:
-    """What runs contractions here, for benchmarks: "int8 AMX", "int8 VNNI", "float64 AVX2" and so on."""
+    """What runs contractions here, for benchmarks: "int8 AMX", "float64" and so on."""
     library = load()
     if library is None:
         return "torch"
-    name = "AMX" if library.lockstep_amx() else instruction_set().upper().replace("AMX", "VNNI")
-    return f"{library.lockstep_format().decode()} {name}"
+    return str(library.lockstep_format().decode())

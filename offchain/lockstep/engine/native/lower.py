@@ -26,6 +26,8 @@ from lockstep.program.views import compose
 ORDER_SLOTS = (Op.REDUCE_MAX, Op.ARGMAX, Op.SORT, Op.ARGSORT)
 SHORT_ROW = 16
 """Rows of at most this many elements are reduced many at a time (kernels/rows.h)."""
+CANONICAL_OPS = frozenset({Op.MATMUL, Op.SUM, Op.SCATTER_ADD, Op.REDUCE_MAX, Op.SORT, Op.ARGMAX, Op.ARGSORT})
+"""Ops whose instructions write canonical NaNs only, so that they may write an output themselves."""
 SERIAL_WORK = 12_000
 """Work (simple operations) below which an instruction is not worth waking other threads for."""
 
@@ -132,6 +134,11 @@ class Lowering:
     def put(self, index: int) -> int:
         """A new slot for a node's value."""
         node = self.node(index)
+        if index in self.wanted and node.op in CANONICAL_OPS:
+            made = self.external(("output", self.wanted[index].pop(0), 0))
+            self.slot_of[Input(InputKind.NODE, index)] = made
+            self.done.add(index)
+            return made
         layout = self.products.layouts.get(index)
         elements = node.type.elements if layout is None else layout.elements(math.prod(node.shape[:-1]))
         made = self.new_slot(elements * ITEMSIZE[node.dtype])
@@ -262,12 +269,8 @@ class Lowering:
         wanted = [index for index in pending if index in self.wanted]
         self.emit_elementwise(wanted)
         for position, source in enumerate(self.outputs):
-            if source.kind is not InputKind.NODE or source.value in self.wanted or source.value in self.given:
+            if source.kind is not InputKind.NODE or position in self.wanted.get(source.value, ()):
                 self._copy_out(source, position)
-                if source.kind is InputKind.NODE and source.value in self.wanted:
-                    self.wanted[source.value].remove(position)
-                    if not self.wanted[source.value]:
-                        del self.wanted[source.value]
         arena_bytes, offsets = place([(s.size, s.first, s.last) for s in self.slots])
         slots = [-1 - s.external if s.external >= 0 else at for s, at in zip(self.slots, offsets, strict=True)]
         flat = [word for instruction in self.instructions for word in instruction]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from lockstep.engine.native.engine import NativeEngine
 from lockstep.engine.native.library import describe
 from lockstep.engine.plan import Plan, make_plan, node_inputs
+from lockstep.numerics.routes.carriers import TORCH, canonical
 from lockstep.program.graph import Input, Program
 from lockstep.program.ops import InputKind
 
@@ -23,6 +25,8 @@ class NativeBackend:
         plan: Plan = make_plan(program)
         sources = program.nodes[-1].inputs
         self._positions = [i for i, source in enumerate(sources) if source.kind is InputKind.NODE]
+        self._passed = [(i, source) for i, source in enumerate(sources) if source.kind is not InputKind.NODE]
+        self._like = [torch.empty(entry.shape, dtype=TORCH[entry.dtype], device="meta") for entry in program.state]
         outputs = [*(sources[i] for i in self._positions), *(Input(InputKind.NODE, m) for m in program.metrics)]
         frontier = self._frontier(plan, {source.value for source in outputs})
         given: dict[int, Tensor] = {}
@@ -42,18 +46,14 @@ class NativeBackend:
         self, state: Sequence[Tensor], step: int, out: Sequence[Tensor] | None
     ) -> tuple[list[Tensor], list[float]]:
         """As ``Runner.step``, with a state that has been checked."""
-        result = self.engine.empty_outputs()
-        if out is not None:
-            result[: len(self._positions)] = [out[i] for i in self._positions]
-        self.engine.run(state, step, result)
-        changed = dict(zip(self._positions, result, strict=False))
-        after = []
-        for position, source in enumerate(self.program.nodes[-1].inputs):
-            if position in changed:
-                after.append(changed[position])
-            else:
-                after.append(state[source.value] if source.kind is InputKind.STATE else self.constants[source.value])
-        return after, [float(value) for value in result[len(self._positions) :]]
+        after = list(out) if out is not None else [torch.empty_like(t, device="cpu") for t in self._like]
+        metrics = [torch.empty(()) for _ in self.program.metrics]
+        self.engine.run(state, step, [*(after[i] for i in self._positions), *metrics])
+        for position, source in self._passed:
+            after[position] = state[source.value] if source.kind is InputKind.STATE else self.constants[source.value]
+            if after[position].dtype == torch.float32:
+                after[position] = canonical(after[position])
+        return after, [value.item() for value in metrics]
 
     def profile(self, state: Sequence[Tensor], step: int, repeat: int = 20) -> list[tuple[str, float]]:
         """Mean seconds of each native instruction of a step, with its name."""
