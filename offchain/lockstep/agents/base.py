@@ -54,11 +54,19 @@ class Agent:
         self.memory_limit = memory_limit
         self.only = only
         self._benches: dict[int, Workbench] = {}
+        self._obstacles: set[str] = set()
+        self._spent = 0.0
 
     @property
     def address(self) -> str:
         """The agent's account."""
         return self.lockstep.client.address
+
+    def complain(self, line: str) -> None:
+        """Tell what keeps this agent from its work, once: it meets the same obstacle at every tick."""
+        if line not in self._obstacles:
+            self._obstacles.add(line)
+            self.narrate(line)
 
     def scope(self, task: int) -> str:
         """Journal scope of a task on this deployment."""
@@ -67,7 +75,12 @@ class Agent:
     @property
     def compute_seconds(self) -> float:
         """Time this agent has spent computing steps."""
-        return sum(bench.seconds for bench in self._benches.values())
+        return self._spent + sum(bench.seconds for bench in self._benches.values())
+
+    def release(self, task: int) -> None:
+        """Give back the memory that a finished task took."""
+        bench = self._benches.pop(task, None)
+        self._spent += bench.seconds if bench is not None else 0.0
 
     def tasks(self) -> list[PostedTask]:
         """The tasks this agent looks at, oldest first."""

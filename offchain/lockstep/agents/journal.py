@@ -41,8 +41,8 @@ class Journal:
         except sqlite3.DatabaseError as error:
             self._database.close()
             raise JournalError(
-                f"The journal {file} cannot be read ({error}). It may hold what blind claims need to be opened: restore "
-                "it from a copy; where there is none, move it away to begin a new one."
+                f"The journal {file} cannot be read ({error}). It may hold what blind claims need to be opened: "
+                "restore it from a copy; where there is none, move it away to begin a new one."
             ) from None
 
     def put(self, scope: str, name: str, value: Any) -> None:

@@ -47,7 +47,7 @@ class Verifier(Claimant):
             body = self.body(posted, segment, slot)
             proof = claims.checkpoint_proof(checkpoint_roots(self.published(posted)), segment)
         except (DataMissingError, WorkloadError) as error:
-            self.narrate(f"cannot replay segment {segment} of task {task}: {error}")
+            self.complain(f"cannot replay segment {segment} of task {task}: {error}")
             return False
         self.lockstep.send(
             self.lockstep.court, "postClaim", posted.terms.abi(), segment, body.abi(), proof, doing="post a claim"

@@ -49,8 +49,8 @@ class Whistleblower(Claimant):
     def contests(self, posted: PostedTask, segment: int, slot: Slot) -> str | None:
         """Why this segment deserves a claim of one's own; None if it does not.
 
-        A bad checkpoint does, whatever others claim; so does a wrong claim. Where the drawn verifier waits until the last
-        of the window, a claim is insurance against one that comes too late to be answered.
+        A bad checkpoint does, whatever others claim; so does a wrong claim. Where the drawn verifier waits until the
+        last of the window, a claim is insurance against one that comes too late to be answered.
         """
         checked = self.check(posted, segment)
         posted_claims = self.round_claims(posted, segment, slot)
@@ -80,7 +80,7 @@ class Whistleblower(Claimant):
                 return False
             body = self.body(posted, segment, slot)
         except (DataMissingError, WorkloadError) as error:
-            self.narrate(f"cannot replay segment {segment} of task {posted.terms.id}: {error}")
+            self.complain(f"cannot replay segment {segment} of task {posted.terms.id}: {error}")
             return False
         return self.place(posted, segment, slot, body, why)
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from lockstep.agents.base import Agent
 from lockstep.agents.keeper import Keeper
-from lockstep.chain.errors import ConnectionFailed, InsufficientFunds
+from lockstep.chain.errors import ConnectionFailed
 from lockstep.chain.lockstep import Lockstep
 from lockstep.cli.errors import is_expected, sentence
 from lockstep.cli.voice import Voice
@@ -63,6 +63,7 @@ class Loop:
             acted |= party.tick()
         if not acted and self._is_over(task):
             self._over.add(task)
+            self.agent.release(task)
         return acted
 
     def _is_over(self, task: int) -> bool:
@@ -100,7 +101,7 @@ class Loop:
     def _attempt(self, task: int, failed: dict[int, Exception]) -> bool:
         try:
             return self._turn(task)
-        except (ConnectionFailed, InsufficientFunds):
+        except ConnectionFailed:
             raise
         except Exception as error:
             failed[task] = error
@@ -142,9 +143,9 @@ class Loop:
                 continue
             try:
                 acted |= self._turn(task)
-            except (ConnectionFailed, InsufficientFunds):
+            except ConnectionFailed:
                 raise
-            except Exception as error:
+            except Exception as error:  # want of money too: a task may ask for more than one has
                 self._postpone(task, error)
             else:
                 self._failures.pop(task, None)

@@ -303,6 +303,13 @@ def test_submit_unconfirmed_posts_nothing(bench: Bench) -> None:
     assert bench.lockstep(Role.SUBMITTER).tasks() == []
 
 
+def test_solver_refuses_a_task_that_leaves_no_time(bench: Bench) -> None:
+    task = bench.submit("--steps", 60_000, "--segment-steps", 64, "--solve-within", "5s")
+    shown = bench.run("solve", "--once").stdout
+    assert f"refuses task {task}: it leaves 5 s for" in shown
+    assert bench.lockstep(Role.SUBMITTER).solver(task) is None
+
+
 # Looking
 
 

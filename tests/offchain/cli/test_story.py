@@ -211,8 +211,11 @@ def test_challenge_lying_verifier_is_convicted_and_each_mistake_is_explained(ben
     assert "You dispute claim 0 already" in bench.refuse("challenge", task, LIED_ABOUT, 0)
 
     claim = liar.round_claims(lockstep.task(task), LIED_ABOUT, lockstep.slot(task, LIED_ABOUT))[0]
-    while not lockstep.claim(claim.ref).convicted:
-        assert liar.play(lockstep.task(task)) | ("dispute" in bench.run("whistleblow", "--once").stdout)
+    assert liar.play(lockstep.task(task))
+    assert "picks the first step that differs" in bench.run("whistleblow", "--once").stdout
+    challenger = Whistleblower(bench.lockstep(Role.WHISTLEBLOWER), bench.store, Journal(":memory:"))
+    while not lockstep.claim(claim.ref).convicted:  # as the command would go on, but quicker
+        assert liar.play(lockstep.task(task)) | challenger.play(lockstep.task(task))
     shown = bench.run("status", task).stdout
     assert "defender convicted" in shown
     bench.node.advance_time(windows.open + 1 - bench.node.now())
