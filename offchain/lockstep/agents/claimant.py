@@ -80,6 +80,11 @@ class Claimant(Agent):
         self._checked: dict[tuple[int, int], Checked] = {}
         self._gave_up: set[int] = set()
 
+    def release(self, task: int) -> None:
+        """Give back the memory that a finished task took."""
+        super().release(task)
+        self._checked = {key: checked for key, checked in self._checked.items() if key[0] != task}
+
     # Replaying
 
     def tamper(self, posted: PostedTask, segment: int) -> Tamper | None:
@@ -112,9 +117,10 @@ class Claimant(Agent):
         if segment == 0:
             return []
         try:
-            data = self.store.get(manifest.checkpoints[segment - 1])
+            workload = self.bench(posted).workload
+            data = self.store.get(manifest.checkpoints[segment - 1], workload.checkpoint_limit)
             root = bytes.fromhex(manifest.roots[segment - 1])
-            return parse_checkpoint(data, self.bench(posted).workload.step, root)
+            return parse_checkpoint(data, workload.step, root)
         except (StorageError, EngineError) as error:
             raise DataMissingError(str(error)) from error
 
@@ -264,7 +270,7 @@ class Claimant(Agent):
             with open_trace(self.store, claim.body.trace_root, evidence) as trace:
                 shot = find_one_shot(trace, claim.body.trace_root, evidence)
         except (TraceMismatchError, NothingToContestError, StorageError, EngineError) as error:
-            self.narrate(f"cannot use the trace of {short(claim.claimant)}: {error}")
+            self.complain(f"cannot use the trace of {short(claim.claimant)}: {error}")
             return False
         function, arguments = shot.call(posted.terms.abi(), claim.ref.abi(), own.ref.index, claim.body.abi())
         self.lockstep.send(self.lockstep.game, function, *arguments, doing="convict a claim by its trace")
@@ -283,7 +289,7 @@ class Claimant(Agent):
         dispute = self.lockstep.dispute(number)
         if dispute.outcome != Outcome.NONE or self.address not in (dispute.defender, dispute.challenger):
             return False
-        if self._moot(posted, dispute.segment, defender_ref(dispute)):
+        if self.lockstep.is_moot(dispute):
             self.lockstep.send(self.lockstep.game, "withdraw", number, doing=f"withdraw dispute {number}")
             self.narrate(f"withdraws dispute {number}: it decides nothing any more")
             return True
@@ -323,10 +329,6 @@ class Claimant(Agent):
     def answers(self, posted: PostedTask, segment: int, side: Side) -> bool:
         """Whether this party makes its moves at all; an honest one does."""
         return True
-
-    def _moot(self, posted: PostedTask, segment: int, ref: ClaimRef) -> bool:
-        state = self.lockstep.slot(posted.terms.id, segment).state
-        return self.lockstep.claim(ref).convicted or state != SlotState.DRAWN
 
     def _body_of(self, ref: ClaimRef) -> ClaimBody:
         for claim in self.lockstep.claims(ref.task, ref.segment, ref.round):

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from lockstep.agents.base import Agent
 from lockstep.chain.errors import Reverted
 from lockstep.chain.lockstep import PostedTask
-from lockstep.chain.types import ClaimRef, SlotState, TaskState
+from lockstep.chain.types import SlotState, TaskState
 from lockstep.dispute.transition import Outcome
 
 RACE_ERRORS = frozenset(
@@ -20,6 +20,7 @@ RACE_ERRORS = frozenset(
         "WrongTaskState",
         "WrongSlot",
         "WrongPhase",
+        "Moot",
         "WrongWindow",
         "AlreadyClosed",
         "AlreadyRequested",
@@ -181,8 +182,7 @@ class Keeper(Agent):
             dispute = self.lockstep.dispute(number)
             if dispute.outcome != Outcome.NONE:
                 continue
-            ref = ClaimRef(dispute.task, dispute.segment, dispute.round, dispute.defender_index)
-            if self.lockstep.claim(ref).convicted:
+            if self.lockstep.is_moot(dispute):
                 acted |= self._game("withdraw", number)
             elif now > self.lockstep.view(game, "deadlineOf", number):
                 done = self._game("timeout", number)

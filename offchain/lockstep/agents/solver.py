@@ -13,13 +13,10 @@ from lockstep.agents.workload import WorkloadError
 from lockstep.chain.amounts import amount_text
 from lockstep.chain.errors import Reverted
 from lockstep.chain.lockstep import PostedTask
-from lockstep.chain.types import TaskState
+from lockstep.chain.types import TaskState, TaskTerms
 from lockstep.dispute import claims
 from lockstep.engine.checkpoint import checkpoint_bytes, parse_checkpoint, state_root
 from lockstep.storage.manifest import WorkManifest, put_manifest
-
-CHECKPOINT_OVERHEAD = 1 << 20
-"""Bytes a checkpoint file may have beside its tensors: the safetensors header."""
 
 
 class Solver(Agent):
@@ -64,6 +61,7 @@ class Solver(Agent):
         if terms.submitter == self.address or terms.accept_deadline < self.lockstep.client.now():
             return False
         try:
+            self._check_window(terms)
             self.bench(posted)
         except WorkloadError as error:
             self._refused.add(task)
@@ -79,6 +77,14 @@ class Solver(Agent):
             return False  # somebody else was first
         self.narrate(f"accepts task {task} and locks {amount_text(deposit)}")
         return True
+
+    def _check_window(self, terms: TaskTerms) -> None:
+        """Refuse a task that leaves no time for its work: its solver would lose the deposit."""
+        work, rate = terms.step_work * terms.steps + terms.init_work, self.lockstep.parameters.work_rate
+        if rate and terms.solve_window < work // rate:
+            raise WorkloadError(
+                f"it leaves {terms.solve_window:,} s for {work:,} units of work, and {rate:,} a second are counted on"
+            )
 
     # Training
 
@@ -107,8 +113,7 @@ class Solver(Agent):
     def read_checkpoint(self, posted: PostedTask, name: str, root: bytes) -> list[Tensor]:
         """State from a checkpoint artifact, held to its root."""
         workload = self.bench(posted).workload
-        limit = workload.step_commitment.state_chunks * 1024 + CHECKPOINT_OVERHEAD
-        return parse_checkpoint(self.store.get(name, max(limit, 1 << 30)), workload.step, root)
+        return parse_checkpoint(self.store.get(name, workload.checkpoint_limit), workload.step, root)
 
     def replica(self, posted: PostedTask, segment: int, start: Sequence[Tensor]) -> Replica:
         """This solver's run of a segment."""

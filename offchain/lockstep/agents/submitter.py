@@ -20,6 +20,8 @@ from lockstep.storage.manifest import WorkManifest, get_manifest
 DEFAULT_PRICE = 1_000
 """Token base units per 10^6 units of work."""
 MAX_SEGMENT_STEPS = 64
+MAX_AUDITS = 64
+"""Most segments the market lets one task have audited (``MarketNumbers.MAX_AUDITS``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,11 @@ class Submitter(Agent):
         )
         segments, replay = arithmetic.segment_count(plan), arithmetic.replay_cost(plan)
         audits = segments if order.audits is None else order.audits
+        if audits > MAX_AUDITS:
+            raise ChainError(
+                f"{audits} audits are more than the {MAX_AUDITS} one task may have. "
+                "Ask for fewer, or for longer segments."
+            )
         if not parameters.min_audits <= audits <= segments:
             raise ChainError(
                 f"{audits} audits do not fit: this deployment asks for at least {parameters.min_audits}, "
@@ -115,7 +122,9 @@ class Submitter(Agent):
             raise ChainError(f"Task {posted.terms.id} has no result yet.")
         manifest = get_manifest(self.store, work.uri, WorkManifest)
         workload = load_workload(self.store, posted.terms, posted.uri, self.memory_limit)
-        return parse_checkpoint(self.store.get(manifest.checkpoints[-1]), workload.step, work.final_root)
+        return parse_checkpoint(
+            self.store.get(manifest.checkpoints[-1], workload.checkpoint_limit), workload.step, work.final_root
+        )
 
     def tick(self) -> bool:
         """A submitter waits; anybody may settle."""

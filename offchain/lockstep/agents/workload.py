@@ -29,6 +29,8 @@ PROGRAM_LIMIT = 64 << 20
 """Largest program file read, bytes."""
 CONSTANTS_LIMIT = 8 << 30
 """Most bytes of constants one task may bring."""
+CHECKPOINT_OVERHEAD = 1 << 20
+"""Bytes a checkpoint file may have beside its tensors: the safetensors header."""
 SAFETENSORS_OVERHEAD = 4096
 """Bytes a one-tensor safetensors file may have beside its data."""
 
@@ -54,6 +56,11 @@ class Workload:
     predict: Program | None = None
     predict_constants: tuple[np.ndarray, ...] = field(default=(), repr=False)
     predict_steps: int = 0
+
+    @property
+    def checkpoint_limit(self) -> int:
+        """Bytes a file of this task's state may have: the state's own, and a header's."""
+        return sum(entry.type.elements * ITEMSIZE[entry.dtype] for entry in self.step.state) + CHECKPOINT_OVERHEAD
 
     def program(self, segment: int) -> Program:
         """Program of a segment: init for segment 0, step for the others."""

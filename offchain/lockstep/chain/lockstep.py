@@ -25,6 +25,7 @@ from lockstep.chain.types import (
     ClaimRef,
     Dispute,
     Slot,
+    SlotState,
     TaskOffer,
     TaskState,
     TaskTerms,
@@ -255,6 +256,16 @@ class Lockstep:
     def dispute(self, number: int) -> Dispute:
         """A dispute as it stands."""
         return Dispute.from_abi(self.view(self.game, "disputeOf", number))
+
+    def is_moot(self, dispute: Dispute) -> bool:
+        """Whether a dispute decides nothing any more: its segment ended, or its claim fell for that reason elsewhere.
+
+        A claim convicted about its end root may still have its digest contested, because that costs the deposit.
+        """
+        if self.slot(dispute.task, dispute.segment).state != SlotState.DRAWN:
+            return True
+        claim = self.claim(ClaimRef(dispute.task, dispute.segment, dispute.round, dispute.defender_index))
+        return claim.digest_convicted if dispute.digest else claim.convicted
 
     def moves(self, number: int) -> tuple[int, int]:
         """(defender's, challenger's) moves in a dispute: reveals; picks and the proof."""
