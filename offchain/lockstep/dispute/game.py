@@ -6,7 +6,7 @@ passes. The executor is a function, so that it runs on a toy machine as well as 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from eth_utils.crypto import keccak
@@ -168,7 +168,10 @@ class Game:
         owner = dispute.defender if turn.side is Side.DEFENDER else dispute.challenger
         require(turn.anybody or mover == owner, "It is not this side's move.")
         require(now <= self._deadline(dispute), "The clock has run out.")
-        self.disputes[number - 1] = self._apply(dispute, move, now)
+        try:
+            self.disputes[number - 1] = self._apply(dispute, move, now)
+        except ValueError as error:  # bytes that are no node, hashes that are no tree
+            raise IllegalMoveError(str(error)) from error
 
     def _apply(self, dispute: Dispute, move: Move, now: int) -> Dispute:
         match move:
@@ -231,15 +234,18 @@ class Game:
         require(accused.body.end_root != accuser.body.end_root, "The end roots are equal.")
         require(accused.claimant != accuser.claimant, "A claimant cannot dispute itself.")
         segment = defender.segment
-        require_false_trace(
-            proof,
-            self._program(proof.leaf.header, segment),
-            accused.body,
-            claims.segment_steps(self.terms, segment),
-            claims.first_step(self.terms, segment),
-            self.terms.seed,
-            self.executor,
-        )
+        try:
+            require_false_trace(
+                proof,
+                self._program(proof.leaf.header, segment),
+                accused.body,
+                claims.segment_steps(self.terms, segment),
+                claims.first_step(self.terms, segment),
+                self.terms.seed,
+                self.executor,
+            )
+        except ValueError as error:
+            raise IllegalMoveError(str(error)) from error
         self.convicted.add((claims.claim_key(defender), False))
 
     # Parts of moves
@@ -257,7 +263,7 @@ class Game:
             require(move.previous == dispute.previous_state, "The start is another.")
         else:
             pair = [move.previous, move.state]
-            root = _folded(merkle.root_from_range, dispute.steps, move.step - 1, pair, move.proof)
+            root = merkle.root_from_range(dispute.steps, move.step - 1, pair, move.proof)
             require(root == dispute.target, "The pick does not fold.")
         level = merkle.height(dispute.node_count) - 1
         moved = replace(dispute, step=move.step, previous_state=move.previous, state=move.state, level=level)
@@ -268,7 +274,7 @@ class Game:
         self._count(move.hashes, replace(dispute, index=0), size)
         root = merkle.fold(move.hashes)
         last = merkle.hash_leaf(dispute.state)
-        found = _folded(merkle.root_from_inclusion, size, size - 1, last, move.last_proof)
+        found = merkle.root_from_inclusion(size, size - 1, last, move.last_proof)
         require(found == root, "The last leaf is not the state root.")
         return self._record(dispute, b"".join(move.hashes), root, now)
 
@@ -367,7 +373,7 @@ class Game:
     def _child_root(self, dispute: Dispute, size: int, index: int, hash_: bytes, proof: Sequence[bytes]) -> bytes:
         require(index >> merkle.WIDTH_BITS == dispute.index, "The pick is not in the subtree shown.")
         count = min(merkle.WIDTH, merkle.level_count(size, dispute.level) - dispute.index * merkle.WIDTH)
-        return _folded(merkle.root_from_inclusion, count, index % merkle.WIDTH, hash_, proof)
+        return merkle.root_from_inclusion(count, index % merkle.WIDTH, hash_, proof)
 
     def _node(self, dispute: Dispute, node: bytes) -> Node:
         require(keccak(node) == dispute.node_hash, "The node is not the picked one.")
@@ -392,18 +398,10 @@ class Game:
         if dispute.steps == 1:
             require(not proof and state == dispute.state, "The state is another.")
             return
-        root = _folded(merkle.root_from_inclusion, dispute.steps, step, state, proof)
+        root = merkle.root_from_inclusion(dispute.steps, step, state, proof)
         require(root == dispute.target, "The state does not fold.")
 
     def _program(self, header: bytes, segment: int) -> ProgramView:
         program = ProgramView.of(header)
         require(program.hash == claims.segment_program(self.terms, segment), "The header is not the task's program's.")
         return program
-
-
-def _folded(fold: Callable[..., bytes], *arguments: object) -> bytes:
-    """The root a proof gives; an illegal move where it has the wrong shape."""
-    try:
-        return fold(*arguments)
-    except ValueError as error:
-        raise IllegalMoveError(str(error)) from error

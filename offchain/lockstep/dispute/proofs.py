@@ -1,6 +1,7 @@
 """Checking what ends a dispute: a leaf, a digest entry, a trace.
 
-Twin of the libraries ``LeafProver``, ``DigestProver`` and ``TraceProver`` in ``contracts/dispute``.
+Twin of the libraries ``LeafProver``, ``DigestProver`` and ``TraceProver`` in ``contracts/dispute``. A proof that does
+not hold raises ``ValueError``: ``IllegalMoveError``, or what a tree or an encoding says of bytes that are none.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from lockstep.dispute.digest import DigestChunk, DigestKey
 from lockstep.dispute.leaf_proof import ROOTS_PER_CHUNK, LeafProof, ReadProof
 from lockstep.dispute.one_shot import OneShot
 from lockstep.numerics.dtypes import ITEMSIZE, DType
-from lockstep.program.encoding import HEADER, EncodingError, decode_node
+from lockstep.program.encoding import HEADER, decode_node
 from lockstep.program.graph import Node, Shape
 from lockstep.program.ops import InputKind
 
@@ -29,7 +30,7 @@ Executor = Callable[[Node, int, int, int, Sequence[Read]], bytes]
 """(node, element, global step, seed, reads) -> the element's little-endian bytes."""
 
 
-class IllegalMoveError(Exception):
+class IllegalMoveError(ValueError):
     """A move the rules refuse; the message says why."""
 
 
@@ -62,7 +63,7 @@ class ProgramView:
 
     def require_node(self, index: int, node: bytes, proof: Sequence[bytes]) -> None:
         """Refuse a node that is not the program's at ``index``."""
-        root = included(self.node_count, index, merkle.hash_leaf(node), proof)
+        root = merkle.root_from_inclusion(self.node_count, index, merkle.hash_leaf(node), proof)
         require(root == self.nodes_root, "The node is not the program's.")
 
 
@@ -75,14 +76,6 @@ class LeafPlace:
     chunk: int
     step: int
     seed: int
-
-
-def included(size: int, index: int, leaf: bytes, proof: Sequence[bytes]) -> bytes:
-    """Root of an inclusion proof; illegal where it has the wrong shape."""
-    try:
-        return merkle.root_from_inclusion(size, index, leaf, proof)
-    except ValueError as error:
-        raise IllegalMoveError(str(error)) from error
 
 
 def parse_header(header: bytes) -> tuple[DType, Shape]:
@@ -100,7 +93,7 @@ def root_in_state(state: bytes, count: int, index: int, roots: bytes, proof: Seq
     require(
         len(roots) == min(CHUNK_BYTES, 32 * count - chunk * CHUNK_BYTES), "The chunk of roots has the wrong length."
     )
-    tree = included(chunk_count(DType.ROOT, (count,)), chunk, merkle.hash_leaf(roots), proof)
+    tree = merkle.root_from_inclusion(chunk_count(DType.ROOT, (count,)), chunk, merkle.hash_leaf(roots), proof)
     require(root_from_tree(DType.ROOT, (count,), tree) == state, "The roots are not the state's.")
     place = 32 * (index % ROOTS_PER_CHUNK)
     return roots[place : place + 32]
@@ -110,10 +103,7 @@ def require_false_leaf(
     leaf: LeafProof, program: ProgramView, place: LeafPlace, chunk: bytes, executor: Executor
 ) -> None:
     """Return when the executor makes another value than the defender's chunk holds."""
-    try:
-        node = decode_node(leaf.node)
-    except EncodingError as error:
-        raise IllegalMoveError(str(error)) from error
+    node = decode_node(leaf.node)
     itemsize = ITEMSIZE[node.dtype]
     offset = leaf.element * itemsize - place.chunk * CHUNK_BYTES
     require(0 <= offset <= len(chunk) - itemsize, "The element is not in the chunk.")
@@ -128,7 +118,9 @@ def _read(node: Node, proof: ReadProof, program: ProgramView, place: LeafPlace) 
     root, data = _range(proof)
     match source.kind:
         case InputKind.NODE:
-            found = included(program.node_count, source.value, merkle.hash_leaf(root), proof.root_proof)
+            found = merkle.root_from_inclusion(
+                program.node_count, source.value, merkle.hash_leaf(root), proof.root_proof
+            )
             require(found == place.step_root, "The input is not the step's.")
         case InputKind.STATE:
             arguments = (program.state_count, source.value, proof.entry, proof.root_proof)
@@ -136,7 +128,7 @@ def _read(node: Node, proof: ReadProof, program: ProgramView, place: LeafPlace) 
         case InputKind.CONST:
             require(proof.entry[-32:] == root, "The input is not the constant.")
             leaf = merkle.hash_leaf(proof.entry)
-            found = included(program.constant_count, source.value, leaf, proof.root_proof)
+            found = merkle.root_from_inclusion(program.constant_count, source.value, leaf, proof.root_proof)
             require(found == program.constants_root, "The constant is not the program's.")
         case _:
             raise IllegalMoveError(f"A {source.kind.name} input is not proven.")
@@ -156,10 +148,7 @@ def _range(proof: ReadProof) -> tuple[bytes, bytes]:
     stop = min(-(-(proof.start + proof.count) * itemsize // CHUNK_BYTES) * CHUNK_BYTES, elements * itemsize)
     require(len(proof.chunks) == stop - first * CHUNK_BYTES, "The chunks have the wrong length.")
     hashes = [merkle.hash_leaf(proof.chunks[i : i + CHUNK_BYTES]) for i in range(0, len(proof.chunks), CHUNK_BYTES)]
-    try:
-        tree = merkle.root_from_range(chunk_count(dtype, shape), first, hashes, proof.chunk_proof)
-    except ValueError as error:
-        raise IllegalMoveError(str(error)) from error
+    tree = merkle.root_from_range(chunk_count(dtype, shape), first, hashes, proof.chunk_proof)
     skip = proof.start * itemsize - first * CHUNK_BYTES
     return root_from_tree(dtype, shape, tree), proof.chunks[skip : skip + proof.count * itemsize]
 
@@ -169,7 +158,9 @@ def require_false_digest(
 ) -> None:
     """Return when the entry of ``step`` is another than ``stated``."""
     for n, proof in enumerate(chunks):
-        found = included(program.state_count, proof.index, merkle.hash_leaf(proof.entry), proof.entry_proof)
+        found = merkle.root_from_inclusion(
+            program.state_count, proof.index, merkle.hash_leaf(proof.entry), proof.entry_proof
+        )
         require(found == program.state_root, "The state entry is not the program's.")
         dtype, shape = parse_header(proof.entry[:1] + proof.entry[2:-8])
         before, count = int.from_bytes(proof.entry[-8:], "big"), chunk_count(dtype, shape)
@@ -178,7 +169,7 @@ def require_false_digest(
         chunk = position - before
         size = int(np.prod(shape, dtype=object)) * ITEMSIZE[dtype]
         require(len(proof.chunk) == min(CHUNK_BYTES, size - chunk * CHUNK_BYTES), "The chunk has the wrong length.")
-        tree = included(count, chunk, merkle.hash_leaf(proof.chunk), proof.chunk_proof)
+        tree = merkle.root_from_inclusion(count, chunk, merkle.hash_leaf(proof.chunk), proof.chunk_proof)
         root = root_in_state(state, program.state_count, proof.index, proof.roots, proof.roots_proof)
         require(root_from_tree(dtype, shape, tree) == root, "The chunk is not the state's.")
     require(key.entry(step, [proof.chunk for proof in chunks]) != stated, "The digest entry agrees.")
@@ -199,22 +190,22 @@ def require_false_trace(
     leaves = [merkle.hash_leaf(path.step_root)]
     if path.step:
         leaves.insert(0, merkle.hash_leaf(path.previous_step_root))
-        last = included(size, size - 1, merkle.hash_leaf(path.previous_state), path.previous_proof)
+        last = merkle.root_from_inclusion(size, size - 1, merkle.hash_leaf(path.previous_state), path.previous_proof)
         require(last == path.previous_step_root, "The state before is not the trace's.")
-    try:
-        root = merkle.root_from_range(steps, max(path.step - 1, 0), leaves, path.trace_proof)
-    except ValueError as error:
-        raise IllegalMoveError(str(error)) from error
+    root = merkle.root_from_range(steps, max(path.step - 1, 0), leaves, path.trace_proof)
     require(root == body.trace_root, "The step is not the trace's.")
     program.require_node(path.node, leaf.node, path.node_proof)
     node = decode_node(leaf.node)
     chunk = leaf.element * ITEMSIZE[node.dtype] // CHUNK_BYTES
     size_bytes = node.type.elements * ITEMSIZE[node.dtype]
     require(len(path.chunk) == min(CHUNK_BYTES, size_bytes - chunk * CHUNK_BYTES), "The chunk has the wrong length.")
-    tree = included(chunk_count(node.dtype, node.shape), chunk, merkle.hash_leaf(path.chunk), path.chunk_proof)
+    tree = merkle.root_from_inclusion(
+        chunk_count(node.dtype, node.shape), chunk, merkle.hash_leaf(path.chunk), path.chunk_proof
+    )
     tensor_leaf = merkle.hash_leaf(root_from_tree(node.dtype, node.shape, tree))
     require(
-        included(size, path.node, tensor_leaf, path.tensor_proof) == path.step_root, "The tensor is not the step's."
+        merkle.root_from_inclusion(size, path.node, tensor_leaf, path.tensor_proof) == path.step_root,
+        "The tensor is not the step's.",
     )
     previous = path.previous_state if path.step else body.start_root
     place = LeafPlace(path.step_root, previous, chunk, first_step + path.step, seed)

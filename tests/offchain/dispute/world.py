@@ -1,7 +1,7 @@
 """Parties, programs and lies for the dispute's tests: a small task whose every party runs the engine.
 
-A run is honest, or lies by the book of one of ``LIES``: about a value (consistently, down to the chunk), or about a hash it
-cannot open later. ``play`` lets two runs play a dispute in the Python game.
+A run is honest, or lies by the book of one of ``LIES``: about a value (consistently, down to the chunk), or about a
+hash it cannot open later. ``play`` lets two runs play a dispute in the Python game.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from lockstep.dispute.digest import DigestKey, replay_digest
 from lockstep.dispute.evidence import Evidence
 from lockstep.dispute.game import Claim, Game, Rules
 from lockstep.dispute.player import challenger_move, defender_move
-from lockstep.dispute.proofs import IllegalMoveError, Read
+from lockstep.dispute.proofs import IllegalMoveError, Read, require
 from lockstep.dispute.transition import Outcome, Phase, Side
 from lockstep.engine.checkpoint import state_root
-from lockstep.engine.routes import from_numpy
 from lockstep.engine.trace import StepOpening, open_step, trace_tree
 from lockstep.numerics.dtypes import ITEMSIZE, NUMPY, DType
 from lockstep.program.encoding import ProgramCommitment, commit_program
-from lockstep.program.graph import Input, Node, Program, StateEntry
+from lockstep.program.graph import Input, Node, Program, StateEntry, TensorType
+from lockstep.program.leaf import leaf_reads
 from lockstep.program.ops import InputKind, Op
-from lockstep.program.reference import evaluate_node
+from lockstep.program.reference import evaluate_node, own_input
 
 DEFENDER, CHALLENGER = "0x" + "d1" * 20, "0x" + "c2" * 20
 BEACON = bytes(range(32))
@@ -38,27 +38,42 @@ Lie = Callable[[np.random.Generator, "TestRun"], None]
 
 
 def reference_executor(node: Node, element: int, step: int, seed: int, reads: Sequence[Read]) -> bytes:
-    """The leaf by the reference arithmetic: inputs hold zeros but for what was read."""
-    if node.op is Op.STATE:
-        return reads[0][3]
+    """The leaf by the reference arithmetic, from exactly the reads it needs; zeros stand for all the rest."""
     arrays: list[np.ndarray | None] = [None] * len(node.inputs)
+    types: list[TensorType | None] = [INPUT_TYPES.get((node, slot)) for slot in range(len(node.inputs))]
+    for slot, kind in enumerate(types):
+        if kind is not None:
+            arrays[slot] = np.zeros(kind.shape, NUMPY[kind.dtype])
+    given = []
     for slot, start, header, data in reads:
-        dtype = DType(header[0])
-        shape = tuple(int.from_bytes(header[i : i + 4], "big") for i in range(2, len(header), 4))
-        array = np.zeros(shape, NUMPY[dtype])
-        part = np.frombuffer(data, NUMPY[dtype])
+        kind = types[slot]
+        assert kind is not None
+        if not header:
+            given.append((slot, start, 1))
+            continue
+        part = np.frombuffer(data, NUMPY[kind.dtype])
+        given.append((slot, start, len(part)))
+        array = arrays[slot]
+        assert array is not None
         array.reshape(-1)[start : start + len(part)] = part
-        arrays[slot] = array
-    # An input that is not read at all (a view's fill, a gather out of range) may hold anything of the right type.
-    for slot, source in enumerate(node.inputs):
-        if arrays[slot] is None and source.kind in (InputKind.NODE, InputKind.STATE, InputKind.CONST):
-            arrays[slot] = UNREAD[(node, slot)]
+
+    def index(position: int) -> int:
+        own = own_input(node, node.inputs[1], step, seed)
+        array = arrays[1] if own is None else np.broadcast_to(own, node.shape)
+        assert array is not None
+        return int(array.reshape(-1)[position])
+
+    roots = node.op is Op.STATE
+    needed = [tuple(read) for read in leaf_reads(node, element, types, index)]
+    require(given == needed and all(bool(read[2]) != roots for read in reads), "These are not the leaf's reads.")
+    if roots:
+        return reads[0][3]
     value = evaluate_node(node, arrays, step, seed)
     return value.reshape(-1)[element].tobytes()
 
 
-UNREAD: dict[tuple[Node, int], np.ndarray] = {}
-"""Inputs a leaf does not read, in their type; filled by ``World``."""
+INPUT_TYPES: dict[tuple[Node, int], TensorType] = {}
+"""Types of nodes' NODE, STATE and CONST inputs; filled by ``World``."""
 
 
 class TestRun:
@@ -141,9 +156,7 @@ class World:
             for node in program.nodes:
                 for slot, source in enumerate(node.inputs):
                     if source.kind in (InputKind.NODE, InputKind.STATE, InputKind.CONST):
-                        kind = program.input_type(source)
-                        carrier = NUMPY[kind.dtype]
-                        UNREAD[(node, slot)] = np.zeros(kind.shape, carrier)
+                        INPUT_TYPES[(node, slot)] = program.input_type(source)
 
     def program(self, segment: int) -> Program:
         return self.step if segment else self.init
@@ -183,8 +196,8 @@ def init_program(step: Program) -> Program:
 def ladder(nodes: int, sizes: Sequence[int], rng: np.random.Generator) -> tuple[Program, list[Tensor]]:
     """A step of ``nodes`` integer nodes over states of these sizes, and a start state.
 
-    Each node is a bijection of the one before it in its chain (and reads the state of later chains only), so that no lie
-    is ever lost on the way to the end.
+    Each node is a bijection of the one before it in its chain (and reads the state of later chains only), so that no
+    lie is ever lost on the way to the end.
     """
     entries = tuple(StateEntry(DType.I32, (size,)) for size in sizes)
     made: list[Node] = []
