@@ -24,6 +24,9 @@ struct Access {
     std::int64_t limit[kMaxBounds];
     std::int64_t coefficient[kMaxBounds][kMaxDims];
     std::uint32_t fill = 0;
+    // Offsets of one round of the innermost axes, where their runs are too short to copy one by one.
+    int outer = -1;  // axes outside the round, -1 where there is no table
+    std::vector<std::int32_t> table;
 
     void read(Words& w) {
         slot = static_cast<int>(w.next());
@@ -43,6 +46,31 @@ struct Access {
             limit[b] = w.next();
             for (int d = 0; d < rank; ++d) coefficient[b][d] = w.next();
         }
+        tabulate();
+    }
+    void tabulate() {
+        outer = -1;
+        table.clear();
+#if defined(__AVX512F__)
+        if (bounds || size != 4 || rank < 2 || (extent[rank - 1] >= 16 && stride[rank - 1] <= 1)) return;
+        std::int64_t count = 1;
+        int d = rank;
+        while (d > 0 && count * extent[d - 1] <= 1024) count *= extent[--d];
+        if (count < 16 || d == rank) return;
+        for (std::int64_t n = 0; n < count; ++n) {
+            std::int64_t at = 0, rest = n;
+            for (int e = rank - 1; e >= d; --e) {
+                at += rest % extent[e] * stride[e];
+                rest /= extent[e];
+            }
+            if (at > 0x7FFFFFFF || at < -0x7FFFFFFF) {
+                table.clear();
+                return;
+            }
+            table.push_back(static_cast<std::int32_t>(at));
+        }
+        outer = d;
+#endif
     }
     // Whether element n lies at offset + n.
     bool contiguous() const { return !bounds && (rank == 0 || (rank == 1 && stride[0] == 1)); }
@@ -102,6 +130,41 @@ inline void copy_shorts(std::int64_t e, T* out, const T* in, std::int64_t rows, 
         default: return copy_short<8>(out, in, rows, row_stride, stride);
     }
 }
+
+#if defined(__AVX512F__)
+// As `load`, by gathering through the table of one round.
+inline void load_rounds(const Access& a, const std::uint32_t* data, std::int64_t start, std::int64_t count,
+                        std::uint32_t* out) {
+    const std::int64_t round = static_cast<std::int64_t>(a.table.size());
+    std::int64_t within = start % round, rest = start / round, at = a.offset;
+    std::int64_t index[kMaxDims];
+    for (int d = a.outer - 1; d >= 0; --d) {
+        index[d] = rest % a.extent[d];
+        rest /= a.extent[d];
+        at += index[d] * a.stride[d];
+    }
+    for (;;) {
+        const std::int64_t n = std::min(round - within, count);
+        const std::int32_t* offsets = a.table.data() + within;
+        std::int64_t i = 0;
+        for (; i + 16 <= n; i += 16) {
+            const __m512i places = _mm512_loadu_si512(offsets + i);
+            _mm512_storeu_si512(out + i, _mm512_i32gather_epi32(places, data + at, 4));
+        }
+        for (; i < n; ++i) out[i] = data[at + offsets[i]];
+        out += n;
+        count -= n;
+        if (count == 0) return;
+        within = 0;
+        for (int d = a.outer - 1; d >= 0; --d) {
+            at += a.stride[d];
+            if (++index[d] < a.extent[d]) break;
+            at -= a.extent[d] * a.stride[d];
+            index[d] = 0;
+        }
+    }
+}
+#endif
 
 // Elements [start, start + count) of the iteration space, written to `out`.
 // `shift` is added to the offset and `moved` to the bounds' bases: where an enclosing loop stands.
@@ -187,6 +250,11 @@ inline void load_bytes(const Access& a, const char* data, std::int64_t start, st
             return load(a, reinterpret_cast<const std::uint16_t*>(data), start, count,
                         static_cast<std::uint16_t*>(out));
         default:
+#if defined(__AVX512F__)
+            if (a.outer >= 0)
+                return load_rounds(a, reinterpret_cast<const std::uint32_t*>(data), start, count,
+                                   static_cast<std::uint32_t*>(out));
+#endif
             return load(a, reinterpret_cast<const std::uint32_t*>(data), start, count,
                         static_cast<std::uint32_t*>(out));
     }

@@ -46,7 +46,12 @@ class Format {
             *width = n;
             return turned;
         }
-        std::int16_t* own = static_cast<std::int16_t*>(scratch.get(static_cast<std::size_t>(2 * kSide * n)));
+        std::int16_t* own = static_cast<std::int16_t*>(scratch.get(static_cast<std::size_t>(2 * kSide * n + 64)));
+        if (!o.runs.empty()) {
+            o.copy_rows(slots, l, first, count, own);
+            *width = n;
+            return own;
+        }
         const std::int16_t* at = nullptr;
         std::int64_t apart = 0;
         bool even = true;

@@ -26,6 +26,7 @@ struct Operand {
         rows_only = part(batch_rank, row_rank);
         terms_only = part(batch_rank + row_rank, term_rank);
         by_columns = run_of(rows_only) > run_of(terms_only);
+        if (!all.bounds && !by_columns && !terms_only.contiguous()) find_runs();
     }
 
     // Where the loops over batch and rows (or terms) stand: a shift of the offset and of the bounds' bases.
@@ -44,6 +45,51 @@ struct Operand {
         advance(p, l, 0, batch_rank);
         advance(p, k, batch_rank + row_rank, term_rank);
         return p;
+    }
+
+    // A row's terms as runs (offset, count), where there are no bounds: found once.
+    struct Run {
+        std::int64_t offset, count;
+    };
+    std::vector<Run> runs;
+    void find_runs() {
+        const int inner = terms_only.rank - 1;
+        const bool unit = inner >= 0 && terms_only.stride[inner] == 1;
+        const std::int64_t each = unit ? terms_only.extent[inner] : 1;
+        for (std::int64_t k = 0; k < length; k += each) {
+            std::int64_t at = terms_only.offset, rest = k;
+            for (int d = inner; d >= 0; --d) {
+                at += rest % terms_only.extent[d] * terms_only.stride[d];
+                rest /= terms_only.extent[d];
+            }
+            runs.push_back({at, each});
+        }
+    }
+    // Rows [first, first + count), each `length` apart in `own`; only where `runs` were found.
+    void copy_rows(char* const* slots, std::int64_t l, std::int64_t first, std::int64_t count, std::int16_t* own) const {
+        const std::int16_t* data = reinterpret_cast<const std::int16_t*>(slots[all.slot]);
+        std::int64_t index[kMaxDims], at = place(l, 0).shift, rest = first;
+        for (int d = row_rank - 1; d >= 0; --d) {
+            index[d] = rest % rows_only.extent[d];
+            rest /= rows_only.extent[d];
+            at += index[d] * rows_only.stride[d];
+        }
+        for (std::int64_t i = 0; i < count; ++i) {
+            const std::int16_t* from = data + at;
+            for (const Run& run : runs) {
+                const std::int16_t* in = from + run.offset;
+                std::int64_t n = run.count;
+                // In steps of 16 bytes, past the run's end: what follows overwrites it, and both have margins.
+                for (std::int16_t* out = own; n > 0; n -= 8, in += 8, out += 8) std::memcpy(out, in, 16);
+                own += run.count;
+            }
+            for (int d = row_rank - 1; d >= 0; --d) {
+                at += rows_only.stride[d];
+                if (++index[d] < rows_only.extent[d]) break;
+                at -= rows_only.extent[d] * rows_only.stride[d];
+                index[d] = 0;
+            }
+        }
     }
 
     // Mantissas of one row; `own` (length elements) is used where they do not lie in a row already.

@@ -129,6 +129,38 @@ class RowReader {
         rows = w.next();
         length = w.next();
         block = std::max<std::int64_t>(1, 4096 / length);
+        // A row of a few long runs need not be copied together.
+        const int inner = access.rank - 1;
+        if (!access.contiguous() && !access.bounds && inner >= 0 && access.stride[inner] == 1 &&
+            access.extent[inner] >= 32 && length % access.extent[inner] == 0)
+            run = access.extent[inner];
+    }
+    // Calls each(pointer, count) for the row's runs, in order.
+    template <class Each>
+    void in_runs(char* const* slots, std::int64_t r, Each each) const {
+        const float* data = reinterpret_cast<const float*>(slots[access.slot]);
+        std::int64_t index[kMaxDims], at = access.offset, rest = r * (length / run);
+        const int last = access.rank - 2;
+        for (int d = last; d >= 0; --d) {
+            index[d] = rest % access.extent[d];
+            rest /= access.extent[d];
+            at += index[d] * access.stride[d];
+        }
+        for (std::int64_t n = 0; n < length; n += run) {
+            each(data + at, run);
+            for (int d = last; d >= 0; --d) {
+                at += access.stride[d];
+                if (++index[d] < access.extent[d]) break;
+                at -= access.extent[d] * access.stride[d];
+                index[d] = 0;
+            }
+        }
+    }
+    std::uint32_t magnitude(Thread& t, char* const* slots, std::int64_t r) const {
+        if (!run) return largest_magnitude(row(t, slots, r), length);
+        std::uint32_t largest = 0;
+        in_runs(slots, r, [&](const float* x, std::int64_t n) { largest = std::max(largest, largest_magnitude(x, n)); });
+        return largest;
     }
     const float* row(Thread& t, char* const* slots, std::int64_t r) const {
         const float* data = reinterpret_cast<const float*>(slots[access.slot]);
@@ -140,6 +172,7 @@ class RowReader {
     std::int64_t blocks() const { return (rows + block - 1) / block; }
     Access access;
     std::int64_t rows, length, block;
+    std::int64_t run = 0;  // length of a row's runs, 0 where a row is read whole
 };
 
 // Rows that lie side by side: element (r, k) at offset + r + k * stride. Whole cache lines of rows are taken
@@ -195,10 +228,13 @@ struct Layout {
         }
         std::int64_t index[kAxes] = {};
         const int inner = rank - 1;
+#if defined(__AVX512F__)
+        if (rank > 1 && stride[0] == 1 && extent[0] >= 8) return spread(in, own);
+#endif
         for (;;) {
             const std::int64_t n = extent[inner], step = stride[inner];
             if (step == 1)
-                std::memcpy(own, in, static_cast<std::size_t>(2 * n));
+                copy_run16(own, in, n);
             else
                 for (std::int64_t i = 0; i < n; ++i) own[i * step] = in[i];
             in += n;
@@ -212,6 +248,37 @@ struct Layout {
             if (d < 0) return;
         }
     }
+
+  private:
+    static void copy_run16(std::int16_t* out, const std::int16_t* in, std::int64_t n) {
+        for (; n >= 8; n -= 8, in += 8, out += 8) std::memcpy(out, in, 16);
+        for (; n > 0; --n) *out++ = *in++;
+    }
+#if defined(__AVX512F__)
+    // The outermost axis (channels) goes innermost: its elements are gathered for each place of the others.
+    // Reads two bytes past the end of `in`.
+    void spread(const std::int16_t* in, std::int16_t* own) const {
+        std::int64_t places = 1;
+        for (int d = 1; d < rank; ++d) places *= extent[d];
+        const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+        const __m512i steps = _mm512_mullo_epi32(lanes, _mm512_set1_epi32(static_cast<int>(places)));
+        std::int64_t index[kAxes] = {};
+        for (std::int64_t p = 0; p < places; ++p, ++in) {
+            for (std::int64_t c = 0; c < extent[0]; c += 16) {
+                const std::int64_t left = extent[0] - c;
+                const __mmask16 mask = static_cast<__mmask16>(left >= 16 ? 0xFFFF : (1 << left) - 1);
+                const __m512i v = _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), mask, steps, in + c * places, 2);
+                _mm512_mask_cvtepi32_storeu_epi16(own + c, mask, v);
+            }
+            for (int d = rank - 1; d >= 1; --d) {
+                own += stride[d];
+                if (++index[d] < extent[d]) break;
+                own -= extent[d] * stride[d];
+                index[d] = 0;
+            }
+        }
+    }
+#endif
 };
 
 // exponent and quantize in one: exponents e16 [rows] to one slot (if any), mantissas m16 [rows, length] to
@@ -249,18 +316,26 @@ class Quantize : public Instruction {
         if (e_slot_ >= 0) reinterpret_cast<std::int16_t*>(slots[e_slot_])[r] = static_cast<std::int16_t>(e);
     }
     void row(Thread& t, char* const* slots, std::int64_t r) {
-        const float* x = in_.row(t, slots, r);
-        const int e = given_ ? exponent_at(slots, r) : exponent_of(largest_magnitude(x, in_.length), floor_);
+        const int e = given_ ? exponent_at(slots, r) : exponent_of(in_.magnitude(t, slots, r), floor_);
         keep(slots, r, e);
         if (m_slot_ < 0) return;
         std::int16_t* out = reinterpret_cast<std::int16_t*>(slots[m_slot_]);
-        if (!layout_.given) {
-            quantize_row(x, in_.length, quantize_scale(e), out + r * in_.length);
-            return;
+        std::int16_t* own = out + r * in_.length;
+        if (layout_.given) own = static_cast<std::int16_t*>(t.scratch[1].get(static_cast<std::size_t>(2 * in_.length + 64)));
+        const float scale = quantize_scale(e);
+        if (in_.run) {
+            std::int16_t* at = own;
+            in_.in_runs(slots, r, [&](const float* x, std::int64_t n) {
+                quantize_row(x, n, scale, at);
+                at += n;
+            });
+        } else {
+            // Read again only where that costs nothing: a copied row is still in its scratch.
+            const bool again = given_ || in_.access.contiguous();
+            const float* x = again ? in_.row(t, slots, r) : static_cast<const float*>(t.scratch[0].get(0));
+            quantize_row(x, in_.length, scale, own);
         }
-        std::int16_t* own = static_cast<std::int16_t*>(t.scratch[1].get(static_cast<std::size_t>(2 * in_.length)));
-        quantize_row(x, in_.length, quantize_scale(e), own);
-        layout_.write(own, r, in_.rows, out);
+        if (layout_.given) layout_.write(own, r, in_.rows, out);
     }
     void columns(char* const* slots, std::int64_t first, std::int64_t n) {
         const Access& a = in_.access;
@@ -327,14 +402,26 @@ class Sum : public Instruction {
                 continue;
             }
             for (std::int64_t r = first; r < last; ++r) {
-                const float* x = in_.row(t, slots, r);
-                const int e = given_ ? exponent_at(slots, r) : exponent_of(largest_magnitude(x, in_.length), kLowestSum);
-                out[r] = sum_usable(e) ? sum_result(sum_terms(x, in_.length, e), e) : float_of(kCanonicalNaN);
+                out[r] = row(t, slots, r);
             }
         }
     }
 
   private:
+    float row(Thread& t, char* const* slots, std::int64_t r) {
+        double total = 0.0;
+        int e;
+        if (in_.run) {
+            e = given_ ? exponent_at(slots, r) : exponent_of(in_.magnitude(t, slots, r), kLowestSum);
+            if (sum_usable(e))
+                in_.in_runs(slots, r, [&](const float* x, std::int64_t n) { total += sum_terms(x, n, e); });
+        } else {
+            const float* x = in_.row(t, slots, r);
+            e = given_ ? exponent_at(slots, r) : exponent_of(largest_magnitude(x, in_.length), kLowestSum);
+            if (sum_usable(e)) total = sum_terms(x, in_.length, e);
+        }
+        return sum_usable(e) ? sum_result(total, e) : float_of(kCanonicalNaN);
+    }
     int exponent_at(char* const* slots, std::int64_t r) const {
         std::int16_t e;
         load(exponents_, reinterpret_cast<const std::int16_t*>(slots[exponents_.slot]), r, 1, &e);

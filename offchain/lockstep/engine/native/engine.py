@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from lockstep.engine.errors import EngineError
+from lockstep.engine.native.arena import MARGIN
 from lockstep.engine.native.library import load, team
 from lockstep.engine.native.lower import Lowered, lower
 from lockstep.engine.routes import own_input
@@ -73,7 +74,7 @@ class NativeEngine:
     def _fixed(self, source: Input, constants: Sequence[Tensor], seed: int, given: Mapping[int, Tensor]) -> Tensor:
         match source.kind:
             case InputKind.NODE:
-                return given[source.value].contiguous()
+                return given[source.value]
             case InputKind.CONST:
                 return constants[source.value].contiguous()
             case InputKind.STEP:
@@ -89,8 +90,12 @@ class NativeEngine:
             self._library.lockstep_engine_free(handle)
 
     def empty_outputs(self) -> list[Tensor]:
-        """New tensors for the outputs."""
-        return [torch.empty(kind.shape, dtype=TORCH[kind.dtype]) for kind in self.types]
+        """New tensors for the outputs, with a margin behind the data that vector code may read."""
+        made = []
+        for kind in self.types:
+            flat = torch.empty(kind.elements + MARGIN, dtype=TORCH[kind.dtype])
+            made.append(flat[: kind.elements].view(kind.shape))
+        return made
 
     def _point(self, state: Sequence[Tensor], step: int, out: Sequence[Tensor]) -> object:
         pointers = self._pointers
