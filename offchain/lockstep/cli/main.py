@@ -57,6 +57,7 @@ def main(
 
 app.command(rich_help_panel=PARTIES)(deploy.deploy)
 app.command(rich_help_panel=PARTIES)(submit.submit)
+app.command(rich_help_panel=PARTIES)(submit.cancel)
 app.command(rich_help_panel=PARTIES)(work.solve)
 app.command(rich_help_panel=PARTIES)(work.verify)
 app.command(rich_help_panel=PARTIES)(work.whistleblow)

@@ -303,6 +303,18 @@ def test_submit_unconfirmed_posts_nothing(bench: Bench) -> None:
     assert bench.lockstep(Role.SUBMITTER).tasks() == []
 
 
+def test_cancel_gives_the_escrow_back_and_refusals_are_decoded(bench: Bench) -> None:
+    task = bench.submit("--steps", 4, "--segment-steps", 2)
+    escrow = bench.lockstep(Role.SUBMITTER).task(task).escrow
+    stranger = bench.refuse("cancel", task, "--as", "solver")
+    assert f"Could not cancel task {task}: only 0x7099" in stranger
+    assert f"cancels task {task}" in bench.run("cancel", task).stdout
+    again = bench.refuse("cancel", task)
+    assert f"task {task} is CANCELLED, and this needs OPEN; `lockstep status` shows where it stands." in again
+    lockstep = bench.lockstep(Role.SUBMITTER)
+    assert lockstep.owed(lockstep.client.address) == escrow
+
+
 def test_solver_refuses_a_task_that_leaves_no_time(bench: Bench) -> None:
     task = bench.submit("--steps", 60_000, "--segment-steps", 64, "--solve-within", "5s")
     shown = bench.run("solve", "--once").stdout

@@ -30,7 +30,7 @@ from lockstep.cli.options import Bundle, Role, bundled
 
 NAMES = (
     *("deploy", "submit", "solve", "verify", "whistleblow", "challenge", "withdraw"),
-    *("status", "quote", "result", "demo"),
+    *("status", "quote", "cancel", "result", "demo"),
 )
 MOST = 2**96 - 1
 

@@ -59,7 +59,8 @@ def result(
         session.note(f"warning: {warning}")
     workload = load_workload(store, posted.terms, posted.uri)
     manifest = get_manifest(store, work.uri, WorkManifest)
-    trained = parse_checkpoint(store.get(manifest.checkpoints[-1]), workload.step, work.final_root)
+    data = store.get(manifest.checkpoints[-1], workload.checkpoint_limit)
+    trained = parse_checkpoint(data, workload.step, work.final_root)
     _write(out, workload.step, trained, {"lockstep.root": work.final_root.hex(), "lockstep.task": str(task)})
     console = output()
     console.print(

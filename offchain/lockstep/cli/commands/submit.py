@@ -1,4 +1,4 @@
-"""``lockstep submit`` and ``quote``: post a training job, or see what it would cost."""
+"""``lockstep submit``, ``quote``, ``cancel``: post a training job, see what it would cost, take it back."""
 
 from __future__ import annotations
 
@@ -100,6 +100,28 @@ def quote(connection: Connection, account: Account, job: Job, source: Source) ->
     """
     _, agent, workload, _, offer = _prepare(connection, account, job, source)
     _show_cost(agent, workload, offer)
+
+
+@bundled
+def cancel(
+    connection: Connection, account: Account, task: Annotated[int, typer.Argument(min=0, help="Number of the task.")]
+) -> None:
+    """Take an open task back, and its escrow with it; once a solver has accepted it, it runs its course.
+
+    Example:
+
+        lockstep cancel 1
+    """
+    from lockstep.agents.journal import Journal
+    from lockstep.agents.submitter import Submitter
+    from lockstep.cli.session import Session
+    from lockstep.cli.voice import Voice
+
+    session = Session(connection, account, Role.SUBMITTER)
+    voice = Voice(output(), Role.SUBMITTER)
+    agent = Submitter(session.lockstep, session.store, Journal(":memory:"), narrate=voice.say)
+    agent.cancel(session.lockstep.task(task))
+    session.note("The escrow is owed to you now: lockstep withdraw pays it out.")
 
 
 def _prepare(
