@@ -4,9 +4,9 @@
 
 For each op: the largest shape a program may have, in the largest program, with the contents that take the executor
 longest. ``calldata_bytes`` is ``spec.leaf_bytes``, an upper bound; ``executor_gas`` the call of ``OpExecutor``;
-``proof_gas`` proves the node and every read (chunks, range proof, tensor root, step tree); ``transaction_gas`` is what a
-transaction with these pays: the dearer of calldata's floor (40 gas a byte, EIP-7623) and calldata at 16 gas a byte plus
-execution, and the base of 21,000; the dispute game's own bookkeeping comes on top.
+``proof_gas`` proves the node and every read (chunks, range proof, tensor root, step tree); ``transaction_gas`` is what
+a transaction with these pays: the dearer of calldata's floor (40 gas a byte, EIP-7623) and calldata at 16 gas a byte
+plus execution, and the base of 21,000; the dispute game's own bookkeeping comes on top.
 tests/differential/test_leaf_costs.py measures again and fails when a figure is off by more than a tenth.
 """
 
@@ -172,12 +172,12 @@ def largest(op: Op) -> Case:
         case Op.RANDOM_BITS:
             return _case(op, I32, any_shape, (5,), TensorType(I32, ()), text="any")
         case Op.SHUFFLE:
-            types = (TensorType(I32, any_shape), TensorType(I32, ()))
-            return _case(op, I32, any_shape, (2**32 - 1, 5), *types, text="any")
+            x, counter = TensorType(I32, any_shape), TensorType(I32, ())
+            return _case(op, I32, any_shape, (2**32 - 1, 5), x, counter, text="any")
         case Op.STATE:
             shape = (MAX_STATE,)
-            types = (TensorType(F32, any_shape),) * MAX_STATE
-            return _case(op, DType.ROOT, shape, (), *types, text=f"{MAX_STATE} entries")
+            entries = [TensorType(F32, any_shape)] * MAX_STATE
+            return _case(op, DType.ROOT, shape, (), *entries, text=f"{MAX_STATE} entries")
         case Op.SORT | Op.ARGSORT:
             return _row(op, ops.MAX_SORT_ROW)
     return _row(op, ops.MAX_ROW)

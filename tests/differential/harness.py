@@ -131,7 +131,7 @@ class ExecutorHarness:
     def run_all(self, work: Sequence[tuple[NodeCase, Sequence[int] | None]]) -> list[Array]:
         """``run`` for many nodes in few calls."""
         calls: list[tuple[Any, ...]] = []
-        results: list[Array] = []
+        results: list[bytes] = []
         size = 0
         for case, elements in work:
             call = self._node_call(case, range(case.node.type.elements) if elements is None else elements)

@@ -1,4 +1,4 @@
-"""docs/data/leaf_costs.json and the table made of it say what the dearest leaf of every op costs, and all are affordable."""
+"""docs/data/leaf_costs.json and its table say what the dearest leaf of every op costs, and all are affordable."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.differential.harness import ExecutorHarness
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
-import leaf_costs  # noqa: E402
+import leaf_costs
 
 MAX_LEAF_GAS = 5_000_000
 TOLERANCE = 0.1

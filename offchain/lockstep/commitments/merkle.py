@@ -32,10 +32,7 @@ def split_point(size: int) -> int:
 
 def next_level(hashes: Sequence[bytes]) -> list[bytes]:
     """Hashes one binary level up: neighbours joined, an odd last one carried."""
-    joined = [
-        hashlib.sha256(b"\x01" + hashes[i] + hashes[i + 1]).digest()
-        for i in range(0, len(hashes) - 1, 2)
-    ]
+    joined = [hashlib.sha256(b"\x01" + hashes[i] + hashes[i + 1]).digest() for i in range(0, len(hashes) - 1, 2)]
     if len(hashes) % 2:
         joined.append(hashes[-1])
     return joined
@@ -83,9 +80,7 @@ class Tree:
         self.levels: list[list[bytes]] = [list(leaf_hashes)]
         while len(self.levels[-1]) > WIDTH:
             below = self.levels[-1]
-            self.levels.append(
-                [fold(below[i : i + WIDTH]) for i in range(0, len(below), WIDTH)]
-            )
+            self.levels.append([fold(below[i : i + WIDTH]) for i in range(0, len(below), WIDTH)])
         self.root = fold(self.levels[-1])
 
     @property

@@ -48,9 +48,7 @@ def canonical_bytes(array: np.ndarray, dtype: DType) -> memoryview:
 def chunk_hashes(data: bytes | memoryview) -> list[bytes]:
     """Leaf hashes of the 1 KiB chunks of committed bytes."""
     sha256 = hashlib.sha256
-    return [
-        sha256(b"\x00" + data[i : i + CHUNK_BYTES]).digest() for i in range(0, len(data), CHUNK_BYTES)
-    ]
+    return [sha256(b"\x00" + data[i : i + CHUNK_BYTES]).digest() for i in range(0, len(data), CHUNK_BYTES)]
 
 
 @dataclass(frozen=True, slots=True)

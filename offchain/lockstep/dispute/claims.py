@@ -21,10 +21,6 @@ INIT_START_ROOT = bytes(32)
 MAX_SEGMENT_STEPS = 64
 
 _BODY = "(bytes32,bytes32,bytes32,bytes,bytes32,bytes32)"
-_TERMS = (
-    "(uint256,address,bytes32,bytes32,uint64,uint64,uint64,uint32,uint32,uint64,uint32,uint16,uint16,"
-    "uint96,uint96,uint96,uint64,uint32)"
-)
 
 
 def last_segment(terms: TaskTerms) -> int:
@@ -71,11 +67,6 @@ def _check_segment(terms: TaskTerms, segment: int) -> None:
         raise ValueError(f"The task has the segments 0 to {last_segment(terms)}; {segment} is not one of them.")
 
 
-def terms_hash(terms: TaskTerms) -> bytes:
-    """What the market stores of a task's terms, 32 bytes."""
-    return keccak(encode([_TERMS], [terms.abi()]))
-
-
 def body_hash(body: ClaimBody) -> bytes:
     """What the court stores of a claim's body, 32 bytes."""
     return keccak(encode([_BODY], [body.abi()]))
@@ -111,24 +102,6 @@ def final_proof(checkpoints: Sequence[bytes]) -> list[bytes]:
 def checkpoint_proof(checkpoints: Sequence[bytes], segment: int) -> list[bytes]:
     """Range proof of a segment's start and end, C_{i-1} and C_i, under the work root; of C_0 alone for segment 0."""
     return work_tree(checkpoints).prove(max(segment - 1, 0), segment + 1)
-
-
-def start_proof(checkpoints: Sequence[bytes], segment: int) -> list[bytes]:
-    """Inclusion proof of a segment's start C_{i-1} under the work root (segments from 1 on)."""
-    return merkle.inclusion_proof(work_tree(checkpoints).levels[0], segment - 1)
-
-
-def check_checkpoint_proof(
-    terms: TaskTerms, work_root: bytes, segment: int, start: bytes, checkpoint: bytes, proof: Sequence[bytes]
-) -> bool:
-    """Whether start and checkpoint are a segment's under the work root."""
-    roots = [checkpoint] if segment == 0 else [start, checkpoint]
-    leaves = [merkle.hash_leaf(root) for root in roots]
-    try:
-        found = merkle.root_from_range(last_segment(terms) + 1, max(segment - 1, 0), leaves, proof)
-    except ValueError:
-        return False
-    return found == work_root and (segment > 0 or start == INIT_START_ROOT)
 
 
 def make_commitment(secret: bytes) -> bytes:

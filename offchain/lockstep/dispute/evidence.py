@@ -113,10 +113,6 @@ class Evidence:
         """Tree over a step's node roots."""
         return self.opening(step).tree
 
-    def node_root(self, step: int, node: int) -> bytes:
-        """Tensor root of a node."""
-        return self.opening(step).node_roots[node]
-
     def node(self, step: int, node: int) -> TensorCommitment:
         """Chunk tree and bytes of a node's tensor."""
         return self.tensor(step, Input(InputKind.NODE, node))

@@ -28,11 +28,6 @@ def defender_ref(dispute: Dispute) -> ClaimRef:
     return ClaimRef(dispute.task, dispute.segment, dispute.round, dispute.defender_index)
 
 
-def challenger_ref(dispute: Dispute) -> ClaimRef:
-    """The challenger's own claim."""
-    return ClaimRef(dispute.task, dispute.segment, dispute.round, dispute.challenger_index)
-
-
 def awaited_path(dispute: Dispute) -> bytes | None:
     """Key of the reveal the dispute waits for; None where it waits for the challenger."""
     phase = Phase(dispute.phase)

@@ -224,11 +224,6 @@ def _strided(array: np.ndarray) -> Tensor:
     return torch.from_numpy(array.copy(order="K"))
 
 
-def routes_of(op: Op, device: str = "cpu") -> list[Route]:
-    """Routes of an op that passed their test here, fastest first; never empty."""
-    return [route for route in candidates(op) if passes(op, route, device)]
-
-
 @functools.cache
 def best_route(op: Op, device: str = "cpu") -> Route:
     """The first route of an op that passes; later ones are not even tested."""

@@ -34,7 +34,11 @@ def camel(name: str) -> str:
     return first + "".join(part.title() for part in rest)
 
 
-STRUCTS = [value for value in vars(types).values() if isinstance(value, type) and issubclass(value, types._Struct) and value is not types._Struct]
+STRUCTS = [
+    value
+    for value in vars(types).values()
+    if isinstance(value, type) and issubclass(value, types._Struct) and value is not types._Struct
+]
 
 
 @pytest.mark.parametrize("struct", STRUCTS, ids=lambda struct: struct.__name__)

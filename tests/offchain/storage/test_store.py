@@ -101,7 +101,11 @@ def test_manifest_round_trip(store: ArtifactStore) -> None:
         b'{"kind":"lockstep/work/1","roots":[],"checkpoints":[]}',
         b'{"kind":"lockstep/task/1","step":"sha256:x","init":"sha256:x","constants":[]}',
         b'{"kind":"lockstep/work/1","roots":["' + b"ab" * 32 + b'"],"checkpoints":["file:///etc/passwd"]}',
-        b'{"kind":"lockstep/work/1","roots":["' + b"ab" * 32 + b'"],"checkpoints":["sha256:' + b"ab" * 32 + b'"],"more":1}',
+        b'{"kind":"lockstep/work/1","roots":["'
+        + b"ab" * 32
+        + b'"],"checkpoints":["sha256:'
+        + b"ab" * 32
+        + b'"],"more":1}',
         b"[" * 100_000,
     ],
 )

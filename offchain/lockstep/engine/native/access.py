@@ -41,11 +41,6 @@ class Access:
         return not self.bounds and (not dims or (len(dims) == 1 and dims[0][1] == 1))
 
     @property
-    def is_single(self) -> bool:
-        """Whether every element is the same one."""
-        return not self.bounds and all(stride == 0 for extent, stride, _ in self.dims if extent > 1)
-
-    @property
     def run(self) -> int:
         """Elements in a row in memory (or all the same) before the next jump."""
         dims = collapse(self.dims)
