@@ -176,7 +176,7 @@ abstract contract AuditDraws is CourtBase {
             claimDeadline: uint32(deadline),
             claims: 1,
             openDisputes: 0,
-            standing: 0
+            marks: 0
         });
         emit SegmentDrawn(task, segment, round, verifier, draw.value, uint64(deadline));
         vault.lock(CourtKeys.engagement(slotKey, round, verifier), verifier, uint96(draw.need));

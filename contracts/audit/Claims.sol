@@ -6,7 +6,7 @@ import {ClaimBody, ClaimRecord, ClaimRef, IAuditCourt, Slot, SlotState} from "..
 import {Task, TaskState, TaskTerms} from "../interfaces/ITaskMarket.sol";
 import {TaskMath} from "../market/TaskMath.sol";
 import {CourtBase} from "./CourtBase.sol";
-import {ClaimData, CourtKeys, Report, SlotRecord} from "./CourtState.sol";
+import {ClaimData, ClaimHead, CourtKeys, Report, SlotRecord} from "./CourtState.sol";
 
 /// @title Claims: open and blind, their windows, and what the dispute game does to them.
 abstract contract Claims is CourtBase {
@@ -28,11 +28,11 @@ abstract contract Claims is CourtBase {
         SlotRecord memory slot = _requireSlot(slotKey, segment, SlotState.Drawn);
         require(msg.sender == slot.verifier, NotDrawnVerifier(msg.sender, slot.verifier));
         _requireWindow(0, slot.claimDeadline);
-        ClaimData storage claim = _state.claims[CourtKeys.claimKey(slotKey, slot.round, 0)];
-        require(claim.claimant == address(0), AlreadyClaimed(msg.sender));
+        require(slot.marks == 0, AlreadyClaimed(msg.sender));
         _requireBody(terms, segment, body, checkpointProof, task.workRoot);
-        _record(claim, body, uint40(block.timestamp));
-        emit ClaimPosted(terms.id, segment, slot.round, 0, msg.sender, body, uint40(block.timestamp));
+        bool passes = _recordBody(_state.claims[CourtKeys.claimKey(slotKey, slot.round, 0)], body);
+        _state.slots[slotKey].marks = passes ? CourtKeys.PASSES : CourtKeys.POSTED;
+        emit ClaimPosted(terms.id, segment, slot.round, 0, msg.sender, body, 0);
         return 0;
     }
 
@@ -64,7 +64,14 @@ abstract contract Claims is CourtBase {
         // INVARIANT: no place coincides with the mark of a malformed start.
         require(index < CourtKeys.MALFORMED - 1, BadClaim("index"));
         _state.slots[slotKey].claims = index + 1;
-        _record(_state.claims[CourtKeys.claimKey(slotKey, slot.round, index)], body, placedAt);
+        if (index == 1 && slot.marks != 0) {
+            ClaimHead storage first = _state.claims[CourtKeys.claimKey(slotKey, slot.round, 0)].head;
+            first.claimant = slot.verifier;
+            first.passes = slot.marks == CourtKeys.PASSES;
+        }
+        ClaimData storage claim = _state.claims[CourtKeys.claimKey(slotKey, slot.round, index)];
+        bool passes = _recordBody(claim, body);
+        claim.head = ClaimHead(msg.sender, placedAt, passes, false, false, 0);
         emit ClaimPosted(terms.id, segment, slot.round, index, msg.sender, body, placedAt);
         // INVARIANT: one claim an account, segment and round; the drawn verifier's engagement exists since the draw.
         bytes32 engagement = CourtKeys.engagement(slotKey, slot.round, msg.sender);
@@ -82,7 +89,9 @@ abstract contract Claims is CourtBase {
         SlotRecord memory slot = _state.slots[CourtKeys.slotKey(terms.id, segment)];
         // INVARIANT: only an end that may come before the unblind window is over frees anybody from opening.
         require(
-            (task.state == TaskState.Void || slot.standing == CourtKeys.MALFORMED) && slot.round == round,
+            slot.round == round
+                && (task.state == TaskState.Void
+                    || (slot.state == SlotState.Failed && slot.marks == CourtKeys.MALFORMED)),
             WrongSlot(segment, slot.state)
         );
         _spendBlind(terms, segment, round, slot.claimDeadline, bodyHash, salt);
@@ -108,17 +117,18 @@ abstract contract Claims is CourtBase {
         (bytes32 slotKey, ClaimData storage claim) = _requireCurrent(ref);
         uint256 closes = _openDeadline(_state.slots[slotKey]);
         // INVARIANT: once a segment can be decided, no claim of it falls any more.
-        require(claim.openDisputes != 0 || block.timestamp <= closes, WrongWindow(0, uint64(closes)));
-        if (digest && !claim.digestConvicted) {
-            claim.digestConvicted = true;
+        require(claim.head.openDisputes != 0 || block.timestamp <= closes, WrongWindow(0, uint64(closes)));
+        ClaimHead storage head = claim.head;
+        if (digest && !head.digestConvicted) {
+            head.digestConvicted = true;
             claim.digestFinder = winner;
         }
-        bool first = !claim.convicted;
-        claim.convicted = true;
+        bool first = !head.convicted;
+        head.convicted = true;
         emit ClaimConvicted(ref.task, ref.segment, ref.round, ref.index, digest);
         // INVARIANT: the bond moves once, with the first conviction.
         if (!first) return;
-        bytes32 engagement = CourtKeys.engagement(slotKey, ref.round, claim.claimant);
+        bytes32 engagement = CourtKeys.engagement(slotKey, ref.round, head.claimant);
         uint96 half = _claimBond / 2;
         if (half != 0) vault.slash(engagement, winner, half);
         if (_claimBond != half) vault.slash(engagement, address(treasury), _claimBond - half);
@@ -130,7 +140,7 @@ abstract contract Claims is CourtBase {
         SlotRecord storage slot = _state.slots[slotKey];
         _requireWindow(uint256(slot.claimDeadline) + _unblindWindow + 1, _openDeadline(slot));
         ++slot.openDisputes;
-        ++claim.openDisputes;
+        ++claim.head.openDisputes;
     }
 
     /// @inheritdoc IAuditCourt
@@ -138,7 +148,7 @@ abstract contract Claims is CourtBase {
         bytes32 slotKey = CourtKeys.slotKey(ref.task, ref.segment);
         // A segment that ended meanwhile no longer counts; its rounds cannot have changed while a dispute was open.
         if (_state.slots[slotKey].round == ref.round) --_state.slots[slotKey].openDisputes;
-        --_state.claims[CourtKeys.claimKey(slotKey, ref.round, ref.index)].openDisputes;
+        --_state.claims[CourtKeys.claimKey(slotKey, ref.round, ref.index)].head.openDisputes;
     }
 
     /// @inheritdoc IAuditCourt
@@ -148,11 +158,11 @@ abstract contract Claims is CourtBase {
         SlotRecord storage slot = _state.slots[slotKey];
         SlotState state = slot.state;
         require(state == SlotState.Drawn || state == SlotState.Redrawing, WrongSlot(segment, state));
-        bool shared = state == SlotState.Drawn && block.timestamp <= slot.claimDeadline && slot.verifier != by
-            && _state.claims[CourtKeys.claimKey(slotKey, slot.round, 0)].claimant == address(0);
+        bool shared =
+            state == SlotState.Drawn && block.timestamp <= slot.claimDeadline && slot.verifier != by && slot.marks == 0;
         _state.reports[slotKey] = Report(by, shared);
         slot.state = SlotState.Failed;
-        slot.standing = CourtKeys.MALFORMED;
+        slot.marks = CourtKeys.MALFORMED;
         emit StartMalformed(task, segment, by);
         emit SegmentFinal(task, segment, slot.round, SlotState.Failed, CourtKeys.MALFORMED);
     }
@@ -171,7 +181,7 @@ abstract contract Claims is CourtBase {
             claimDeadline: slot.claimDeadline,
             claims: slot.claims,
             openDisputes: slot.openDisputes,
-            standing: slot.standing,
+            standing: slot.state > SlotState.Redrawing ? slot.marks : 0,
             beaconValue: slot.round == 0
                 ? beacon.valueOf(address(market), bytes32(task))
                 : beacon.valueOf(address(this), CourtKeys.beaconKey(slotKey, slot.round))
@@ -180,20 +190,25 @@ abstract contract Claims is CourtBase {
 
     /// @inheritdoc IAuditCourt
     function claimOf(ClaimRef calldata ref) external view returns (ClaimRecord memory) {
-        ClaimData memory claim =
-            _state.claims[CourtKeys.claimKey(CourtKeys.slotKey(ref.task, ref.segment), ref.round, ref.index)];
-        bytes32 engagement = CourtKeys.engagement(CourtKeys.slotKey(ref.task, ref.segment), ref.round, claim.claimant);
-        (address account,) = vault.engagementOf(address(this), engagement);
+        bytes32 slotKey = CourtKeys.slotKey(ref.task, ref.segment);
+        ClaimData memory claim = _state.claims[CourtKeys.claimKey(slotKey, ref.round, ref.index)];
+        ClaimHead memory head = claim.head;
+        if (head.claimant == address(0) && claim.bodyHash != 0) {
+            // A lone claim: only a round's drawn verifier has one, and only the last round's can still be lone.
+            head.claimant = _state.slots[slotKey].verifier;
+            head.passes = claim.endRoot == 0;
+        }
+        (address account,) = vault.engagementOf(address(this), CourtKeys.engagement(slotKey, ref.round, head.claimant));
         return ClaimRecord({
             bodyHash: claim.bodyHash,
             endRoot: claim.endRoot,
-            claimant: claim.claimant,
-            order: claim.order,
-            passes: claim.passes,
-            convicted: claim.convicted,
-            digestConvicted: claim.digestConvicted,
-            closed: claim.claimant != address(0) && account == address(0),
-            openDisputes: claim.openDisputes,
+            claimant: head.claimant,
+            order: head.order,
+            passes: head.passes,
+            convicted: head.convicted,
+            digestConvicted: head.digestConvicted,
+            closed: head.claimant != address(0) && account == address(0),
+            openDisputes: head.openDisputes,
             digestFinder: claim.digestFinder
         });
     }
@@ -221,7 +236,7 @@ abstract contract Claims is CourtBase {
         slotKey = CourtKeys.slotKey(ref.task, ref.segment);
         SlotRecord memory slot = _requireSlot(slotKey, ref.segment, SlotState.Drawn);
         claim = _state.claims[CourtKeys.claimKey(slotKey, ref.round, ref.index)];
-        require(slot.round == ref.round && claim.claimant != address(0), NoSuchClaim());
+        require(slot.round == ref.round && claim.head.claimant != address(0), NoSuchClaim());
     }
 
     /// @dev Checks a body against the task: its checkpoints under the work root, its digest's length.
@@ -247,12 +262,10 @@ abstract contract Claims is CourtBase {
         require(root == workRoot, BadCheckpointProof());
     }
 
-    function _record(ClaimData storage claim, ClaimBody calldata body, uint40 order) private {
+    function _recordBody(ClaimData storage claim, ClaimBody calldata body) private returns (bool passes) {
         claim.bodyHash = keccak256(abi.encode(body));
-        claim.claimant = msg.sender;
-        claim.order = order;
-        if (body.endRoot == body.checkpointRoot) claim.passes = true;
-        else claim.endRoot = body.endRoot;
+        passes = body.endRoot == body.checkpointRoot;
+        if (!passes) claim.endRoot = body.endRoot;
     }
 
     /// @dev Uses up the caller's blind claim about this segment and round, which must have been placed in its claim window.

@@ -5,25 +5,32 @@ import {SlotState} from "../interfaces/IAuditCourt.sol";
 import {Hashes} from "@openzeppelin/contracts/utils/cryptography/Hashes.sol";
 
 /// @notice A drawn segment, one word.
+/// @dev INVARIANT: a drawn verifier's claim is in `marks` as long as it is the only one of its round; with the first other claim it gets a
+/// head of its own. So a claim that nobody answers costs one word less, and is never convicted.
 struct SlotRecord {
     SlotState state;
     uint8 round;
     address verifier;
     uint32 claimDeadline; // seconds; enough until 2106
-    uint16 claims;
+    uint16 claims; // places; the drawn verifier's counts from the draw
     uint16 openDisputes;
-    uint16 standing; // index + 1, or `CourtKeys.MALFORMED`
+    uint16 marks; // while drawn: `CourtKeys.POSTED`, `PASSES` or 0; once final: index + 1 of the standing claim, or `MALFORMED`
 }
 
-/// @notice A claim; two words while it passes and is not convicted of its digest.
-struct ClaimData {
-    bytes32 bodyHash;
+/// @notice What is judged of a claim, one word.
+struct ClaimHead {
     address claimant;
     uint40 order;
     bool passes;
     bool convicted;
     bool digestConvicted;
     uint16 openDisputes;
+}
+
+/// @notice A claim.
+struct ClaimData {
+    ClaimHead head;
+    bytes32 bodyHash;
     bytes32 endRoot; // zero when it passes
     address digestFinder;
 }
@@ -59,7 +66,10 @@ struct CourtState {
 
 /// @title Keys of segments, claims, deposits and draws.
 library CourtKeys {
-    /// @dev `standing` of a segment whose start was malformed; it has no standing claim.
+    /// @dev Marks of a drawn segment whose verifier claims another end root, or the checkpoint.
+    uint16 internal constant POSTED = 1;
+    uint16 internal constant PASSES = 2;
+    /// @dev Mark of a segment whose start was malformed; it has no standing claim.
     uint16 internal constant MALFORMED = type(uint16).max;
 
     function slotKey(uint256 task, uint256 segment) internal pure returns (bytes32) {

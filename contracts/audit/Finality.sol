@@ -36,24 +36,23 @@ library Finality {
     /// @notice Decides a segment whose windows and disputes are over, as far as `maxSteps` claims go.
     function decide(CourtState storage state, Bench memory bench, Place memory place, uint256 maxSteps) internal {
         SlotRecord memory slot = state.slots[place.key];
-        bool posted = _claim(state, place.key, slot.round, 1).claimant != address(0);
+        bool alone = slot.claims == 1;
         // A lone claim has nobody to dispute it: it need not wait for the dispute window.
         uint256 last = uint256(slot.claimDeadline) + bench.unblindWindow;
-        if (slot.claims != 1) last += bench.disputeWindow;
+        if (!alone) last += bench.disputeWindow;
         _requireAfter(last);
         require(slot.openDisputes == 0, IAuditCourt.DisputesOpen(slot.openDisputes));
-        uint16 standing = posted ? 1 : 0;
-        if (slot.claims != 1) {
+        uint16 standing = slot.marks != 0 ? 1 : 0;
+        bool passes = slot.marks == CourtKeys.PASSES;
+        if (!alone) {
             bool done;
             (done, standing) = _scan(state, place.key, slot, maxSteps);
             if (!done) return;
+            passes = standing != 0 && _claim(state, place.key, slot.round, standing).head.passes;
         }
-        if (!posted) _punishMiss(bench, place, slot);
-        if (standing != 0) {
-            bool passes = _claim(state, place.key, slot.round, standing).passes;
-            return end(state, place, passes ? SlotState.Passed : SlotState.Failed, standing);
-        }
-        if (slot.claims == 1) ++state.redraws[place.key].misses;
+        if (slot.marks == 0) _punishMiss(bench, place, slot);
+        if (standing != 0) return end(state, place, passes ? SlotState.Passed : SlotState.Failed, standing);
+        if (alone) ++state.redraws[place.key].misses;
         if (slot.round < bench.redraws) return _askRedraw(state, bench, place, slot.round + 1);
         // INVARIANT: where anybody claimed and nobody's claim stood, it is never the solver that pays.
         end(state, place, _wasSilent(state, place.key, slot.round) ? SlotState.Missed : SlotState.Passed, 0);
@@ -70,13 +69,13 @@ library Finality {
     function end(CourtState storage state, Place memory place, SlotState outcome, uint16 standing) internal {
         SlotRecord storage slot = state.slots[place.key];
         slot.state = outcome;
-        slot.standing = standing;
+        slot.marks = standing;
         emit IAuditCourt.SegmentFinal(place.task, place.segment, slot.round, outcome, standing);
     }
 
     /// @notice Same end root: both the checkpoint, or both the same other one.
     function agree(ClaimData storage a, ClaimData storage b) internal view returns (bool) {
-        return a.passes == b.passes && a.endRoot == b.endRoot;
+        return a.head.passes == b.head.passes && a.endRoot == b.endRoot;
     }
 
     /// @dev Looks at up to `maxSteps` more claims. First pass: the first unconvicted in order stands. Second pass: the first four
@@ -90,12 +89,14 @@ library Finality {
         for (; maxSteps != 0 && scan.cursor < 2 * count; --maxSteps) {
             uint256 position = scan.cursor % count + 1;
             ClaimData storage claim = _claim(state, key, slot.round, position);
-            if (claim.claimant != address(0) && !claim.convicted) {
+            if (claim.head.claimant != address(0) && !claim.head.convicted) {
                 if (scan.cursor >= count) {
                     if (agree(claim, _claim(state, key, slot.round, scan.standing))) {
                         _insert(state, key, slot.round, scan, uint16(position));
                     }
-                } else if (scan.standing == 0 || claim.order < _claim(state, key, slot.round, scan.standing).order) {
+                } else if (
+                    scan.standing == 0 || claim.head.order < _claim(state, key, slot.round, scan.standing).head.order
+                ) {
                     scan.standing = uint16(position);
                 }
             }
@@ -113,11 +114,11 @@ library Finality {
         private
         view
     {
-        uint40 order = _claim(state, key, round, position).order;
+        uint40 order = _claim(state, key, round, position).head.order;
         uint256 rank = 4;
         while (rank != 0) {
             uint16 other = scan.finders[rank - 1];
-            if (other != 0 && order >= _claim(state, key, round, other).order) break;
+            if (other != 0 && order >= _claim(state, key, round, other).head.order) break;
             --rank;
         }
         for (; rank < 4; ++rank) {

@@ -69,7 +69,7 @@ library Judgement {
         if (state.slots[place.key].state == SlotState.Drawn) Finality.decide(state, bench, place, SETTLE_STEPS);
         SlotRecord memory slot = state.slots[place.key];
         require(slot.state > SlotState.Redrawing, IAuditCourt.WrongSlot(place.segment, slot.state));
-        if (slot.claims == 1 && slot.standing == 1) {
+        if (slot.claims == 1 && slot.marks == 1) {
             emit IAuditCourt.ClaimClosed(place.task, place.segment, slot.round, 0, 0);
             bench.vault.release(CourtKeys.engagement(place.key, slot.round, slot.verifier), bench.deposit + bench.bond);
         }
@@ -81,18 +81,19 @@ library Judgement {
         SlotRecord memory slot = state.slots[place.key];
         if (slot.state > SlotState.Redrawing) return (slot.state, _earner(state, place.key, slot));
         Finality.end(state, place, SlotState.Moot, 0);
-        ClaimData storage claim = state.claims[CourtKeys.claimKey(place.key, slot.round, 0)];
-        return (SlotState.Moot, claim.convicted ? address(0) : claim.claimant);
+        if (slot.state == SlotState.Redrawing || slot.marks == 0) return (SlotState.Moot, address(0));
+        bool convicted = state.claims[CourtKeys.claimKey(place.key, slot.round, 0)].head.convicted;
+        return (SlotState.Moot, convicted ? address(0) : slot.verifier);
     }
 
     /// @dev The drawn verifier of the last round, if its claim is right and unconvicted.
     function _earner(CourtState storage state, bytes32 key, SlotRecord memory slot) private view returns (address) {
-        if (slot.standing == 0 || slot.standing == CourtKeys.MALFORMED) return address(0);
+        if (slot.marks == 0 || slot.marks == CourtKeys.MALFORMED) return address(0);
+        if (slot.marks == 1) return slot.verifier;
         ClaimData storage claim = state.claims[CourtKeys.claimKey(key, slot.round, 0)];
-        if (claim.convicted) return address(0);
-        bool right = slot.standing == 1
-            || Finality.agree(claim, state.claims[CourtKeys.claimKey(key, slot.round, slot.standing - 1)]);
-        return right ? claim.claimant : address(0);
+        if (claim.head.convicted) return address(0);
+        bool right = Finality.agree(claim, state.claims[CourtKeys.claimKey(key, slot.round, slot.marks - 1)]);
+        return right ? claim.head.claimant : address(0);
     }
 
     /// @dev The pot evenly over the failed segments, each part among its finders.
@@ -127,16 +128,17 @@ library Judgement {
     {
         finders = new address[](FinderShares.MOST);
         uint256 count = 0;
-        if (slot.standing == CourtKeys.MALFORMED) {
+        if (slot.marks == CourtKeys.MALFORMED) {
             Report memory report = state.reports[key];
             if (report.shared) finders[count++] = slot.verifier;
             finders[count++] = report.by;
-        } else if (slot.standing != 0 && slot.claims == 1) {
+        } else if (slot.marks != 0 && slot.claims == 1) {
             finders[count++] = slot.verifier;
-        } else if (slot.standing != 0) {
+        } else if (slot.marks != 0) {
             Scan memory scan = state.scans[key];
             for (; count < FinderShares.MOST && scan.finders[count] != 0; ++count) {
-                finders[count] = state.claims[CourtKeys.claimKey(key, slot.round, scan.finders[count] - 1)].claimant;
+                finders[count] =
+                state.claims[CourtKeys.claimKey(key, slot.round, scan.finders[count] - 1)].head.claimant;
             }
         }
         _shorten(finders, count);
@@ -160,21 +162,21 @@ library Judgement {
         bytes32 key = CourtKeys.slotKey(id, segment);
         SlotRecord memory slot = state.slots[key];
         ClaimData memory claim = state.claims[CourtKeys.claimKey(key, round, index)];
-        // The drawn verifier's place holds a deposit before it has claimed.
-        bool unposted = claim.claimant == address(0) && index == 0 && round == slot.round;
-        address claimant = unposted ? slot.verifier : claim.claimant;
+        // The drawn verifier's place holds a deposit before it has claimed; and a lone claim, which is right, has no head.
+        bool headless = claim.head.claimant == address(0) && index == 0 && round == slot.round;
+        address claimant = headless ? slot.verifier : claim.head.claimant;
         require(claimant != address(0), IAuditCourt.NoSuchClaim());
         bytes32 engagement = CourtKeys.engagement(key, round, claimant);
         (address account, uint96 held) = bench.vault.engagementOf(address(this), engagement);
         require(account != address(0), IAuditCourt.AlreadyClosed());
 
-        bool whole = unposted || task.state == TaskState.Void || slot.standing == CourtKeys.MALFORMED;
-        if (!whole) whole = !claim.digestConvicted && _isRight(state, key, slot, claim);
+        bool whole = headless || task.state == TaskState.Void || slot.marks == CourtKeys.MALFORMED;
+        if (!whole) whole = !claim.head.digestConvicted && _isRight(state, key, slot, claim);
         uint96 slashed = whole ? 0 : bench.deposit;
         emit IAuditCourt.ClaimClosed(id, segment, round, index, slashed);
         if (held != slashed) bench.vault.release(engagement, held - slashed);
         if (slashed == 0) return;
-        if (claim.digestConvicted) {
+        if (claim.head.digestConvicted) {
             address[] memory finder = new address[](1);
             finder[0] = claim.digestFinder;
             return _shareDeposit(bench, engagement, finder);
@@ -190,9 +192,10 @@ library Judgement {
         view
         returns (bool)
     {
-        if (slot.standing == 0) return claim.passes;
-        ClaimData storage standing = state.claims[CourtKeys.claimKey(key, slot.round, slot.standing - 1)];
-        return claim.passes == standing.passes && claim.endRoot == standing.endRoot;
+        if (slot.marks == 0) return claim.head.passes;
+        // A lone claim that stands has no head: its passing is the segment's.
+        ClaimData storage standing = state.claims[CourtKeys.claimKey(key, slot.round, slot.marks - 1)];
+        return claim.head.passes == (slot.state == SlotState.Passed) && claim.endRoot == standing.endRoot;
     }
 
     /// @dev The finders' share of a slashed deposit to them, the rest to the treasury.

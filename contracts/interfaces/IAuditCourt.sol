@@ -26,7 +26,7 @@ struct ClaimRecord {
     bytes32 bodyHash; // keccak256(abi.encode(ClaimBody))
     bytes32 endRoot; // zero when it passes: then it is the checkpoint, which the body names
     address claimant;
-    uint40 order; // when it was posted; for a blind claim when it was committed. Equal times: by index
+    uint40 order; // 0 for the drawn verifier, the first; for a blind claim when it was committed. Equal times: by index
     bool passes; // end root equals the checkpoint
     bool convicted; // as defender, about the end root or the digest
     bool digestConvicted;

@@ -5,7 +5,7 @@ pragma solidity ^0.8.28;
 /// @notice Its money is what the vault owes it; nobody can withdraw it.
 /// @dev INVARIANT: what is paid for a verdict is at most half of what that verdict brought in, and is paid once.
 interface IJackpotTreasury {
-    event Paid(bytes32 indexed verdict, address indexed to, uint96 amount);
+    event Paid(bytes32 indexed verdict, uint96 broughtIn, uint256 paid);
 
     /// @notice Thrown when anybody but the court asks for a payment.
     error NotCourt(address caller);

@@ -4,7 +4,7 @@ pragma solidity ^0.8.28;
 /// @title The only holder of tokens: deposits, escrows, the treasury, and everything owed to anybody.
 /// @notice Per account: free `stake` (earning draws, locked per engagement, withdrawn after a delay) and `owed` (payouts of all
 /// contracts, withdrawn at once, or restaked). An engagement is an amount of one account that only the module that made it
-/// can release or pay out. The modules (market, court, dispute game) are fixed at construction.
+/// can release or pay out. Escrows are owed to the market. The modules (market, court, dispute game) are fixed at construction.
 /// @dev INVARIANT: token balance >= sum of free stake, unbonding stake, engagements and owed amounts.
 /// Nothing but `deposit`, `credit`, `escrow`, `withdrawStake` and `withdrawOwed` moves tokens; no payout can fail because of its payee.
 interface IStakeVault {
@@ -46,16 +46,16 @@ interface IStakeVault {
     function withdrawOwed() external;
     /// @notice Turns what is owed to the caller into stake.
     function restake(uint96 amount) external;
-    /// @notice Moves what is owed to the caller to another account's owed balance.
-    function pay(address to, uint96 amount, bytes32 reason) external;
+    /// @notice Moves parts of what is owed to the caller to other accounts' owed balances.
+    function pay(address[] calldata to, uint96[] calldata amounts, bytes32 reason) external;
     /// @notice Anybody: credits `to` with what arrives of `amount` tokens of the caller.
     function credit(address to, uint96 amount, bytes32 reason) external;
 
     /// @notice Module: locks free stake under `engagement` (namespaced by module).
     function lock(bytes32 engagement, address account, uint96 amount) external;
-    /// @notice Module: locks tokens taken from `payer`, who allowed it, under `engagement`.
+    /// @notice Module: takes tokens from `payer`, who allowed it, and owes them to the module.
     /// @dev INVARIANT: a module names nobody but its own caller as payer.
-    function escrow(bytes32 engagement, address payer, uint96 amount) external;
+    function escrow(address payer, uint96 amount, bytes32 reason) external;
     /// @notice Module: returns `amount` of an engagement to its account's free stake.
     function release(bytes32 engagement, uint96 amount) external;
     /// @notice Module: moves `amount` of an engagement to `to`'s owed balance.

@@ -68,7 +68,7 @@ struct Task {
 }
 
 /// @title Escrow, the task's life and its settlement.
-/// @notice The escrow lies in the vault as an engagement of the market, and so does the solver's deposit.
+/// @notice Escrows lie in the vault, owed to the market; solvers' deposits as engagements of the market.
 interface ITaskMarket {
     event TaskSubmitted(uint256 indexed id, address indexed submitter, TaskTerms terms, uint96 escrow, string uri);
     event TaskCancelled(uint256 indexed id, address by);

@@ -14,7 +14,7 @@ import {MarketNumbers} from "./MarketNumbers.sol";
 import {TaskMath} from "./TaskMath.sol";
 
 /// @title Escrow, the task's life and its settlement.
-/// @dev No function here moves tokens but `submit`, through the vault, as its last act.
+/// @dev No function here moves tokens but `submit`, through the vault, as its last act. Escrows are owed to the market by the vault.
 contract TaskMarket is ITaskMarket, MarketNumbers {
     using TaskMath for TaskTerms;
 
@@ -50,7 +50,7 @@ contract TaskMarket is ITaskMarket, MarketNumbers {
         _tasks[id].state = TaskState.Open;
         emit TaskSubmitted(id, msg.sender, terms, uint96(amount), offer.uri);
         // INVARIANT: only the caller pays.
-        vault.escrow(_escrowOf(id), msg.sender, uint96(amount));
+        vault.escrow(msg.sender, uint96(amount), bytes32(id));
     }
 
     /// @inheritdoc ITaskMarket
@@ -234,7 +234,10 @@ contract TaskMarket is ITaskMarket, MarketNumbers {
 
     /// @dev The whole escrow back to the submitter.
     function _refund(TaskTerms memory terms) private {
-        vault.distribute(_escrowOf(terms.id), new address[](0), new uint96[](0), terms.submitter);
+        address[] memory to = new address[](1);
+        uint96[] memory amounts = new uint96[](1);
+        (to[0], amounts[0]) = (terms.submitter, uint96(_escrow(terms)));
+        vault.pay(to, amounts, bytes32(terms.id));
     }
 
     /// @dev The escrow of a task that ended: fee (Settled, Void), wages, levy (Settled, Void); the rest to the submitter.
@@ -243,16 +246,18 @@ contract TaskMarket is ITaskMarket, MarketNumbers {
         uint96 solverPaid = earned && solver != address(0) ? uint96(terms.fee()) : 0;
         uint96 levy = earned ? terms.levy : 0;
         uint256 count = end.verifiers.length;
-        address[] memory to = new address[](count + 2);
-        uint96[] memory amounts = new uint96[](count + 2);
+        address[] memory to = new address[](count + 3);
+        uint96[] memory amounts = new uint96[](count + 3);
         for (uint256 i = 0; i < count; ++i) {
             (to[i], amounts[i]) = (end.verifiers[i], terms.wage);
         }
+        // INVARIANT: a task pays out what it took in, to the last unit, once: the market's account holds other tasks' escrows too.
+        uint96 refunded = uint96(_escrow(terms) - solverPaid - levy - count * terms.wage);
         (to[count], amounts[count]) = (solver, solverPaid);
         (to[count + 1], amounts[count + 1]) = (treasury, levy);
-        uint256 refunded = _escrow(terms) - solverPaid - levy - count * terms.wage;
-        emit TaskEnded(terms.id, end.outcome, solverPaid, uint96(refunded), levy);
-        vault.distribute(_escrowOf(terms.id), to, amounts, terms.submitter);
+        (to[count + 2], amounts[count + 2]) = (terms.submitter, refunded);
+        emit TaskEnded(terms.id, end.outcome, solverPaid, refunded, levy);
+        vault.pay(to, amounts, bytes32(terms.id));
     }
 
     /// @dev The solver's deposit: finders their shares, the submitter its compensation, the treasury the rest.
@@ -333,12 +338,8 @@ contract TaskMarket is ITaskMarket, MarketNumbers {
         require(block.timestamp > deadline, DeadlineNotPassed(deadline));
     }
 
-    /// @dev Engagements of a task in the vault.
-    function _escrowOf(uint256 id) private pure returns (bytes32) {
-        return bytes32(id << 1);
-    }
-
+    /// @dev Engagement of the solver's deposit in the vault.
     function _depositOf(uint256 id) private pure returns (bytes32) {
-        return bytes32(id << 1 | 1);
+        return bytes32(id);
     }
 }

@@ -92,10 +92,13 @@ contract StakeVault is IStakeVault, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IStakeVault
-    function pay(address to, uint96 amount, bytes32 reason) external {
-        _takeOwed(msg.sender, amount);
-        _accounts[to].owed += amount;
-        emit Credited(msg.sender, to, amount, reason);
+    function pay(address[] calldata to, uint96[] calldata amounts, bytes32 reason) external {
+        for (uint256 i = 0; i < to.length; ++i) {
+            if (amounts[i] == 0) continue;
+            _takeOwed(msg.sender, amounts[i]);
+            _accounts[to[i]].owed += amounts[i];
+            emit Credited(msg.sender, to[i], amounts[i], reason);
+        }
     }
 
     /// @inheritdoc IStakeVault
@@ -114,10 +117,11 @@ contract StakeVault is IStakeVault, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IStakeVault
-    function escrow(bytes32 engagement, address payer, uint96 amount) external onlyModule nonReentrant {
+    function escrow(address payer, uint96 amount, bytes32 reason) external onlyModule nonReentrant {
         uint96 received = _pull(payer, amount);
         require(received >= amount, ReceivedTooLittle(received, amount));
-        _engage(engagement, payer, amount);
+        _accounts[msg.sender].owed += amount;
+        emit Credited(payer, msg.sender, amount, reason);
     }
 
     /// @inheritdoc IStakeVault

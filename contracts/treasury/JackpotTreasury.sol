@@ -27,11 +27,8 @@ contract JackpotTreasury is IJackpotTreasury {
         }
         // INVARIANT: a verdict costs the treasury at most half of what it brought.
         require(total <= broughtIn / 2, VerdictExhausted(verdict, broughtIn, total));
-        for (uint256 i = 0; i < to.length; ++i) {
-            if (amounts[i] == 0) continue;
-            emit Paid(verdict, to[i], amounts[i]);
-            vault.pay(to[i], amounts[i], verdict);
-        }
+        emit Paid(verdict, broughtIn, total);
+        vault.pay(to, amounts, verdict);
     }
 
     /// @inheritdoc IJackpotTreasury

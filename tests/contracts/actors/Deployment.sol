@@ -66,17 +66,13 @@ abstract contract Deployment is Test {
         }
         vault = StakeVault(
             deployCode(
-                "StakeVault.sol:StakeVault",
-                abi.encode(token, circle[1], circle[2], game, numbers.withdrawalDelay)
+                "StakeVault.sol:StakeVault", abi.encode(token, circle[1], circle[2], game, numbers.withdrawalDelay)
             )
         );
         market = TaskMarket(
-            deployCode(
-                "TaskMarket.sol:TaskMarket", abi.encode(vault, circle[2], beacon, faults, circle[4], numbers)
-            )
+            deployCode("TaskMarket.sol:TaskMarket", abi.encode(vault, circle[2], beacon, faults, circle[4], numbers))
         );
-        CourtParts memory parts =
-            CourtParts(vault, market, beacon, JackpotTreasury(circle[4]), circle[3], game);
+        CourtParts memory parts = CourtParts(vault, market, beacon, JackpotTreasury(circle[4]), circle[3], game);
         court = AuditCourt(deployCode("AuditCourt.sol:AuditCourt", abi.encode(parts, numbers)));
         starts = StartChecker(deployCode("StartChecker.sol:StartChecker", abi.encode(market, court)));
         treasury = JackpotTreasury(deployCode("JackpotTreasury.sol:JackpotTreasury", abi.encode(vault, court)));

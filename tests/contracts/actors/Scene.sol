@@ -50,7 +50,17 @@ abstract contract Scene is Deployment {
 
     function programHeader(uint64 work, bytes32 salt) internal pure virtual returns (bytes memory) {
         return abi.encodePacked(
-            uint16(1), uint32(100), salt, uint32(6), keccak256("state"), uint64(40), uint32(0), bytes32(0), uint32(0), bytes32(0), work
+            uint16(1),
+            uint32(100),
+            salt,
+            uint32(6),
+            keccak256("state"),
+            uint64(40),
+            uint32(0),
+            bytes32(0),
+            uint32(0),
+            bytes32(0),
+            work
         );
     }
 

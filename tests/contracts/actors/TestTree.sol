@@ -85,9 +85,7 @@ library TestTree {
     function _root(bytes32[] memory leaves, uint256 low, uint256 count) private pure returns (bytes32) {
         if (count == 1) return leaves[low];
         uint256 left = _split(count);
-        return sha256(
-            abi.encodePacked(uint8(1), _root(leaves, low, left), _root(leaves, low + left, count - left))
-        );
+        return sha256(abi.encodePacked(uint8(1), _root(leaves, low, left), _root(leaves, low + left, count - left)));
     }
 
     function _split(uint256 count) private pure returns (uint256 left) {

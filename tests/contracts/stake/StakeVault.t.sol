@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.28;
+
+import {IStakeVault} from "../../../contracts/interfaces/IStakeVault.sol";
+import {StakeVault} from "../../../contracts/stake/StakeVault.sol";
+import {BlockingToken, CallbackToken, FeeToken, MintableToken} from "./TestTokens.sol";
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {Test} from "forge-std/Test.sol";
+
+/// @title The vault: accounts, engagements, and every way a token or a payee can be odd.
+contract StakeVaultTest is Test {
+    uint96 internal constant MAX_AMOUNT = 1e27;
+    uint64 internal constant DELAY = 7 days;
+    bytes32 internal constant ENGAGEMENT = "engagement";
+
+    address internal market = makeAddr("market");
+    address internal court = makeAddr("court");
+    address internal game = makeAddr("game");
+    address internal staker = makeAddr("staker");
+    address internal payee = makeAddr("payee");
+    address internal outsider = makeAddr("outsider");
+
+    MintableToken internal token;
+    StakeVault internal vault;
+
+    function setUp() public {
+        token = new MintableToken();
+        vault = _vaultOf(token);
+    }
+
+    function _vaultOf(MintableToken token_) private returns (StakeVault made) {
+        made = StakeVault(deployCode("StakeVault.sol:StakeVault", abi.encode(token_, market, court, game, DELAY)));
+        _fund(token_, made, staker);
+    }
+
+    function _fund(MintableToken token_, StakeVault vault_, address account) private {
+        token_.mint(account, MAX_AMOUNT);
+        vm.prank(account);
+        token_.approve(address(vault_), type(uint256).max);
+    }
+
+    function _deposit(uint96 amount) private {
+        vm.prank(staker);
+        vault.deposit(amount);
+    }
+
+    function _lock(uint96 amount) private {
+        vm.prank(court);
+        vault.lock(ENGAGEMENT, staker, amount);
+    }
+
+    // Accounts
+
+    function testFuzz_deposit_anyAmount_isFreeStake(uint96 amount) public {
+        amount = uint96(bound(amount, 0, MAX_AMOUNT));
+        _deposit(amount);
+        assertEq(vault.freeStakeOf(staker), amount);
+        assertEq(token.balanceOf(address(vault)), amount);
+    }
+
+    function testFuzz_deposit_feeToken_countsWhatArrived(uint96 amount) public {
+        FeeToken taxed = new FeeToken();
+        StakeVault own = _vaultOf(taxed);
+        amount = uint96(bound(amount, 0, MAX_AMOUNT));
+        vm.prank(staker);
+        own.deposit(amount);
+        assertEq(own.freeStakeOf(staker), amount - amount / 100);
+        assertEq(own.freeStakeOf(staker), taxed.balanceOf(address(own)));
+    }
+
+    function test_deposit_moreThanAmountsCanSay_reverts() public {
+        token.mint(address(vault), type(uint96).max);
+        vm.expectRevert(abi.encodeWithSelector(IStakeVault.TooMuchHeld.selector, uint256(type(uint96).max) + 1));
+        _deposit(1);
+    }
+
+    function test_deposit_reentered_reverts() public {
+        CallbackToken calling = new CallbackToken();
+        StakeVault own = _vaultOf(calling);
+        calling.arm(address(own), abi.encodeCall(IStakeVault.deposit, (1)));
+        vm.expectRevert(ReentrancyGuardTransient.ReentrancyGuardReentrantCall.selector);
+        vm.prank(staker);
+        own.deposit(5);
+    }
+
+    function test_withdrawOwed_reenteredByItsPayee_reverts() public {
+        CallbackToken calling = new CallbackToken();
+        StakeVault own = _vaultOf(calling);
+        vm.startPrank(staker);
+        own.credit(staker, 10, "");
+        calling.arm(address(own), abi.encodeCall(IStakeVault.withdrawOwed, ()));
+        vm.expectRevert(ReentrancyGuardTransient.ReentrancyGuardReentrantCall.selector);
+        own.withdrawOwed();
+        vm.stopPrank();
+    }
+
+    function testFuzz_withdrawStake_afterDelay_paysOut(uint96 amount, uint96 part) public {
+        amount = uint96(bound(amount, 1, MAX_AMOUNT));
+        part = uint96(bound(part, 1, amount));
+        _deposit(amount);
+        vm.startPrank(staker);
+        vault.requestWithdrawal(part);
+        assertEq(vault.freeStakeOf(staker), amount - part);
+        (uint96 unbonding, uint64 availableAt) = vault.unbondingOf(staker);
+        assertEq(unbonding, part);
+        assertEq(availableAt, block.timestamp + DELAY);
+        vm.warp(availableAt);
+        vault.withdrawStake();
+        assertEq(token.balanceOf(staker), MAX_AMOUNT - amount + part);
+        vm.expectRevert(abi.encodeWithSelector(IStakeVault.NothingToWithdraw.selector, staker));
+        vault.withdrawStake();
+        vm.stopPrank();
+    }
+
+    function test_withdrawStake_beforeDelay_reverts() public {
+        _deposit(10);
+        vm.startPrank(staker);
+        vault.requestWithdrawal(10);
+        uint64 availableAt = uint64(block.timestamp) + DELAY;
+        vm.warp(availableAt - 1);
+        vm.expectRevert(abi.encodeWithSelector(IStakeVault.WithdrawalNotReady.selector, availableAt));
+        vault.withdrawStake();
+    }
+
+    function test_requestWithdrawal_twice_restartsTheDelay() public {
+        _deposit(10);
+        vm.startPrank(staker);
+        vault.requestWithdrawal(4);
+        vm.warp(block.timestamp + DELAY - 1);
+        vault.requestWithdrawal(6);
+        (uint96 unbonding, uint64 availableAt) = vault.unbondingOf(staker);
+        assertEq(unbonding, 10);
+        assertEq(availableAt, block.timestamp + DELAY);
+    }
+
+    function testFuzz_requestWithdrawal_moreThanFree_reverts(uint96 amount, uint96 locked) public {
+        amount = uint96(bound(amount, 1, MAX_AMOUNT));
+        locked = uint96(bound(locked, 1, amount));
+        _deposit(amount);
+        _lock(locked);
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                IStakeVault.InsufficientStake.selector, staker, amount - locked, uint256(amount) - locked + 1
+            )
+        );
+        vm.prank(staker);
+        vault.requestWithdrawal(amount - locked + 1);
+    }
+
+    function test_withdrawOwed_nothing_reverts() public {
+        vm.expectRevert(abi.encodeWithSelector(IStakeVault.NothingToWithdraw.selector, outsider));
+        vm.prank(outsider);
+        vault.withdrawOwed();
+    }
+
+    function testFuzz_restake_partOfOwed_isFreeStake(uint96 amount, uint96 part) public {
+        amount = uint96(bound(amount, 1, MAX_AMOUNT));
+        part = uint96(bound(part, 0, amount));
+        vm.prank(staker);
+        vault.credit(payee, amount, "gift");
+        vm.prank(payee);
+        vault.restake(part);
+        assertEq(vault.freeStakeOf(payee), part);
+        assertEq(vault.owedTo(payee), amount - part);
+    }
+
+    function testFuzz_pay_severalAccounts_movesOwed(uint96 first, uint96 second, uint96 rest) public {
+        first = uint96(bound(first, 0, MAX_AMOUNT / 3));
+        second = uint96(bound(second, 0, MAX_AMOUNT / 3));
+        rest = uint96(bound(rest, 0, MAX_AMOUNT / 3));
+        (address[] memory to, uint96[] memory amounts) = _pair(first, second);
+        vm.startPrank(staker);
+        vault.credit(staker, first + second + rest, "");
+        vault.pay(to, amounts, "reason");
+        vm.stopPrank();
+        assertEq(vault.owedTo(payee), first);
+        assertEq(vault.owedTo(outsider), second);
+        assertEq(vault.owedTo(staker), rest);
+    }
+
+    function test_pay_moreThanOwed_reverts() public {
+        (address[] memory to, uint96[] memory amounts) = _pair(3, 3);
+        vm.startPrank(staker);
+        vault.credit(staker, 5, "");
+        vm.expectRevert(abi.encodeWithSelector(IStakeVault.InsufficientStake.selector, staker, 2, 3));
+        vault.pay(to, amounts, "");
+    }
+
+    // Modules
+
+    function test_moduleFunctions_byAnybodyElse_revert() public {
+        bytes memory notModule = abi.encodeWithSelector(IStakeVault.NotModule.selector, outsider);
+        vm.startPrank(outsider);
+        vm.expectRevert(notModule);
+        vault.lock(ENGAGEMENT, staker, 1);
+        vm.expectRevert(notModule);
+        vault.release(ENGAGEMENT, 1);
+        vm.expectRevert(notModule);
+        vault.slash(ENGAGEMENT, outsider, 1);
+        vm.expectRevert(notModule);
+        vault.escrow(staker, 1, "");
+        vm.expectRevert(notModule);
+        vault.distribute(ENGAGEMENT, new address[](0), new uint96[](0), outsider);
+    }
+
+    function testFuzz_lock_release_slash_moveExactly(uint96 amount, uint96 locked, uint96 slashed) public {
+        amount = uint96(bound(amount, 1, MAX_AMOUNT));
+        locked = uint96(bound(locked, 1, amount));
+        slashed = uint96(bound(slashed, 0, locked));
+        _deposit(amount);
+        _lock(locked);
+        (address account, uint96 held) = vault.engagementOf(court, ENGAGEMENT);
+        assertEq(account, staker);
+        assertEq(held, locked);
+        vm.startPrank(court);
+        vault.slash(ENGAGEMENT, payee, slashed);
+        if (slashed != locked) vault.release(ENGAGEMENT, locked - slashed);
+        vm.stopPrank();
+        (account, held) = vault.engagementOf(court, ENGAGEMENT);
+        assertEq(account, address(0), "an engagement that is used up is gone");
+        assertEq(vault.owedTo(payee), slashed);
+        assertEq(vault.freeStakeOf(staker), amount - slashed);
+    }
+
+    function test_lock_twice_reverts() public {
+        _deposit(10);
+        _lock(1);
+        vm.expectRevert(abi.encodeWithSelector(IStakeVault.EngagementExists.selector, ENGAGEMENT));
+        vm.prank(court);
+        vault.lock(ENGAGEMENT, staker, 1);
+    }
+
+    function test_lock_sameEngagementOfTwoModules_areTwo() public {
+        _deposit(10);
+        _lock(1);
+        vm.prank(game);
+        vault.lock(ENGAGEMENT, staker, 2);
+        (, uint96 held) = vault.engagementOf(game, ENGAGEMENT);
+        assertEq(held, 2);
+        vm.expectRevert(abi.encodeWithSelector(IStakeVault.EngagementTooSmall.selector, ENGAGEMENT, 1, 2));
+        vm.prank(court);
+        vault.slash(ENGAGEMENT, payee, 2);
+    }
+
+    function test_lock_moreThanFree_reverts() public {
+        _deposit(10);
+        vm.expectRevert(abi.encodeWithSelector(IStakeVault.InsufficientStake.selector, staker, 10, 11));
+        _lock(11);
+    }
+
+    function test_lock_unbondingStake_reverts() public {
+        _deposit(10);
+        vm.prank(staker);
+        vault.requestWithdrawal(10);
+        vm.expectRevert(abi.encodeWithSelector(IStakeVault.InsufficientStake.selector, staker, 0, 1));
+        _lock(1);
+    }
+
+    function test_release_unknownEngagement_reverts() public {
+        vm.expectRevert(abi.encodeWithSelector(IStakeVault.EngagementTooSmall.selector, ENGAGEMENT, 0, 0));
+        vm.prank(court);
+        vault.release(ENGAGEMENT, 0);
+    }
+
+    function testFuzz_distribute_sharesAndRest_emptyTheEngagement(uint96 locked, uint96 first, uint96 second) public {
+        locked = uint96(bound(locked, 1, MAX_AMOUNT));
+        first = uint96(bound(first, 0, locked));
+        second = uint96(bound(second, 0, locked - first));
+        (address[] memory to, uint96[] memory amounts) = _pair(first, second);
+        _deposit(locked);
+        _lock(locked);
+        vm.prank(court);
+        vault.distribute(ENGAGEMENT, to, amounts, game);
+        assertEq(vault.owedTo(payee), first);
+        assertEq(vault.owedTo(outsider), second);
+        assertEq(vault.owedTo(game), locked - first - second);
+        vm.expectRevert(abi.encodeWithSelector(IStakeVault.EngagementTooSmall.selector, ENGAGEMENT, 0, 1));
+        vm.prank(court);
+        vault.distribute(ENGAGEMENT, to, amounts, game);
+    }
+
+    function test_distribute_moreThanHeld_reverts() public {
+        (address[] memory to, uint96[] memory amounts) = _pair(6, 5);
+        _deposit(10);
+        _lock(10);
+        vm.expectRevert(abi.encodeWithSelector(IStakeVault.EngagementTooSmall.selector, ENGAGEMENT, 10, 11));
+        vm.prank(court);
+        vault.distribute(ENGAGEMENT, to, amounts, game);
+    }
+
+    function test_escrow_isOwedToTheModule() public {
+        vm.prank(market);
+        vault.escrow(staker, 10, "task");
+        assertEq(vault.owedTo(market), 10);
+        assertEq(token.balanceOf(staker), MAX_AMOUNT - 10);
+    }
+
+    function test_escrow_feeToken_refusesWhatFallsShort() public {
+        StakeVault own = _vaultOf(new FeeToken());
+        vm.expectRevert(abi.encodeWithSelector(IStakeVault.ReceivedTooLittle.selector, 99, 100));
+        vm.prank(market);
+        own.escrow(staker, 100, "task");
+    }
+
+    // Payees
+
+    function test_payout_payeeThatCannotReceive_blocksNobody() public {
+        BlockingToken blocking = new BlockingToken();
+        StakeVault own = _vaultOf(blocking);
+        blocking.setBlocked(payee, true);
+        vm.prank(staker);
+        own.deposit(10);
+        (address[] memory to, uint96[] memory amounts) = _pair(4, 5);
+        vm.startPrank(court);
+        own.lock(ENGAGEMENT, staker, 10);
+        own.distribute(ENGAGEMENT, to, amounts, game);
+        vm.stopPrank();
+        vm.prank(outsider);
+        own.withdrawOwed();
+        assertEq(blocking.balanceOf(outsider), 5);
+        vm.expectRevert(abi.encodeWithSelector(BlockingToken.Blocked.selector, payee));
+        vm.prank(payee);
+        own.withdrawOwed();
+        blocking.setBlocked(payee, false);
+        vm.prank(payee);
+        own.withdrawOwed();
+        assertEq(blocking.balanceOf(payee), 4);
+    }
+
+    function _pair(uint96 first, uint96 second) private view returns (address[] memory to, uint96[] memory amounts) {
+        to = new address[](2);
+        amounts = new uint96[](2);
+        (to[0], to[1]) = (payee, outsider);
+        (amounts[0], amounts[1]) = (first, second);
+    }
+}

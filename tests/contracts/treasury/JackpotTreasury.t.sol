@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.28;
+
+import {IJackpotTreasury} from "../../../contracts/interfaces/IJackpotTreasury.sol";
+import {Deployment} from "../actors/Deployment.sol";
+
+/// @title The treasury pays at most half of what a verdict brought, once, and only when the court says so.
+contract JackpotTreasuryTest is Deployment {
+    uint96 internal constant MAX_AMOUNT = 1e27;
+    bytes32 internal constant VERDICT = "verdict";
+
+    address internal solver = makeAddr("solver");
+    address internal whistleblower = makeAddr("whistleblower");
+
+    function setUp() public {
+        deploy();
+        fund(address(this), MAX_AMOUNT);
+    }
+
+    function _pay(uint96 broughtIn, uint96 first, uint96 second) private {
+        address[] memory to = new address[](2);
+        uint96[] memory amounts = new uint96[](2);
+        (to[0], to[1]) = (solver, whistleblower);
+        (amounts[0], amounts[1]) = (first, second);
+        vm.prank(address(court));
+        treasury.payVerdict(VERDICT, broughtIn, to, amounts);
+    }
+
+    function testFuzz_payVerdict_upToHalf_isCredited(uint96 broughtIn, uint96 first, uint96 second) public {
+        broughtIn = uint96(bound(broughtIn, 0, MAX_AMOUNT));
+        first = uint96(bound(first, 0, broughtIn / 2));
+        second = uint96(bound(second, 0, broughtIn / 2 - first));
+        vault.credit(address(treasury), broughtIn, "slash");
+        _pay(broughtIn, first, second);
+        assertEq(vault.owedTo(solver), first);
+        assertEq(vault.owedTo(whistleblower), second);
+        assertEq(treasury.balance(), broughtIn - first - second);
+        assertTrue(treasury.paid(VERDICT));
+    }
+
+    function testFuzz_payVerdict_moreThanHalf_reverts(uint96 broughtIn, uint96 excess) public {
+        broughtIn = uint96(bound(broughtIn, 0, MAX_AMOUNT));
+        excess = uint96(bound(excess, 1, MAX_AMOUNT));
+        vault.credit(address(treasury), broughtIn, "slash");
+        uint256 total = uint256(broughtIn / 2) + excess;
+        vm.expectRevert(abi.encodeWithSelector(IJackpotTreasury.VerdictExhausted.selector, VERDICT, broughtIn, total));
+        _pay(broughtIn, broughtIn / 2, excess);
+    }
+
+    function test_payVerdict_twice_reverts() public {
+        vault.credit(address(treasury), 100, "slash");
+        _pay(100, 10, 10);
+        vm.expectRevert(abi.encodeWithSelector(IJackpotTreasury.VerdictPaid.selector, VERDICT));
+        _pay(100, 10, 10);
+    }
+
+    function test_payVerdict_byAnybodyButTheCourt_reverts() public {
+        vm.expectRevert(abi.encodeWithSelector(IJackpotTreasury.NotCourt.selector, address(this)));
+        treasury.payVerdict(VERDICT, 100, new address[](0), new uint96[](0));
+    }
+}
