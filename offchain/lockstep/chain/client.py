@@ -67,6 +67,15 @@ def _revert_data(error: Exception) -> bytes | None:
     return bytes(data) if isinstance(data, bytes) else None
 
 
+def _message(error: Exception) -> str:
+    """What the node said, without the JSON around it."""
+    if isinstance(error, Web3RPCError) and error.rpc_response:
+        said = error.rpc_response.get("error")
+        if isinstance(said, dict) and said.get("message"):
+            return str(said["message"]).rstrip(".")
+    return str(error).rstrip(".")
+
+
 class Client:
     """An account's connection to a chain.
 
@@ -126,7 +135,7 @@ class Client:
         except (ContractLogicError, Web3RPCError) as error:
             data = _revert_data(error)
             if data is None:
-                raise ChainError(f"Could not {doing}: {error}.") from None
+                raise ChainError(f"Could not {doing}: {_message(error)}.") from None
             raise decode_revert(data, doing) from None
         except Web3Exception as error:
             raise ChainError(f"Could not {doing}: {error}. Is there a Lockstep deployment at this address?") from None
@@ -193,7 +202,7 @@ class Client:
         data = _revert_data(error)
         if data is not None:
             return decode_revert(data, doing)
-        text = str(error)
+        text = _message(error)
         if "insufficient funds" in text.lower() or "insufficient balance" in text.lower():
             return InsufficientFunds(
                 f"Could not {doing}: {self.address} has too little of the chain's currency to pay for gas. "
@@ -268,4 +277,4 @@ class Client:
         except requests.RequestException as error:
             raise self._unreachable(doing, error) from None
         except Web3Exception as error:
-            raise ChainError(f"Could not {doing}: {error}.") from None
+            raise ChainError(f"Could not {doing}: {_message(error)}.") from None
