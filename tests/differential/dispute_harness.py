@@ -144,6 +144,7 @@ class ChainGame:
 
     def call(self, sender: str, function: str, *arguments: Any) -> bool:
         """Whether a call to the game went through."""
+        self.harness.node.set_balance(sender, 10**24)
         receipt = self.harness.send(
             to_checksum_address(sender), self.game, self.harness.data("DisputeGame", function, *arguments)
         )

@@ -131,7 +131,7 @@ class Both:
                 self.disturb(number, move, mover, rng)
                 continue
             if move is None or not self.move(number, move, mover):
-                self.tick(self.match.game.deadline(number) - self.now - 7)
+                self.tick(self.match.game.deadline(number) - self.now - 6)
                 assert self.timeout(number)
         return Outcome(self.match.game.dispute(number).outcome)
 
@@ -219,7 +219,7 @@ def test_games_against_honest_claims_are_the_same(disputes: DisputeHarness, seed
             both.disturb(number, move, mover, rng)
         elif move is None or not both.move(number, move, mover):
             assert match.game.position(number).side is Side.CHALLENGER, "An honest defender always has a legal move."
-            both.tick(match.game.deadline(number) - both.now - 7)
+            both.tick(match.game.deadline(number) - both.now - 6)
             assert both.timeout(number)
     assert match.game.dispute(number).outcome == Outcome.CHALLENGE_FAILED
     assert both.chain.convictions() == 0
