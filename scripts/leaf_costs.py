@@ -5,8 +5,8 @@
 For each op: the largest shape a program may have, in the largest program, with the contents that take the executor
 longest. ``calldata_bytes`` is ``spec.leaf_bytes``, an upper bound; ``executor_gas`` the call of ``OpExecutor``;
 ``proof_gas`` proves the node and every read (chunks, range proof, tensor root, step tree). ``transaction_gas`` is what
-a transaction with these pays: 21,000 and the dearer of calldata's floor (40 gas a byte, EIP-7623) and calldata at 16 gas
-a byte plus execution; the dispute game's own bookkeeping comes on top.
+a transaction with these pays: 21,000 and the dearer of calldata's floor (40 gas a byte, EIP-7623) and calldata at 16
+gas a byte plus execution; the dispute game's own bookkeeping comes on top.
 tests/differential/test_leaf_costs.py measures again and fails when a figure is off by more than a tenth.
 """
 
