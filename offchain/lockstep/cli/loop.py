@@ -15,7 +15,7 @@ from typing import Any
 
 from lockstep.agents.base import Agent
 from lockstep.agents.keeper import Keeper
-from lockstep.chain.errors import ConnectionFailed
+from lockstep.chain.errors import ChainError, ConnectionFailed
 from lockstep.chain.lockstep import Lockstep
 from lockstep.cli.errors import is_expected, sentence
 from lockstep.cli.voice import Voice
@@ -116,7 +116,7 @@ class Loop:
                 if unanswered:
                     self.voice.say("reaches the node again")
                 unanswered = 0
-            except ConnectionFailed as error:
+            except ChainError as error:  # what concerns one task only was caught where it arose
                 wait = min(LONGEST_WAIT, self.poll * 2**unanswered)
                 if not unanswered:
                     self.voice.close()
@@ -133,7 +133,7 @@ class Loop:
             time.sleep(self.poll)
 
     def _idle(self) -> None:
-        with suppress(ConnectionFailed):  # the next round waits for it
+        with suppress(ChainError):  # the next round meets it, and waits
             self.on_idle()
 
     def _round(self) -> bool:

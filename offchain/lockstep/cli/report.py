@@ -1,7 +1,7 @@
 """What stands on chain as plain documents: read by ``lockstep status``, which shows them as tables or as JSON.
 
-Amounts are decimal strings of base units, roots and hashes hex without 0x, moments seconds since 1970 by the chain's
-clock.
+Amounts are decimal strings of base units (seeds are strings too), roots and hashes hex without 0x, moments seconds
+since 1970 by the chain's clock.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def task_report(lockstep: Lockstep, posted: PostedTask) -> Document:
         "manifest": posted.uri,
         "step_program": terms.step_program.hex(),
         "init_program": terms.init_program.hex(),
-        "seed": terms.seed,
+        "seed": str(terms.seed),
         "segment_steps": terms.segment_steps,
         "step_work": terms.step_work,
         "init_work": terms.init_work,

@@ -190,6 +190,15 @@ def test_reverted_call_is_explained(bench: Bench) -> None:
     assert "makes no weight in the draws" in bench.refuse("verify", "--once", "--stake", "0.5")
 
 
+def test_retired_verifier_is_out_of_the_draws(bench: Bench) -> None:
+    lockstep = bench.lockstep(Role.VERIFIER)
+    address = lockstep.client.address
+    bench.run("verify", "--once", "--stake", 5)
+    assert lockstep.view(lockstep.court, "weightOf", address) == 5
+    assert "Out of the draws" in bench.run("verify", "--retire").stderr
+    assert lockstep.view(lockstep.court, "weightOf", address) == 0
+
+
 # Tasks
 
 

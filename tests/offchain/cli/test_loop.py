@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from lockstep.chain.errors import ConnectionFailed, InsufficientFunds
+from lockstep.chain.errors import ChainError, ConnectionFailed, InsufficientFunds
 from lockstep.chain.types import TaskState
 from lockstep.cli import loop as loops
 from lockstep.cli.loop import Loop, stoppable
@@ -184,6 +184,18 @@ def test_forever_waits_for_a_dead_node_longer_and_longer_and_says_so_once(clock:
     assert clock.slept[8] == 1.0
     assert said.getvalue().count("waits for the node: nobody answers") == 1
     assert said.getvalue().count("reaches the node again") == 1
+
+
+def test_forever_waits_for_a_node_that_refuses_to_answer(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    loop, agent, said = make({1: TaskState.OPEN}, lambda task: False)
+
+    def refuse() -> list[Any]:
+        raise ChainError("too many logs")
+
+    monkeypatch.setattr(agent.lockstep, "tasks", refuse)
+    with pytest.raises(KeyboardInterrupt):
+        loop.forever()
+    assert said.getvalue().count("waits for the node: too many logs") == 1
 
 
 def test_stoppable_takes_sigterm_for_ctrl_c_and_gives_the_signal_back() -> None:
