@@ -249,16 +249,13 @@ abstract contract Claims is CourtBase {
     ) private view {
         require(body.endRoot != 0, BadClaim("end root"));
         require(body.digest.length == 8 * terms.stepsOf(segment), BadClaim("digest"));
-        uint256 size = terms.segmentCount();
-        bytes32 root;
-        if (segment == 0) {
-            require(body.startRoot == 0, BadClaim("start root"));
-            root = Merkle.rootFromInclusion(size, 0, _leafOf(body.checkpointRoot), checkpointProof);
-        } else {
-            bytes32[] memory pair = new bytes32[](2);
-            (pair[0], pair[1]) = (_leafOf(body.startRoot), _leafOf(body.checkpointRoot));
-            root = Merkle.rootFromRange(size, segment - 1, pair, checkpointProof);
-        }
+        require(segment != 0 || body.startRoot == 0, BadClaim("start root"));
+        // A range of one leaf is proven as its inclusion where it is the first: one walk serves both, and the court's size.
+        bytes32[] memory leaves = new bytes32[](segment == 0 ? 1 : 2);
+        leaves[0] = _leafOf(body.startRoot);
+        leaves[leaves.length - 1] = _leafOf(body.checkpointRoot);
+        uint256 first = segment == 0 ? 0 : segment - 1;
+        bytes32 root = Merkle.rootFromRange(terms.segmentCount(), first, leaves, checkpointProof);
         require(root == workRoot, BadCheckpointProof());
     }
 
