@@ -37,7 +37,7 @@ struct ClaimData {
 
 /// @notice What a segment's redraws need to know.
 struct RedrawRecord {
-    uint8 misses; // rounds without any claim
+    uint8 misses; // rounds whose drawn verifier was silent, and nobody condemned the work
     uint40 deadline; // of the redraw that is due
 }
 

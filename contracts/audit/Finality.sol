@@ -50,15 +50,23 @@ library Finality {
             if (!done) return;
             passes = standing != 0 && _claim(state, place.key, slot.round, standing).head.passes;
         }
-        if (slot.marks == 0) _punishMiss(bench, place, slot);
+        if (slot.marks == 0) {
+            _punishMiss(bench, place, slot);
+            // INVARIANT: that work holds is never said by volunteers alone. A solver that withholds its data could pass by a claim of its own;
+            // that it does not hold can be said by anybody, for it takes the data.
+            if (standing == 0 || passes) {
+                ++state.redraws[place.key].misses;
+                if (slot.round < bench.redraws) return _askRedraw(state, bench, place, slot.round + 1);
+                if (_wasSilent(state, place.key, slot.round)) return end(state, place, SlotState.Missed, 0);
+            }
+        }
         if (standing != 0) return end(state, place, passes ? SlotState.Passed : SlotState.Failed, standing);
-        if (alone) ++state.redraws[place.key].misses;
-        if (slot.round < bench.redraws) return _askRedraw(state, bench, place, slot.round + 1);
-        // INVARIANT: where anybody claimed and nobody's claim stood, it is never the solver that pays.
-        end(state, place, _wasSilent(state, place.key, slot.round) ? SlotState.Missed : SlotState.Passed, 0);
+        if (slot.marks != 0 && slot.round < bench.redraws) return _askRedraw(state, bench, place, slot.round + 1);
+        // INVARIANT: where a drawn verifier claimed and nobody's claim stood, it is never the solver that pays.
+        end(state, place, SlotState.Passed, 0);
     }
 
-    /// @notice Nobody could be drawn again in time: where there was a claim in any round the checkpoint stands, else nothing was shown at all.
+    /// @notice Nobody could be drawn again in time: where a drawn verifier claimed in any round the checkpoint stands, else nothing was shown.
     function giveUpRedraw(CourtState storage state, Place memory place) internal {
         _requireAfter(state.redraws[place.key].deadline);
         bool silent = _wasSilent(state, place.key, state.slots[place.key].round);
@@ -105,8 +113,7 @@ library Finality {
         }
         done = scan.cursor == 2 * count;
         standing = scan.standing;
-        if (done && standing == 0) delete state.scans[key];
-        else state.scans[key] = scan;
+        state.scans[key] = scan;
     }
 
     /// @dev Keeps the four first in order; of equal times the lower index, which is looked at first.
@@ -135,13 +142,14 @@ library Finality {
     }
 
     function _askRedraw(CourtState storage state, Bench memory bench, Place memory place, uint8 round) private {
+        delete state.scans[place.key];
         state.slots[place.key].state = SlotState.Redrawing;
         state.redraws[place.key].deadline = uint40(block.timestamp + bench.drawWindow);
         emit IAuditCourt.SegmentRedrawn(place.task, place.segment, round);
         bench.beacon.request(CourtKeys.beaconKey(place.key, round));
     }
 
-    /// @dev Whether no round up to `round` had a claim.
+    /// @dev Whether in no round up to `round` the drawn verifier claimed.
     function _wasSilent(CourtState storage state, bytes32 key, uint256 round) private view returns (bool) {
         return state.redraws[key].misses == round + 1;
     }

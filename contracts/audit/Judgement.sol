@@ -182,7 +182,7 @@ library Judgement {
             return _shareDeposit(bench, engagement, finder);
         }
         address[] memory finders = _findersOf(state, key, slot);
-        if (slot.state == SlotState.Failed) return _shareDeposit(bench, engagement, finders);
+        if (slot.state != SlotState.Passed) return _shareDeposit(bench, engagement, finders);
         _payFalsePositive(bench, CourtKeys.claimKey(key, round, index), engagement, finders, task.solver);
     }
 

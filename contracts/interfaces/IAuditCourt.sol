@@ -39,10 +39,10 @@ struct ClaimRecord {
 enum SlotState {
     None,
     Drawn,
-    Redrawing, // missed, or all claims convicted
+    Redrawing, // the drawn verifier was silent, or all claims were convicted
     Passed,
     Failed,
-    Missed, // nobody claimed in any round: at the solver's cost
+    Missed, // no drawn verifier claimed in any round: at the solver's cost
     Moot // void, or missed and nobody left to draw: at nobody's cost
 }
 

@@ -251,21 +251,72 @@ contract JudgementTest is Endings {
         assertTask(TaskState.Settled);
     }
 
-    function test_miss_withAnotherClaim_isNoRedraw() public {
+    /// @dev A solver that withholds its data and claims for itself must not pass: volunteers cannot stand in for the drawn verifier.
+    function test_threeMisses_withTheSolversOwnClaims_areUnavailableAllTheSame() public {
+        uint256 solverBefore = wealthOf(solver);
         _begin(false);
         uint32 segment = segments[0];
-        placeBlind(solver, segment, honestEnd(segment));
+        _settleRest();
+        for (uint256 round = 0; round <= numbers.redraws; ++round) {
+            placeBlind(solver, segment, honestEnd(segment));
+            passClaimWindow(segment);
+            unblind(solver, segment, honestEnd(segment));
+            passDisputeWindow(segment);
+            court.finalize(terms, segment, 100);
+            if (round == numbers.redraws) break;
+            assertSlot(segment, SlotState.Redrawing);
+            rollToValue();
+            court.redraw(terms, segment);
+        }
+        assertSlot(segment, SlotState.Missed);
+        market.settle(terms);
+        assertTask(TaskState.Unavailable);
+        for (uint8 round = 0; round <= numbers.redraws; ++round) {
+            court.closeClaim(terms, segment, round, 1);
+            vm.expectRevert(IAuditCourt.AlreadyClosed.selector);
+            court.closeClaim(terms, segment, round, round == numbers.redraws ? 0 : 1);
+        }
+        assertEq(wealthOf(solver), solverBefore - 3 * feeOf(), "its claims were right; the work was not there");
+    }
+
+    /// @dev The drawn verifier keeps silent about a fraud: whoever shows it decides the segment at once.
+    function test_miss_withACondemningClaim_fails() public {
+        _begin(true);
+        uint32 segment = segments[0];
+        address silent = verifierOf(segment);
+        placeBlind(whistleblower, segment, honestEnd(segment));
         _settleRest();
         passClaimWindow(segment);
-        unblind(solver, segment, honestEnd(segment));
+        unblind(whistleblower, segment, honestEnd(segment));
+        passDisputeWindow(segment);
+        uint256 silentBefore = wealthOf(silent);
+        uint256 before = wealthOf(whistleblower);
+        court.finalize(terms, segment, 100);
+        assertSlot(segment, SlotState.Failed);
+        assertEq(wealthOf(silent), silentBefore + depositOf() + numbers.claimBond - 2 * costOf());
+        market.settle(terms);
+        assertTask(TaskState.Rejected);
+        assertEq(wealthOf(whistleblower), before + uint256(3 * feeOf()) * 3 / 10);
+    }
+
+    function test_miss_withAVolunteersClaim_isDrawnAgain_andTheClaimJudgedThen() public {
+        _begin(false);
+        uint32 segment = segments[0];
+        _settleRest();
+        placeBlind(whistleblower, segment, honestEnd(segment));
+        passClaimWindow(segment);
+        unblind(whistleblower, segment, honestEnd(segment));
         passDisputeWindow(segment);
         court.finalize(terms, segment, 100);
-        assertSlot(segment, SlotState.Passed);
-        assertEq(treasury.balance(), 2 * costOf());
+        assertSlot(segment, SlotState.Redrawing);
+        rollToValue();
+        court.redraw(terms, segment);
+        claimHonestly(segment);
+        passUnblindWindow(segment);
         market.settle(terms);
-        _close(segment, 1);
-        vm.expectRevert(IAuditCourt.AlreadyClosed.selector);
-        court.closeClaim(terms, segment, 0, 0);
+        uint96 free = vault.freeStakeOf(whistleblower);
+        court.closeClaim(terms, segment, 0, 1);
+        assertEq(vault.freeStakeOf(whistleblower), free + depositOf() + numbers.claimBond);
     }
 
     function test_threeMisses_areUnavailable_atTheSolversCost() public {

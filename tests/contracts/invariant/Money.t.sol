@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.28;
+
+import {TaskActors} from "./TaskActors.sol";
+import {Test} from "forge-std/Test.sol";
+
+/// @title Whatever actors do, no unit is made, lost or stuck.
+contract MoneyInvariantTest is Test {
+    TaskActors internal actors;
+
+    function setUp() public {
+        actors = new TaskActors();
+        actors.setUp();
+        bytes4[] memory selectors = new bytes4[](14);
+        selectors[0] = TaskActors.moveStake.selector;
+        selectors[1] = TaskActors.passTime.selector;
+        selectors[2] = TaskActors.submit.selector;
+        selectors[3] = TaskActors.live.selector;
+        selectors[4] = TaskActors.postClaim.selector;
+        selectors[5] = TaskActors.placeBlindClaim.selector;
+        selectors[6] = TaskActors.openBlind.selector;
+        selectors[7] = TaskActors.forfeit.selector;
+        selectors[8] = TaskActors.dispute.selector;
+        selectors[9] = TaskActors.closeDispute.selector;
+        selectors[10] = TaskActors.finalizeSegment.selector;
+        selectors[11] = TaskActors.redrawSegment.selector;
+        selectors[12] = TaskActors.closeClaim.selector;
+        selectors[13] = TaskActors.live.selector;
+        targetSelector(FuzzSelector(address(actors), selectors));
+        targetContract(address(actors));
+    }
+
+    /// @dev No token is made or lost, and none lies outside the vault.
+    function invariant_tokens_areWhatWasMinted() public view {
+        assertEq(actors.sumOfTokens(), actors.minted());
+    }
+
+    /// @dev What the vault holds is what it owes: free and unbonding stake, engagements, owed amounts; to the last unit.
+    function invariant_vault_holdsWhatItOwes() public view {
+        assertEq(actors.sumOfAccounts() + actors.sumOfEngagements(), actors.vaultBalance());
+    }
+
+    /// @dev The market is owed the escrows of the tasks that have not ended, exactly.
+    function invariant_market_isOwedTheOpenEscrows() public view {
+        assertEq(actors.marketOwed(), actors.sumOfEscrows());
+    }
+
+    /// @dev No transaction takes from the treasury more than it brings.
+    function invariant_treasury_neverFalls() public view {
+        assertFalse(actors.treasuryFell());
+    }
+
+    /// @dev From wherever a run has come, passers-by and time alone end all tasks and free every deposit.
+    function afterInvariant() public {
+        actors.finishEverything();
+        assertEq(actors.sumOfEngagements(), 0, "a deposit is stuck");
+        assertEq(actors.marketOwed(), 0, "an escrow is stuck");
+        assertEq(actors.sumOfAccounts(), actors.vaultBalance(), "liabilities are not assets");
+        assertEq(actors.sumOfTokens(), actors.minted());
+    }
+}

@@ -1,0 +1,447 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.28;
+
+import {CourtKeys} from "../../../contracts/audit/CourtState.sol";
+import {ClaimRef, Slot, SlotState} from "../../../contracts/interfaces/IAuditCourt.sol";
+import {TaskOffer, TaskState, TaskTerms} from "../../../contracts/interfaces/ITaskMarket.sol";
+import {TaskMath} from "../../../contracts/market/TaskMath.sol";
+import {Endings} from "../actors/Endings.sol";
+import {TestTree} from "../actors/TestTree.sol";
+
+/// @title Random actors: each function picks a task, a segment and an actor and tries something, mostly what the state allows.
+/// @dev The account in the dispute game's place opens, closes and convicts at random, within what the court permits.
+contract TaskActors is Endings {
+    using TaskMath for TaskTerms;
+
+    uint256 internal constant MAX_TASKS = 5;
+    uint256 internal constant MAX_WARP = 20 hours;
+    uint96 internal constant FUNDS = 200_000 * TOKEN;
+
+    struct Blind {
+        address claimant;
+        bytes32 commitment;
+        uint256 task;
+        uint32 segment;
+        uint8 round;
+        bytes32 endRoot;
+    }
+
+    address[] public actors;
+    uint256 public minted;
+    uint256 public treasuryBefore;
+    bool public treasuryFell;
+    mapping(bytes32 kind => uint256) public done;
+
+    TaskTerms[] private _tasks;
+    uint256[] private _bad;
+    Blind[] private _blinds;
+    ClaimRef[] private _disputes;
+
+    /// @dev Time is the actors' own: what a call sets must be there in the next, and after the run.
+    uint256 private _clock;
+    uint256 private _height;
+
+    modifier timed() {
+        if (_clock != 0) {
+            vm.warp(_clock);
+            vm.roll(_height);
+        }
+        _;
+        _clock = vm.getBlockTimestamp();
+        _height = vm.getBlockNumber();
+    }
+
+    modifier watched(bytes32 kind) {
+        _;
+        ++done[kind];
+        // Every verdict brings at least twice what it pays, in the same transaction.
+        if (treasury.balance() < treasuryBefore) treasuryFell = true;
+        treasuryBefore = treasury.balance();
+    }
+
+    function setUp() public override timed {
+        deploy();
+        for (uint256 i = 0; i < 6; ++i) {
+            address actor = makeAddr(string.concat("actor", vm.toString(i)));
+            actors.push(actor);
+            fund(actor, FUNDS);
+            minted += FUNDS;
+            vm.startPrank(actor);
+            vault.deposit(FUNDS / 2);
+            if (i > 1) court.registerVerifier();
+            vm.stopPrank();
+        }
+        vm.roll(vm.getBlockNumber() + 1);
+    }
+
+    // Accounts
+
+    function moveStake(uint256 actorSeed, uint96 amount, uint8 choice) external timed watched("stake") {
+        address actor = _actor(actorSeed);
+        vm.startPrank(actor);
+        if (choice % 6 == 0) {
+            vault.deposit(uint96(bound(amount, 0, token.balanceOf(actor))));
+        } else if (choice % 6 == 1) {
+            vault.requestWithdrawal(uint96(bound(amount, 0, vault.freeStakeOf(actor) / 20)));
+        } else if (choice % 6 == 2) {
+            vault.restake(vault.owedTo(actor));
+        } else if (choice % 6 == 3) {
+            vault.owedTo(actor) % 2 == 0 ? vault.withdrawOwed() : vault.withdrawStake();
+        } else if (choice % 6 == 4) {
+            court.registerVerifier();
+        } else {
+            court.refreshVerifier(_actor(actorSeed >> 8));
+        }
+        vm.stopPrank();
+    }
+
+    function passTime(uint256 seconds_, uint256 blocks) external timed watched("time") {
+        vm.warp(vm.getBlockTimestamp() + bound(seconds_, 1, MAX_WARP));
+        vm.roll(vm.getBlockNumber() + bound(blocks, 1, 5));
+    }
+
+    // Tasks
+
+    function submit(uint256 actorSeed, uint256 seed) external timed watched("submit") {
+        if (_tasks.length == MAX_TASKS) return;
+        TaskOffer memory offer = defaultOffer();
+        offer.steps = uint32(1 + seed % 12);
+        offer.segmentSteps = uint16(1 + (seed >> 8) % 4);
+        uint256 segments = (offer.steps + offer.segmentSteps - 1) / offer.segmentSteps + 1;
+        offer.audits = uint16(2 + (seed >> 16) % (segments - 1));
+        offer.price = uint96(1 + (seed >> 32) % (2 * TOKEN));
+        offer.acceptDeadline = uint64(vm.getBlockTimestamp() + 2 days);
+        submitter = _actor(actorSeed);
+        _tasks.push(submitOffer(offer));
+        _bad.push(seed >> 128);
+    }
+
+    /// @dev What comes next in a task's life, most of the time.
+    function live(uint256 taskSeed, uint256 actorSeed, uint8 choice) external timed watched("live") {
+        uint256 index = _load(taskSeed);
+        TaskState state = market.stateOf(terms.id);
+        address actor = _actor(actorSeed);
+        if (state == TaskState.Open) {
+            if (choice < 16) actor = terms.submitter;
+            vm.prank(actor);
+            choice < 16 ? market.cancel(terms) : market.accept(terms);
+        } else if (state == TaskState.Accepted) {
+            vm.prank(solver);
+            choice < 16 ? market.giveBack(terms) : market.acknowledge(terms);
+        } else if (state == TaskState.Solving) {
+            if (choice < 8) market.voidInvalidProgram(terms, fault());
+            else if (choice < 24) _expire();
+            else _commit(index);
+        } else if (state == TaskState.Committed) {
+            if (choice < 8) market.voidInvalidProgram(terms, fault());
+            else if (choice < 16) market.expireUndrawn(terms);
+            else _draw();
+        } else if (state == TaskState.Auditing) {
+            if (choice < 8) market.voidInvalidProgram(terms, fault());
+            else market.settle(terms);
+        }
+    }
+
+    function _expire() private {
+        vm.warp(uint256(market.deadlineOf(terms.id)) + 1);
+        market.expire(terms);
+    }
+
+    function _commit(uint256) private {
+        bytes32[] memory leaves = TestTree.hashRoots(checkpoints);
+        bytes32[] memory proof = TestTree.prove(leaves, leaves.length - 1);
+        vm.prank(solver);
+        market.commit(terms, TestTree.root(leaves), checkpoints[leaves.length - 1], proof, "");
+    }
+
+    function _draw() private {
+        uint256 target = beacon.targetOf(address(market), bytes32(terms.id));
+        if (vm.getBlockNumber() <= target) vm.roll(target + 1);
+        court.drawAudits(terms);
+    }
+
+    // Audits
+
+    function postClaim(uint256 taskSeed, uint256 segmentSeed, uint8 choice) external timed watched("claim") {
+        _load(taskSeed);
+        uint32 segment = _segment(segmentSeed);
+        claim(segment, _endRoot(segment, choice));
+    }
+
+    function placeBlindClaim(uint256 taskSeed, uint256 segmentSeed, uint256 actorSeed, uint8 choice)
+        external
+        timed
+        watched("blind")
+    {
+        _load(taskSeed);
+        uint32 segment = _segment(segmentSeed);
+        address actor = _actor(actorSeed);
+        bytes32 endRoot = _endRoot(segment, choice);
+        Slot memory slot = court.slotOf(terms.id, segment);
+        if (slot.state != SlotState.Drawn) return;
+        bytes32 commitment = blindCommitment(actor, segment, endRoot);
+        vm.prank(actor);
+        court.placeBlind(commitment);
+        _blinds.push(Blind(actor, commitment, _taskIndex(terms.id), segment, slot.round, endRoot));
+    }
+
+    function openBlind(uint256 seed, bool waits) external timed watched("unblind") {
+        if (_blinds.length == 0) return;
+        Blind memory blind = _blinds[seed % _blinds.length];
+        _load(blind.task);
+        if (waits && market.stateOf(terms.id) == TaskState.Auditing) {
+            (uint64 claimDeadline, uint64 unblindDeadline,) = court.windowsOf(terms.id, blind.segment);
+            if (vm.getBlockTimestamp() <= claimDeadline) vm.warp(claimDeadline + 1);
+            if (vm.getBlockTimestamp() > unblindDeadline) return;
+        }
+        if (market.stateOf(terms.id) == TaskState.Void) {
+            bytes32 bodyHash = keccak256(abi.encode(bodyFor(blind.segment, blind.endRoot)));
+            vm.prank(blind.claimant);
+            court.reclaimBlind(terms, blind.segment, blind.round, bodyHash, "salt");
+        } else {
+            unblind(blind.claimant, blind.segment, blind.endRoot);
+        }
+        ++done["opened"];
+    }
+
+    function forfeit(uint256 seed) external timed watched("forfeit") {
+        if (_blinds.length == 0) return;
+        Blind memory blind = _blinds[seed % _blinds.length];
+        court.forfeitBlind(blind.claimant, blind.commitment);
+    }
+
+    function dispute(uint256 taskSeed, uint256 segmentSeed, uint16 indexSeed, uint256 winnerSeed, uint8 choice)
+        external
+        timed
+        watched("dispute")
+    {
+        _load(taskSeed);
+        uint32 segment = _segment(segmentSeed);
+        Slot memory slot = court.slotOf(terms.id, segment);
+        if (slot.claims < 2 || slot.state != SlotState.Drawn) return;
+        (, uint64 opens, uint64 closes) = court.windowsOf(terms.id, segment);
+        if (choice & 4 != 0 && vm.getBlockTimestamp() <= opens) vm.warp(opens + 1);
+        if (vm.getBlockTimestamp() > closes) return;
+        ClaimRef memory ref = refOf(segment, indexSeed % slot.claims);
+        vm.startPrank(game);
+        court.disputeOpened(ref);
+        if (choice & 1 == 0) {
+            court.convict(ref, choice & 2 != 0, _actor(winnerSeed));
+            court.disputeClosed(ref);
+            ++done["convicted"];
+        } else {
+            _disputes.push(ref);
+        }
+        vm.stopPrank();
+    }
+
+    function closeDispute(uint256 seed, uint256 winnerSeed, bool convicts) external timed watched("close dispute") {
+        if (_disputes.length == 0) return;
+        uint256 index = seed % _disputes.length;
+        _closeDispute(index, convicts ? _actor(winnerSeed) : address(0));
+    }
+
+    function _closeDispute(uint256 index, address winner) private {
+        ClaimRef memory ref = _disputes[index];
+        vm.startPrank(game);
+        if (winner != address(0) && court.slotOf(ref.task, ref.segment).state == SlotState.Drawn) {
+            court.convict(ref, false, winner);
+        }
+        court.disputeClosed(ref);
+        vm.stopPrank();
+        _disputes[index] = _disputes[_disputes.length - 1];
+        _disputes.pop();
+    }
+
+    function finalizeSegment(uint256 taskSeed, uint256 segmentSeed, uint8 steps, bool waits)
+        external
+        timed
+        watched("finalize")
+    {
+        _load(taskSeed);
+        uint32 segment = _segment(segmentSeed);
+        if (waits) passDisputeWindow(segment);
+        court.finalize(terms, segment, steps);
+    }
+
+    function redrawSegment(uint256 taskSeed, uint256 segmentSeed) external timed watched("redraw") {
+        _load(taskSeed);
+        uint32 segment = _segment(segmentSeed);
+        vm.roll(vm.getBlockNumber() + beacon.delay() + 1);
+        court.redraw(terms, segment);
+    }
+
+    function closeClaim(uint256 taskSeed, uint256 segmentSeed, uint8 round, uint16 index)
+        external
+        timed
+        watched("close")
+    {
+        _load(taskSeed);
+        uint32 segment = _segment(segmentSeed);
+        court.closeClaim(terms, segment, round % 3, index % 6);
+    }
+
+    // The permissionless way out
+
+    /// @dev Nobody but the clock and passers-by: every task ends, every claim is closed, every blind bond is spent or forfeited.
+    function finishEverything() external timed {
+        while (_disputes.length != 0) _closeDispute(0, address(0));
+        for (uint256 i = 0; i < _tasks.length; ++i) {
+            _load(i);
+            _finish();
+            if (market.stateOf(terms.id) <= TaskState.Void) _closeAll();
+        }
+        vm.warp(vm.getBlockTimestamp() + numbers.maxClaimWindow + numbers.unblindWindow + 1);
+        for (uint256 i = 0; i < _blinds.length; ++i) {
+            (address account,) = vault.engagementOf(address(court), _blindKey(_blinds[i]));
+            if (account != address(0)) court.forfeitBlind(_blinds[i].claimant, _blinds[i].commitment);
+        }
+    }
+
+    function _finish() private {
+        TaskState state = market.stateOf(terms.id);
+        if (state == TaskState.Open || state == TaskState.Accepted) {
+            vm.warp(vm.getBlockTimestamp() + 3 days);
+            if (state == TaskState.Accepted) market.giveBack(terms);
+            market.cancel(terms);
+        } else if (state == TaskState.Solving) {
+            _expire();
+        } else if (state == TaskState.Committed) {
+            vm.warp(uint256(market.deadlineOf(terms.id)) + 1);
+            market.expireUndrawn(terms);
+        } else if (state == TaskState.Auditing) {
+            uint32[] memory segments = drawnSegments();
+            for (uint256 i = 0; i < segments.length; ++i) {
+                _decide(segments[i]);
+            }
+            market.settle(terms);
+        }
+    }
+
+    function _decide(uint32 segment) private {
+        while (true) {
+            SlotState state = stateOf(segment);
+            if (state > SlotState.Redrawing) return;
+            vm.warp(vm.getBlockTimestamp() + numbers.maxClaimWindow);
+            court.finalize(terms, segment, 1000);
+        }
+    }
+
+    function _closeAll() private {
+        for (uint32 segment = 0; segment < terms.segmentCount(); ++segment) {
+            Slot memory slot = court.slotOf(terms.id, segment);
+            if (slot.state == SlotState.None) continue;
+            bytes32 key = CourtKeys.slotKey(terms.id, segment);
+            for (uint8 round = 0; round <= slot.round; ++round) {
+                for (uint16 index = 0; index < 10; ++index) {
+                    address claimant = court.claimOf(ClaimRef(terms.id, segment, round, index)).claimant;
+                    if (index == 0 && round == slot.round && claimant == address(0)) claimant = slot.verifier;
+                    (address account,) = vault.engagementOf(address(court), CourtKeys.engagement(key, round, claimant));
+                    if (account != address(0)) court.closeClaim(terms, segment, round, index);
+                }
+            }
+        }
+    }
+
+    // Sums
+
+    function sumOfAccounts() public view returns (uint256 total) {
+        for (uint256 i = 0; i < actors.length; ++i) {
+            total += wealthOf(actors[i]) - token.balanceOf(actors[i]);
+        }
+        total += vault.owedTo(address(market)) + treasury.balance();
+    }
+
+    function vaultBalance() external view returns (uint256) {
+        return token.balanceOf(address(vault));
+    }
+
+    function marketOwed() external view returns (uint256) {
+        return vault.owedTo(address(market));
+    }
+
+    function sumOfTokens() public view returns (uint256 total) {
+        for (uint256 i = 0; i < actors.length; ++i) {
+            total += token.balanceOf(actors[i]);
+        }
+        total += token.balanceOf(address(vault)) + token.balanceOf(address(market)) + token.balanceOf(address(court))
+        + token.balanceOf(address(treasury));
+    }
+
+    function sumOfEscrows() public view returns (uint256 total) {
+        for (uint256 i = 0; i < _tasks.length; ++i) {
+            TaskState state = market.stateOf(_tasks[i].id);
+            if (state < TaskState.Settled) total += _tasks[i].escrow(numbers.marginBps);
+        }
+    }
+
+    function sumOfEngagements() public view returns (uint256 total) {
+        for (uint256 i = 0; i < _tasks.length; ++i) {
+            (, uint96 held) = vault.engagementOf(address(market), bytes32(_tasks[i].id));
+            total += held;
+            for (uint32 segment = 0; segment < _tasks[i].segmentCount(); ++segment) {
+                if (court.slotOf(_tasks[i].id, segment).state == SlotState.None) continue;
+                total += _sumOfSegment(CourtKeys.slotKey(_tasks[i].id, segment));
+            }
+        }
+        for (uint256 i = 0; i < _blinds.length; ++i) {
+            bool again = false;
+            for (uint256 j = 0; j < i && !again; ++j) {
+                again = _blindKey(_blinds[i]) == _blindKey(_blinds[j]);
+            }
+            if (again) continue;
+            (, uint96 held) = vault.engagementOf(address(court), _blindKey(_blinds[i]));
+            total += held;
+        }
+    }
+
+    function _sumOfSegment(bytes32 key) private view returns (uint256 total) {
+        for (uint256 round = 0; round <= numbers.redraws; ++round) {
+            for (uint256 i = 0; i < actors.length; ++i) {
+                (, uint96 held) = vault.engagementOf(address(court), CourtKeys.engagement(key, round, actors[i]));
+                total += held;
+            }
+        }
+    }
+
+    // Helpers
+
+    function _blindKey(Blind memory blind) private pure returns (bytes32) {
+        return keccak256(abi.encode("blind", blind.claimant, blind.commitment));
+    }
+
+    function _actor(uint256 seed) private view returns (address) {
+        return actors[seed % actors.length];
+    }
+
+    function _taskIndex(uint256 id) private pure returns (uint256) {
+        return id - 1;
+    }
+
+    /// @dev Makes a task the one that `Scene`'s functions act on.
+    function _load(uint256 seed) private returns (uint256 index) {
+        require(_tasks.length != 0, "no task yet");
+        index = seed % _tasks.length;
+        terms = _tasks[index];
+        solver = market.solverOf(terms.id);
+        uint256 count = terms.segmentCount();
+        checkpoints = new bytes32[](count);
+        for (uint256 i = 0; i < count; ++i) {
+            checkpoints[i] = _bad[index] >> i & 1 == 0 ? honestEnd(i) : keccak256(abi.encode("bad", i));
+        }
+    }
+
+    /// @dev A drawn segment, where there is one.
+    function _segment(uint256 seed) private view returns (uint32 segment) {
+        uint256 count = terms.segmentCount();
+        for (uint256 i = 0; i < count; ++i) {
+            segment = uint32((seed + i) % count);
+            if (stateOf(segment) != SlotState.None) return segment;
+        }
+    }
+
+    function _endRoot(uint32 segment, uint8 choice) private view returns (bytes32) {
+        if (choice < 128) return honestEnd(segment);
+        return choice < 200 ? checkpoints[segment] : bytes32("other");
+    }
+}
