@@ -10,10 +10,12 @@ import {Claims} from "./Claims.sol";
 import {CourtBase, CourtParts} from "./CourtBase.sol";
 import {Bench} from "./Finality.sol";
 import {Judgement} from "./Judgement.sol";
+import {Multicall} from "@openzeppelin/contracts/utils/Multicall.sol";
 
 /// @title Draws of segments and verifiers, claims, windows, finality, judgement.
 /// @dev In parts: `AuditDraws` (registration, draws), `Claims` (posting, convictions), `Finality` and `Judgement` (who stands, who pays).
-contract AuditCourt is AuditDraws, Claims {
+/// `multicall` makes many calls in one: a verifier's claims, a keeper's closings, an agent's views. Nothing here is payable.
+contract AuditCourt is AuditDraws, Claims, Multicall {
     using TaskMath for TaskTerms;
 
     constructor(CourtParts memory parts, Parameters memory parameters) CourtBase(parts, parameters) {}

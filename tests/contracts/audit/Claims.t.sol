@@ -54,6 +54,31 @@ contract ClaimsTest is Endings {
         court.postClaim(terms, segment, body, proof);
     }
 
+    function _postClaimCall() private view returns (bytes memory) {
+        ClaimBody memory body = bodyFor(segment, honestEnd(segment));
+        return abi.encodeCall(IAuditCourt.postClaim, (terms, segment, body, checkpointProof(segment)));
+    }
+
+    function test_multicall_isTheSendersOwnCalls() public {
+        bytes[] memory calls = new bytes[](2);
+        calls[0] = _postClaimCall();
+        calls[1] = abi.encodeCall(IAuditCourt.slotOf, (terms.id, segment));
+        vm.prank(verifierOf(segment));
+        bytes[] memory results = court.multicall(calls);
+        assertEq(claimOf(segment, 0).claimant, verifierOf(segment));
+        assertEq(results[1], abi.encode(court.slotOf(terms.id, segment)));
+    }
+
+    function test_multicall_oneRefused_changesNothing() public {
+        bytes[] memory calls = new bytes[](2);
+        calls[0] = calls[1] = _postClaimCall();
+        address drawn = verifierOf(segment);
+        vm.expectRevert(abi.encodeWithSelector(IAuditCourt.AlreadyClaimed.selector, drawn));
+        vm.prank(drawn);
+        court.multicall(calls);
+        assertEq(claimOf(segment, 0).claimant, address(0));
+    }
+
     function test_postClaim_late_reverts() public {
         ClaimBody memory body = bodyFor(segment, honestEnd(segment));
         bytes32[] memory proof = checkpointProof(segment);
