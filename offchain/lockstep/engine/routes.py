@@ -230,9 +230,14 @@ def best_route(op: Op, device: str = "cpu") -> Route:
     return next(route for route in candidates(op) if passes(op, route, device))
 
 
-def matmul_route(shape: Sequence[int], device: str = "cpu") -> Route:
-    """The route for a contraction [.., M, N]: int8 slices are for 2-D products, float64 for batches."""
-    order = (MATMUL_INT8, MATMUL_FLOAT64) if len(shape) == 2 else (MATMUL_FLOAT64, MATMUL_INT8)
+SLICED_WORK = 1024**3
+"""Multiply-adds of a product from which slices by ``torch._int_mm`` beat float64, splitting and joining included."""
+
+
+def matmul_route(shape: Sequence[int], length: int, device: str = "cpu") -> Route:
+    """The route for a contraction [.., M, N] over ``length``: int8 slices for large 2-D products, else float64."""
+    sliced = len(shape) == 2 and shape[0] * shape[1] * length >= SLICED_WORK
+    order = (MATMUL_INT8, MATMUL_FLOAT64) if sliced else (MATMUL_FLOAT64, MATMUL_INT8)
     return next((r for r in order if passes(Op.MATMUL, r, device)), REFERENCE)
 
 
@@ -254,5 +259,8 @@ def own_input(node: Node, source: Input, step: int, seed: int, device: str = "cp
 
 def run_node(node: Node, inputs: Sequence[Tensor], seed: int, device: str = "cpu") -> Tensor:
     """A node's value by the best route that passed its test; f32 NaNs of any payload."""
-    route = matmul_route(node.shape, device) if node.op is Op.MATMUL else best_route(node.op, device)
+    if node.op is Op.MATMUL:
+        route = matmul_route(node.shape, inputs[0].shape[-1], device)
+    else:
+        route = best_route(node.op, device)
     return route.run(node, inputs, seed)

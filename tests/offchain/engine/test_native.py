@@ -29,12 +29,12 @@ from lockstep.numerics import contraction
 from lockstep.numerics.dtypes import DType
 from lockstep.numerics.routes import contraction as torch_contraction
 from lockstep.program.capture import capture
-from lockstep.program.graph import ConstantEntry, Input, Node, Program
+from lockstep.program.graph import ConstantEntry, Input, Node, Program, StateEntry
 from lockstep.program.ops import InputKind, Op
 from lockstep.program.optimisers import SGD
 from lockstep.program.reference import evaluate
 from lockstep.program.selection import Dataset
-from tests.offchain.engine.small_programs import tiny_regression
+from tests.offchain.engine.small_programs import Nodes, f32, tiny_regression
 from tests.strategies import random_program_case
 
 pytestmark = pytest.mark.skipif(library.load() is None, reason="There is no native engine here.")
@@ -67,6 +67,23 @@ def test_native_random_programs_every_node_equals_reference(threads: int, long: 
             for value, expected, source in zip(found, wanted, outputs, strict=True):
                 node = program.nodes[source.value]
                 assert same_bits(value, np.asarray(expected), node.dtype), node
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_native_chain_with_more_values_than_a_group_holds_equals_reference(threads: int) -> None:
+    # Every node has a literal of its own and is an output: as many registers as nodes can ask for.
+    count, length = 400, 3_000
+    nodes = Nodes([StateEntry(DType.F32, (length,))], [])
+    every: list[Input] = []
+    for index in range(count):
+        before = every[-1] if every else Input(InputKind.STATE, 0)
+        every.append(nodes.add(Op.ADD if index % 2 else Op.MUL, before, f32(index - 200.5), shape=(length,)))
+    program = nodes.finish(every[-1:], [])
+    state = [np.linspace(-1, 1, length, dtype=np.float32)]
+    _, values = evaluate(program, state, [], 0, 0)
+    found = NativeEngine(program, every, [], 0, threads).run(check_state(program, state), 0)
+    for value, expected in zip(found, values[:-1], strict=True):
+        assert same_bits(value, np.asarray(expected), DType.F32)
 
 
 class Convolutions(nn.Module):

@@ -58,13 +58,22 @@ class Scratch {
     std::size_t size_ = 0;
 };
 
-// One thread's view of a run: who it is, its scratch buffers, and the barrier of the instruction's team.
-struct Barrier;
+struct Instruction;
+
+// One thread: its scratch buffers, and what it has prepared.
 struct Thread {
-    int id = 0;
-    int count = 1;
-    Barrier* barrier = nullptr;
     Scratch scratch[4];
+    const Instruction* last = nullptr;  // whose registers scratch[0] holds, as of step `epoch`
+    std::uint64_t epoch = 0;
+    const class Format* format = nullptr;  // the contraction format this thread is set up for
+
+    // Whether `mine` ran last on this thread in this step; notes it.
+    bool fresh(const Instruction* mine, std::uint64_t now) {
+        const bool yes = last == mine && epoch == now;
+        last = mine;
+        epoch = now;
+        return yes;
+    }
 };
 
 // Instruction words as Python wrote them.
@@ -82,15 +91,17 @@ class Words {
     const std::int64_t* end_;
 };
 
-// An instruction. `run` is called by every thread of the team, with the counters zero at the start of a step.
+// An instruction: phases of independent blocks. Threads run blocks in any order; a phase begins when the one
+// before is complete.
 struct Instruction {
     virtual ~Instruction() = default;
-    virtual void run(Thread& t, char* const* slots) = 0;
-    std::atomic<std::int64_t> counter[2] = {};
-    bool serial = false;
-
-    // Next block of a phase's work; blocks are claimed as threads come free.
-    std::int64_t claim(int phase) { return counter[phase].fetch_add(1, std::memory_order_relaxed); }
+    virtual int phases() const { return 1; }
+    virtual std::int64_t blocks(int phase) const = 0;
+    // Before the first phase, by one thread.
+    virtual void prepare() {}
+    virtual void block(Thread& t, char* const* slots, int phase, std::int64_t b) = 0;
+    bool serial = false;      // too small to share
+    std::uint64_t epoch = 0;  // number of the step
 };
 
 }  // namespace lockstep

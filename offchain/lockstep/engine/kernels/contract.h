@@ -43,13 +43,27 @@ class Contract : public Instruction {
         right_blocks_ = (b.rows + kSide - 1) / kSide;
     }
 
-    void run(Thread& t, char* const* slots) override {
-        format_.begin();
-        if (input_[0].batch == 1)
-            single(t, slots);
+    bool is_batched() const { return input_[0].batch > 1; }
+    int phases() const override { return is_batched() ? 1 : 2; }
+    std::int64_t blocks(int phase) const override {
+        if (is_batched()) return input_[0].batch;
+        return phase == 0 ? resident() : (streamed() + group_ - 1) / group_;
+    }
+    void prepare() override {
+        if (!is_batched()) memory_ = resident_.get(Packed::bytes(resident(), resident_bytes()));
+    }
+    void block(Thread& t, char* const* slots, int phase, std::int64_t b) override {
+        t.last = this;
+        if (t.format != &format_) {
+            format_.begin();
+            t.format = &format_;
+        }
+        if (is_batched()) return batch(t, slots, b);
+        const Packed fixed(memory_, resident(), resident_bytes());
+        if (phase == 0)
+            pack(t, slots, !stream_left_, 0, b, fixed, b);
         else
-            batched(t, slots);
-        format_.end();
+            stream(t, slots, fixed, b);
     }
 
   private:
@@ -172,62 +186,56 @@ class Contract : public Instruction {
 #endif
     }
 
-    void single(Thread& t, char* const* slots) {
-        const bool resident_left = !stream_left_;
-        const std::int64_t resident = resident_left ? left_blocks_ : right_blocks_;
-        const std::int64_t streamed = resident_left ? right_blocks_ : left_blocks_;
-        const std::size_t resident_bytes = resident_left ? left_bytes_ : right_bytes_;
-        const std::size_t streamed_bytes = resident_left ? right_bytes_ : left_bytes_;
-        if (t.id == 0 || serial) memory_ = resident_.get(Packed::bytes(resident, resident_bytes));
-        if (!serial) t.barrier->wait();
-        const Packed fixed(memory_, resident, resident_bytes);
-        for (std::int64_t n; (n = claim(0)) < resident;) pack(t, slots, resident_left, 0, n, fixed, n);
-        if (!serial) t.barrier->wait();
-        const Packed moving(t.scratch[2].get(Packed::bytes(group_, streamed_bytes)), group_, streamed_bytes);
+    std::int64_t resident() const { return stream_left_ ? right_blocks_ : left_blocks_; }
+    std::int64_t streamed() const { return stream_left_ ? left_blocks_ : right_blocks_; }
+    std::size_t resident_bytes() const { return stream_left_ ? right_bytes_ : left_bytes_; }
+
+    // Group g of the streamed operand, packed and multiplied with all of the resident one.
+    void stream(Thread& t, char* const* slots, const Packed& fixed, std::int64_t g) {
+        const Packed moving(t.scratch[2].get(Packed::bytes(group_, stream_left_ ? left_bytes_ : right_bytes_)), group_,
+                            stream_left_ ? left_bytes_ : right_bytes_);
         const std::size_t state_bytes = format_.state_bytes();
-        float* out = reinterpret_cast<float*>(slots[slot_]);
-        const std::int64_t ahead = static_cast<std::int64_t>(resident_bytes) / chunks_;
         char* states = static_cast<char*>(t.scratch[3].get(state_bytes * static_cast<std::size_t>(group_)));
-        for (std::int64_t g; (g = claim(1)) * group_ < streamed;) {
-            const std::int64_t first = g * group_, count = std::min(group_, streamed - first);
-            for (std::int64_t n = 0; n < count; ++n) pack(t, slots, !resident_left, 0, first + n, moving, n);
-            for (std::int64_t r = 0; r < resident; ++r) {
-                for (std::int64_t c = 0; c < chunks_; ++c) {
-                    for (std::int64_t n = 0; n < count; ++n) {
-                        const std::int8_t *a = moving.block(n), *b = fixed.block(r);
-                        if (resident_left) std::swap(a, b);
-                        char* state = states + state_bytes * static_cast<std::size_t>(n);
-                        // The resident operand's next chunk, a part at each turn.
-                        const std::int8_t* next = fixed.block(r) + (c + 1) * ahead + n * ahead / count;
-                        for (std::int64_t i = 0; i < ahead / count; i += 64) __builtin_prefetch(next + i, 0, 2);
-                        format_.accumulate(a, b, input_[0].length, c, state);
-                        if (c + 1 < chunks_) continue;
-                        if (resident_left)
-                            deliver(out, fixed, r, moving, n, state);
-                        else
-                            deliver(out, moving, n, fixed, r, state);
-                    }
+        float* out = reinterpret_cast<float*>(slots[slot_]);
+        const std::int64_t ahead = static_cast<std::int64_t>(resident_bytes()) / chunks_;
+        const std::int64_t first = g * group_, count = std::min(group_, streamed() - first);
+        for (std::int64_t n = 0; n < count; ++n) pack(t, slots, stream_left_, 0, first + n, moving, n);
+        for (std::int64_t r = 0; r < resident(); ++r) {
+            for (std::int64_t c = 0; c < chunks_; ++c) {
+                for (std::int64_t n = 0; n < count; ++n) {
+                    const std::int8_t *a = moving.block(n), *b = fixed.block(r);
+                    if (!stream_left_) std::swap(a, b);
+                    char* state = states + state_bytes * static_cast<std::size_t>(n);
+                    // The resident operand's next chunk, a part at each turn.
+                    const std::int8_t* next = fixed.block(r) + (c + 1) * ahead + n * ahead / count;
+                    for (std::int64_t i = 0; i < ahead / count; i += 64) __builtin_prefetch(next + i, 0, 2);
+                    format_.accumulate(a, b, input_[0].length, c, state);
+                    if (c + 1 < chunks_) continue;
+                    if (stream_left_)
+                        deliver(out, moving, n, fixed, r, state);
+                    else
+                        deliver(out, fixed, r, moving, n, state);
                 }
             }
         }
     }
 
-    void batched(Thread& t, char* const* slots) {
+    // One product of a batch.
+    void batch(Thread& t, char* const* slots, std::int64_t l) {
+        const Packed p(t.scratch[2].get(Packed::bytes(left_blocks_, left_bytes_)), left_blocks_, left_bytes_);
         // Right panels share a buffer with the one tile's state behind them.
-        const std::size_t right = Packed::bytes(right_blocks_, right_bytes_);
-        for (std::int64_t l; (l = claim(0)) < input_[0].batch;) {
-            const Packed p(t.scratch[2].get(Packed::bytes(left_blocks_, left_bytes_)), left_blocks_, left_bytes_);
-            char* memory = static_cast<char*>(t.scratch[3].get(right + 64 + format_.state_bytes()));
-            const Packed q(memory, right_blocks_, right_bytes_);
-            char* state = memory + (right + 63) / 64 * 64;
-            float* out = reinterpret_cast<float*>(slots[slot_]) + out_[0].at(l);
-            for (std::int64_t n = 0; n < left_blocks_; ++n) pack(t, slots, true, l, n, p, n);
-            for (std::int64_t n = 0; n < right_blocks_; ++n) pack(t, slots, false, l, n, q, n);
-            for (std::int64_t j = 0; j < right_blocks_; ++j) {
-                for (std::int64_t i = 0; i < left_blocks_; ++i) {
-                    for (std::int64_t c = 0; c < chunks_; ++c) format_.accumulate(p.block(i), q.block(j), input_[0].length, c, state);
-                    deliver(out, p, i, q, j, state);
-                }
+        const std::size_t right = (Packed::bytes(right_blocks_, right_bytes_) + 63) / 64 * 64;
+        char* memory = static_cast<char*>(t.scratch[3].get(right + format_.state_bytes()));
+        const Packed q(memory, right_blocks_, right_bytes_);
+        char* state = memory + right;
+        float* out = reinterpret_cast<float*>(slots[slot_]) + out_[0].at(l);
+        for (std::int64_t n = 0; n < left_blocks_; ++n) pack(t, slots, true, l, n, p, n);
+        for (std::int64_t n = 0; n < right_blocks_; ++n) pack(t, slots, false, l, n, q, n);
+        for (std::int64_t j = 0; j < right_blocks_; ++j) {
+            for (std::int64_t i = 0; i < left_blocks_; ++i) {
+                for (std::int64_t c = 0; c < chunks_; ++c)
+                    format_.accumulate(p.block(i), q.block(j), input_[0].length, c, state);
+                deliver(out, p, i, q, j, state);
             }
         }
     }

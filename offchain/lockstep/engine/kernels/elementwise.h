@@ -158,32 +158,28 @@ class Fused : public Instruction {
         blocks_ = (count_ + tile_ * kTilesABlock - 1) / (tile_ * kTilesABlock);
     }
 
-    void run(Thread& t, char* const* slots) override {
-        if (registers_ > kMaxRegisters) std::abort();
+    std::int64_t blocks(int) const override { return blocks_; }
+    void block(Thread& t, char* const* slots, int, std::int64_t block) override {
         const std::size_t bytes = static_cast<std::size_t>(tile_) * 4;
         char* memory = static_cast<char*>(t.scratch[0].get(bytes * static_cast<std::size_t>(registers_ + 1)));
-        void* registers[kMaxRegisters];
-        bool filled = false;
-        for (std::int64_t block; (block = claim(0)) < blocks_;) {
-            if (!filled) {
-                for (const Literal& l : literals_) {
-                    std::uint32_t* out = reinterpret_cast<std::uint32_t*>(memory + bytes * l.reg);
-                    for (std::int64_t i = 0; i < tile_; ++i) out[i] = l.bits;
-                }
-                for (const Load& l : loads_) {
-                    if (l.access.single()) load_bytes(l.access, slots[l.access.slot], 0, tile_, memory + bytes * l.reg);
-                }
-                filled = true;
+        void** registers =
+            static_cast<void**>(t.scratch[1].get(sizeof(void*) * static_cast<std::size_t>(registers_)));
+        if (!t.fresh(this, epoch)) {
+            for (const Literal& l : literals_) {
+                std::uint32_t* out = reinterpret_cast<std::uint32_t*>(memory + bytes * l.reg);
+                for (std::int64_t i = 0; i < tile_; ++i) out[i] = l.bits;
             }
-            const std::int64_t stop = std::min(count_, (block + 1) * tile_ * kTilesABlock);
-            for (std::int64_t start = block * tile_ * kTilesABlock; start < stop; start += tile_) {
-                tile(slots, memory, bytes, registers, start, std::min(tile_, stop - start));
+            for (const Load& l : loads_) {
+                if (l.access.single()) load_bytes(l.access, slots[l.access.slot], 0, tile_, memory + bytes * l.reg);
             }
+        }
+        const std::int64_t stop = std::min(count_, (block + 1) * tile_ * kTilesABlock);
+        for (std::int64_t start = block * tile_ * kTilesABlock; start < stop; start += tile_) {
+            tile(slots, memory, bytes, registers, start, std::min(tile_, stop - start));
         }
     }
 
   private:
-    static constexpr int kMaxRegisters = 256;
     static constexpr std::int64_t kTilesABlock = 4;
     struct Literal {
         int reg;

@@ -1,5 +1,7 @@
 // The native engine: a step of a program as one list of instructions, and hashing. C interface for ctypes.
 
+#include <ctime>
+#include <deque>
 #include <memory>
 
 #include "contract.h"
@@ -56,69 +58,139 @@ class Arena {
     char* data_;
 };
 
-class Engine {
+class Engine : public Job {
   public:
     Engine(const std::int64_t* words, std::int64_t count, const std::int64_t* slots, std::int64_t slot_count,
            std::int64_t arena_bytes, Team* team)
         : arena_(static_cast<std::size_t>(arena_bytes)), team_(team) {
         Words w(words, words + count);
         while (!w.done()) list_.push_back(decode(w));
+        for (auto& i : list_) {
+            if (team->size() == 1) i->serial = true;
+            for (int phase = 0; phase < i->phases(); ++phase) stages_.emplace_back(i.get(), phase);
+        }
         // A slot is an offset into the arena, or -1 - k for external k.
         for (std::int64_t i = 0; i < slot_count; ++i) {
             slots_.push_back(slots[i] >= 0 ? arena_.data() + slots[i] : nullptr);
             if (slots[i] < 0) external_.push_back({static_cast<std::size_t>(i), static_cast<std::size_t>(-1 - slots[i])});
         }
     }
+    ~Engine() override { team_->dismiss(this); }
     bool ready() const { return arena_.data() != nullptr; }
-    void run(char* const* external) {
+
+    // One step; `seconds` (if any) gains what each instruction took.
+    void run(char* const* external, double* seconds = nullptr) {
+        StrictFloat strict;
+        std::lock_guard<std::mutex> turn(team_->turn());
         for (const auto& e : external_) slots_[e.first] = external[e.second];
-        for (auto& i : list_) i->counter[0] = i->counter[1] = 0;
-        team_->run([this](Thread& t) {
-            bool crowd = false;  // whether the last instruction ran on all threads
-            for (auto& i : list_) {
-                if (i->serial) {
-                    if (crowd) t.barrier->wait();
-                    crowd = false;
-                    if (t.id == 0) i->run(t, slots_.data());
-                } else {
-                    t.barrier->wait();
-                    crowd = true;
-                    i->run(t, slots_.data());
-                }
+        ++epoch_;
+        for (auto& i : list_) i->epoch = epoch_;
+        for (auto& s : stages_) {
+            s.done.store(0, std::memory_order_relaxed);
+            s.next.store(epoch_ << 32, std::memory_order_relaxed);
+        }
+        Thread& me = team_->caller();
+        team_->call(this);
+        std::size_t instruction = 0;
+        for (std::size_t n = 0; n < stages_.size(); ++n) {
+            Stage& s = stages_[n];
+            const double start = seconds ? now() : 0;
+            if (s.phase == 0) s.instruction->prepare();
+            if (s.instruction->serial) {
+                for (std::int64_t b = 0; b < s.blocks; ++b) s.instruction->block(me, slots_.data(), s.phase, b);
+            } else {
+                now_.store(epoch_ << 32 | n, std::memory_order_release);
+                take_part(me, s, epoch_);
+                for (int spins = 0; s.done.load(std::memory_order_acquire) < s.blocks; ++spins)
+                    spins < 2000 ? relax() : std::this_thread::yield();
             }
-        });
+            if (seconds) seconds[instruction] += now() - start;
+            if (n + 1 < stages_.size() && stages_[n + 1].phase == 0) ++instruction;
+        }
+        now_.store(kNothing, std::memory_order_release);
+        leave(me);
     }
-    // As `run` on one thread, with the seconds each instruction took.
-    void profile(char* const* external, double* seconds);
+
+    // Another thread: blocks of the stage that is being worked on.
+    bool help(Thread& t) override {
+        const std::uint64_t at = now_.load(std::memory_order_acquire);
+        return at != kNothing && take_part(t, stages_[at & 0xFFFFFFFFu], at >> 32);
+    }
+    void leave(Thread& t) override {
+        if (t.format) t.format->end();
+        t.format = nullptr;
+        t.last = nullptr;
+    }
 
   private:
+    // A phase of an instruction. `next` is the step's number above the next block's: a thread that comes late,
+    // from a step before, finds another number and takes nothing.
+    struct Stage {
+        Stage(Instruction* instruction, int phase)
+            : instruction(instruction), phase(phase), blocks(instruction->blocks(phase)) {}
+        Instruction* instruction;
+        int phase;
+        std::int64_t blocks;
+        std::atomic<std::uint64_t> next{0};
+        std::atomic<std::int64_t> done{0};
+    };
+
+    bool take_part(Thread& t, Stage& s, std::uint64_t epoch) {
+        bool any = false;
+        std::uint64_t seen = s.next.load(std::memory_order_acquire);
+        while (seen >> 32 == epoch && static_cast<std::int64_t>(seen & 0xFFFFFFFFu) < s.blocks) {
+            if (!s.next.compare_exchange_weak(seen, seen + 1, std::memory_order_acq_rel)) continue;
+            s.instruction->block(t, slots_.data(), s.phase, static_cast<std::int64_t>(seen & 0xFFFFFFFFu));
+            s.done.fetch_add(1, std::memory_order_acq_rel);
+            any = true;
+            seen = s.next.load(std::memory_order_acquire);
+        }
+        return any;
+    }
+
+    static double now() {
+        timespec t;
+        clock_gettime(CLOCK_MONOTONIC, &t);
+        return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+    }
+
+    static constexpr std::uint64_t kNothing = ~0ull;
     Arena arena_;
     std::vector<std::unique_ptr<Instruction>> list_;
+    std::deque<Stage> stages_;
     std::vector<char*> slots_;
     std::vector<std::pair<std::size_t, std::size_t>> external_;
     Team* team_;
+    std::uint64_t epoch_ = 0;
+    std::atomic<std::uint64_t> now_{kNothing};
 };
 
-static double now() {
-    timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
-}
-
-void Engine::profile(char* const* external, double* seconds) {
-    for (const auto& e : external_) slots_[e.first] = external[e.second];
-    for (auto& i : list_) i->counter[0] = i->counter[1] = 0;
-    team_->run([&](Thread& t) {
-        std::size_t n = 0;
-        for (auto& i : list_) {
-            t.barrier->wait();
-            const double start = t.id == 0 ? now() : 0;
-            if (!i->serial || t.id == 0) i->run(t, slots_.data());
-            t.barrier->wait();
-            if (t.id == 0) seconds[n++] += now() - start;
+// Leaf hashes of a tensor's chunks, 64 chunks a block.
+class Hashing : public Job {
+  public:
+    Hashing(const std::uint8_t* data, std::int64_t n, std::uint8_t* out) : data_(data), n_(n), out_(out) {}
+    bool help(Thread&) override {
+        bool any = false;
+        for (std::int64_t at; (at = next_.fetch_add(kBlock)) < n_;) {
+            const std::int64_t stop = std::min(n_, at + kBlock);
+            for (std::int64_t i = at; i < stop; i += 1024)
+                sha::prefixed(0, data_ + i, static_cast<std::size_t>(std::min<std::int64_t>(1024, n_ - i)), out_ + i / 32);
+            done_.fetch_add(stop - at);
+            any = true;
         }
-    });
-}
+        return any;
+    }
+    void finish() const {
+        while (done_.load() < n_) std::this_thread::yield();
+    }
+
+  private:
+    static constexpr std::int64_t kBlock = 64 * 1024;
+    const std::uint8_t* data_;
+    std::int64_t n_;
+    std::uint8_t* out_;
+    std::atomic<std::int64_t> next_{0}, done_{0};
+};
 
 }  // namespace lockstep
 
@@ -139,21 +211,18 @@ void* lockstep_engine(const std::int64_t* words, std::int64_t count, const std::
 void lockstep_engine_free(void* engine) { delete static_cast<lockstep::Engine*>(engine); }
 void lockstep_run(void* engine, char* const* external) { static_cast<lockstep::Engine*>(engine)->run(external); }
 void lockstep_profile(void* engine, char* const* external, double* seconds) {
-    static_cast<lockstep::Engine*>(engine)->profile(external, seconds);
+    static_cast<lockstep::Engine*>(engine)->run(external, seconds);
 }
 
 // Leaf hashes of n bytes' 1 KiB chunks (32 bytes each), by all threads of the team.
-void lockstep_chunk_hashes(void* team, const std::uint8_t* data, std::int64_t n, std::uint8_t* out) {
-    std::atomic<std::int64_t> next{0};
-    static_cast<lockstep::Team*>(team)->run([&](lockstep::Thread&) {
-        constexpr std::int64_t kBlock = 64 * 1024;
-        for (std::int64_t at; (at = next.fetch_add(kBlock)) < n;) {
-            for (std::int64_t i = at; i < std::min(n, at + kBlock); i += 1024) {
-                lockstep::sha::prefixed(0, data + i, static_cast<std::size_t>(std::min<std::int64_t>(1024, n - i)),
-                                        out + i / 32);
-            }
-        }
-    });
+void lockstep_chunk_hashes(void* team_, const std::uint8_t* data, std::int64_t n, std::uint8_t* out) {
+    lockstep::Team* team = static_cast<lockstep::Team*>(team_);
+    std::lock_guard<std::mutex> turn(team->turn());
+    lockstep::Hashing job(data, n, out);
+    team->call(&job);
+    job.help(team->caller());
+    job.finish();
+    team->dismiss(&job);
 }
 
 // One level of a tree in place: neighbours joined, an odd last one carried. Returns the new count.

@@ -17,38 +17,38 @@ class Move : public Instruction {
         columns_ = access_.bounds == 0 && access_.rank >= 2 && access_.stride[access_.rank - 2] == 1 &&
                    access_.stride[access_.rank - 1] > 1 && access_.size == 4;
     }
-    void run(Thread&, char* const* slots) override {
-        if (columns_) return transpose(slots);
-        for (std::int64_t b; (b = claim(0)) * kMoveBlock < count_;) {
-            const std::int64_t start = b * kMoveBlock, n = std::min(kMoveBlock, count_ - start);
-            load_bytes(access_, slots[access_.slot], start, n, slots[slot_] + start * access_.size);
-        }
+    std::int64_t blocks(int) const override {
+        if (!columns_) return (count_ + kMoveBlock - 1) / kMoveBlock;
+        return count_ / access_.extent[access_.rank - 1] / access_.extent[access_.rank - 2] * strips();
+    }
+    void block(Thread&, char* const* slots, int, std::int64_t b) override {
+        if (columns_) return transpose(slots, b);
+        const std::int64_t start = b * kMoveBlock, n = std::min(kMoveBlock, count_ - start);
+        load_bytes(access_, slots[access_.slot], start, n, slots[slot_] + start * access_.size);
     }
 
   private:
-    // The two innermost axes as a matrix read down its columns: in square blocks.
-    void transpose(char* const* slots) {
+    static constexpr std::int64_t kSquare = 32;
+    std::int64_t strips() const { return (access_.extent[access_.rank - 2] + kSquare - 1) / kSquare; }
+
+    // The two innermost axes as a matrix read down its columns: a strip of it, in squares.
+    void transpose(char* const* slots, std::int64_t b) {
         const int last = access_.rank - 1;
         const std::int64_t rows = access_.extent[last - 1], columns = access_.extent[last];
         const std::int64_t step = access_.stride[last];
-        const std::int64_t outer = count_ / (rows * columns);
-        constexpr std::int64_t kSide = 32;
-        const std::int64_t strips = (rows + kSide - 1) / kSide;
-        for (std::int64_t b; (b = claim(0)) < outer * strips;) {
-            std::int64_t at = access_.offset, n = b / strips;
-            const std::int64_t place = n * rows * columns;
-            for (int d = last - 2; d >= 0; --d) {
-                at += n % access_.extent[d] * access_.stride[d];
-                n /= access_.extent[d];
-            }
-            const std::int64_t first = b % strips * kSide, stop = std::min(rows, first + kSide);
-            const std::uint32_t* in = reinterpret_cast<const std::uint32_t*>(slots[access_.slot]) + at;
-            std::uint32_t* out = reinterpret_cast<std::uint32_t*>(slots[slot_]) + place;
-            for (std::int64_t c = 0; c < columns; c += kSide) {
-                const std::int64_t end = std::min(columns, c + kSide);
-                for (std::int64_t r = first; r < stop; ++r) {
-                    for (std::int64_t k = c; k < end; ++k) out[r * columns + k] = in[r + k * step];
-                }
+        std::int64_t at = access_.offset, n = b / strips();
+        const std::int64_t place = n * rows * columns;
+        for (int d = last - 2; d >= 0; --d) {
+            at += n % access_.extent[d] * access_.stride[d];
+            n /= access_.extent[d];
+        }
+        const std::int64_t first = b % strips() * kSquare, stop = std::min(rows, first + kSquare);
+        const std::uint32_t* in = reinterpret_cast<const std::uint32_t*>(slots[access_.slot]) + at;
+        std::uint32_t* out = reinterpret_cast<std::uint32_t*>(slots[slot_]) + place;
+        for (std::int64_t c = 0; c < columns; c += kSquare) {
+            const std::int64_t end = std::min(columns, c + kSquare);
+            for (std::int64_t r = first; r < stop; ++r) {
+                for (std::int64_t k = c; k < end; ++k) out[r * columns + k] = in[r + k * step];
             }
         }
     }
@@ -69,11 +69,10 @@ class Join : public Instruction {
         offset_ = w.next();
         slot_ = static_cast<int>(w.next());
     }
-    void run(Thread&, char* const* slots) override {
-        for (std::int64_t o; (o = claim(0)) < outer_;) {
-            load_bytes(access_, slots[access_.slot], o * length_, length_,
-                       slots[slot_] + (o * pitch_ + offset_) * access_.size);
-        }
+    std::int64_t blocks(int) const override { return outer_; }
+    void block(Thread&, char* const* slots, int, std::int64_t o) override {
+        load_bytes(access_, slots[access_.slot], o * length_, length_,
+                   slots[slot_] + (o * pitch_ + offset_) * access_.size);
     }
 
   private:
@@ -93,23 +92,22 @@ class Gather : public Instruction {
         count_ = w.next();
         slot_ = static_cast<int>(w.next());
     }
-    void run(Thread&, char* const* slots) override {
-        const std::int64_t block = std::max<std::int64_t>(1, 4096 / rest_);
-        for (std::int64_t b; (b = claim(0)) * block < count_;) {
-            const std::int64_t last = std::min(count_, (b + 1) * block);
-            for (std::int64_t i = b * block; i < last; ++i) {
-                std::int32_t row;
-                load(index_, reinterpret_cast<const std::int32_t*>(slots[index_.slot]), i, 1, &row);
-                char* out = slots[slot_] + i * rest_ * table_.size;
-                if (row < 0 || row >= rows_)
-                    std::memset(out, 0, static_cast<std::size_t>(rest_ * table_.size));
-                else
-                    load_bytes(table_, slots[table_.slot], row * rest_, rest_, out);
-            }
+    std::int64_t blocks(int) const override { return (count_ + step() - 1) / step(); }
+    void block(Thread&, char* const* slots, int, std::int64_t b) override {
+        const std::int64_t last = std::min(count_, (b + 1) * step());
+        for (std::int64_t i = b * step(); i < last; ++i) {
+            std::int32_t row;
+            load(index_, reinterpret_cast<const std::int32_t*>(slots[index_.slot]), i, 1, &row);
+            char* out = slots[slot_] + i * rest_ * table_.size;
+            if (row < 0 || row >= rows_)
+                std::memset(out, 0, static_cast<std::size_t>(rest_ * table_.size));
+            else
+                load_bytes(table_, slots[table_.slot], row * rest_, rest_, out);
         }
     }
 
   private:
+    std::int64_t step() const { return std::max<std::int64_t>(1, 4096 / rest_); }
     Access table_, index_;
     std::int64_t rows_, rest_, count_;
     int slot_;
@@ -121,12 +119,11 @@ class Iota : public Instruction {
         count_ = w.next();
         slot_ = static_cast<int>(w.next());
     }
-    void run(Thread&, char* const* slots) override {
+    std::int64_t blocks(int) const override { return (count_ + kMoveBlock - 1) / kMoveBlock; }
+    void block(Thread&, char* const* slots, int, std::int64_t b) override {
         std::int32_t* out = reinterpret_cast<std::int32_t*>(slots[slot_]);
-        for (std::int64_t b; (b = claim(0)) * kMoveBlock < count_;) {
-            const std::int64_t stop = std::min(count_, (b + 1) * kMoveBlock);
-            for (std::int64_t i = b * kMoveBlock; i < stop; ++i) out[i] = static_cast<std::int32_t>(i);
-        }
+        const std::int64_t stop = std::min(count_, (b + 1) * kMoveBlock);
+        for (std::int64_t i = b * kMoveBlock; i < stop; ++i) out[i] = static_cast<std::int32_t>(i);
     }
 
   private:
@@ -181,24 +178,23 @@ class RandomBits : public Instruction {
         count_ = w.next();
         slot_ = static_cast<int>(w.next());
     }
-    void run(Thread&, char* const* slots) override {
+    std::int64_t blocks(int) const override { return (count_ + kMoveBlock - 1) / kMoveBlock; }
+    void block(Thread&, char* const* slots, int, std::int64_t b) override {
         DrawKey key = key_;
         key.derive(slots);
         std::uint32_t* out = reinterpret_cast<std::uint32_t*>(slots[slot_]);
-        for (std::int64_t b; (b = claim(0)) * kMoveBlock < count_;) {
-            const std::int64_t first = b * kMoveBlock / 2, pairs = std::min(kMoveBlock, count_ - b * kMoveBlock) / 2;
-            std::uint32_t* at = out + first * 2;
-            _Pragma("GCC ivdep") for (std::int64_t i = 0; i < pairs; ++i) {
-                std::uint32_t x0 = static_cast<std::uint32_t>(first + i), x1 = 0;
-                threefry(key.word[0], key.word[1], x0, x1);
-                at[2 * i] = x0;
-                at[2 * i + 1] = x1;
-            }
-            if (count_ % 2 && (b + 1) * kMoveBlock >= count_) {
-                std::uint32_t x0 = static_cast<std::uint32_t>(count_ / 2), x1 = 0;
-                threefry(key.word[0], key.word[1], x0, x1);
-                out[count_ - 1] = x0;
-            }
+        const std::int64_t first = b * kMoveBlock / 2, pairs = std::min(kMoveBlock, count_ - b * kMoveBlock) / 2;
+        std::uint32_t* at = out + first * 2;
+        _Pragma("GCC ivdep") for (std::int64_t i = 0; i < pairs; ++i) {
+            std::uint32_t x0 = static_cast<std::uint32_t>(first + i), x1 = 0;
+            threefry(key.word[0], key.word[1], x0, x1);
+            at[2 * i] = x0;
+            at[2 * i + 1] = x1;
+        }
+        if (count_ % 2 && (b + 1) * kMoveBlock >= count_) {
+            std::uint32_t x0 = static_cast<std::uint32_t>(count_ / 2), x1 = 0;
+            threefry(key.word[0], key.word[1], x0, x1);
+            out[count_ - 1] = x0;
         }
     }
 
@@ -218,29 +214,28 @@ class Shuffle : public Instruction {
         count_ = w.next();
         slot_ = static_cast<int>(w.next());
     }
-    void run(Thread&, char* const* slots) override {
+    std::int64_t blocks(int) const override { return (count_ + kBlock - 1) / kBlock; }
+    void block(Thread&, char* const* slots, int, std::int64_t b) override {
         DrawKey key = key_;
         key.derive(slots);
         const std::uint32_t n = n_;
-        for (std::int64_t b; (b = claim(0)) * kBlock < count_;) {
-            const std::int64_t start = b * kBlock, length = std::min(kBlock, count_ - start);
-            std::uint32_t given[kBlock], x[kBlock];
-            load(index_, reinterpret_cast<const std::uint32_t*>(slots[index_.slot]), start, length, given);
-            for (std::int64_t i = 0; i < length; ++i) x[i] = given[i] < n ? given[i] : 0;
-            for (std::uint32_t r = 0; n && r < 24; ++r) {
-                std::uint32_t pivot = r, unused = 0xFFFFFFFFu;
-                threefry(key.word[0], key.word[1], pivot, unused);
-                pivot %= n;
-                _Pragma("GCC ivdep") for (std::int64_t i = 0; i < length; ++i) {
-                    const std::uint32_t partner = pivot >= x[i] ? pivot - x[i] : pivot + (n - x[i]);
-                    std::uint32_t word = r, big = x[i] > partner ? x[i] : partner;
-                    threefry(key.word[0], key.word[1], word, big);
-                    x[i] = word & 1 ? partner : x[i];
-                }
+        const std::int64_t start = b * kBlock, length = std::min(kBlock, count_ - start);
+        std::uint32_t given[kBlock], x[kBlock];
+        load(index_, reinterpret_cast<const std::uint32_t*>(slots[index_.slot]), start, length, given);
+        for (std::int64_t i = 0; i < length; ++i) x[i] = given[i] < n ? given[i] : 0;
+        for (std::uint32_t r = 0; n && r < 24; ++r) {
+            std::uint32_t pivot = r, unused = 0xFFFFFFFFu;
+            threefry(key.word[0], key.word[1], pivot, unused);
+            pivot %= n;
+            _Pragma("GCC ivdep") for (std::int64_t i = 0; i < length; ++i) {
+                const std::uint32_t partner = pivot >= x[i] ? pivot - x[i] : pivot + (n - x[i]);
+                std::uint32_t word = r, big = x[i] > partner ? x[i] : partner;
+                threefry(key.word[0], key.word[1], word, big);
+                x[i] = word & 1 ? partner : x[i];
             }
-            std::uint32_t* out = reinterpret_cast<std::uint32_t*>(slots[slot_]) + start;
-            for (std::int64_t i = 0; i < length; ++i) out[i] = given[i] < n ? x[i] : 0;
         }
+        std::uint32_t* out = reinterpret_cast<std::uint32_t*>(slots[slot_]) + start;
+        for (std::int64_t i = 0; i < length; ++i) out[i] = given[i] < n ? x[i] : 0;
     }
 
   private:

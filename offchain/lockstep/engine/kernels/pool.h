@@ -1,15 +1,9 @@
-// A team of threads that runs one list of instructions in step, with barriers between them.
+// A team of threads that help each other with one job at a time.
 #pragma once
 
 #include <condition_variable>
-#include <functional>
-#include <memory>
 #include <mutex>
 #include <thread>
-
-#if defined(__linux__)
-#include <sched.h>
-#endif
 
 #include "common.h"
 
@@ -20,28 +14,6 @@ inline void relax() {
     _mm_pause();
 #endif
 }
-
-struct Barrier {
-    explicit Barrier(int count) : count(count) {}
-    void wait() {
-        if (count == 1) return;
-        const int mine = turn.load(std::memory_order_relaxed);
-        if (arrived.fetch_add(1, std::memory_order_acq_rel) == count - 1) {
-            arrived.store(0, std::memory_order_relaxed);
-            turn.store(mine + 1, std::memory_order_release);
-            return;
-        }
-        for (int spins = 0; turn.load(std::memory_order_acquire) == mine; ++spins) {
-            if (spins < 4000)
-                relax();
-            else
-                std::this_thread::yield();
-        }
-    }
-    const int count;
-    std::atomic<int> arrived{0};
-    std::atomic<int> turn{0};
-};
 
 // Floating-point control as IEEE-754 wants it (no flush to zero, nearest even), restored afterwards.
 class StrictFloat {
@@ -65,81 +37,94 @@ class StrictFloat {
 #endif
 };
 
-// Threads that wait for work: they spin for a moment after each job, then sleep.
+// Work that other threads may join at any time and leave at any time.
+class Job {
+  public:
+    virtual ~Job() = default;
+    // Does what there is to do now; false where there was nothing.
+    virtual bool help(Thread& t) = 0;
+    virtual void leave(Thread&) {}
+};
+
+// Threads that help with the current job. The caller never waits for a thread that has not begun a block: on a
+// busy machine a helper that the system does not run costs nothing.
 class Team {
   public:
-    explicit Team(int count) : barrier_(count) {
-        for (int i = 0; i < count; ++i) {
-            states_.push_back(std::make_unique<Thread>());
-            states_[i]->id = i;
-            states_[i]->count = count;
-            states_[i]->barrier = &barrier_;
-        }
-        for (int i = 1; i < count; ++i) workers_.emplace_back([this, i] { serve(i); });
+    explicit Team(int count) : helpers_(static_cast<std::size_t>(count > 0 ? count - 1 : 0)) {
+        for (auto& h : helpers_) h.thread = std::thread([this, &h] { serve(h); });
     }
     ~Team() {
         {
             std::lock_guard<std::mutex> lock(mutex_);
             stop_ = true;
-            job_.fetch_add(1);
         }
         wake_.notify_all();
-        for (auto& w : workers_) w.join();
+        for (auto& h : helpers_) h.thread.join();
     }
-    int size() const { return static_cast<int>(states_.size()); }
+    int size() const { return static_cast<int>(helpers_.size()) + 1; }
+    Thread& caller() { return caller_; }
+    std::mutex& turn() { return turn_; }
 
-    // Runs `work` on every thread; returns when all are done.
-    void run(const std::function<void(Thread&)>& work) {
-        StrictFloat strict;
-        if (size() == 1) {
-            work(*states_[0]);
-            return;
-        }
-        work_ = &work;
-        left_.store(size() - 1, std::memory_order_relaxed);
-        {
+    // Makes a job the current one.
+    void call(Job* job) {
+        if (helpers_.empty()) return;
+        job_.store(job);
+        calls_.fetch_add(1);
+        if (sleeping_.load() > 0) {
             std::lock_guard<std::mutex> lock(mutex_);
-            job_.fetch_add(1, std::memory_order_release);
+            wake_.notify_all();
         }
-        if (sleeping_.load()) wake_.notify_all();
-        work(*states_[0]);
-        for (int spins = 0; left_.load(std::memory_order_acquire); ++spins) {
-            if (spins < 4000)
-                relax();
-            else
-                std::this_thread::yield();
-        }
+    }
+    // No thread touches the job once this returns.
+    void dismiss(Job* job) {
+        Job* expected = job;
+        job_.compare_exchange_strong(expected, nullptr);
+        for (auto& h : helpers_)
+            while (h.at.load() == job) std::this_thread::yield();
     }
 
   private:
-    void serve(int id) {
+    struct Helper {
+        std::thread thread;
+        Thread state;
+        std::atomic<Job*> at{nullptr};  // the job it may touch
+    };
+
+    void serve(Helper& me) {
         StrictFloat strict;
-        std::uint64_t seen = 0;
         for (;;) {
-            for (int spins = 0; spins < 20000 && job_.load(std::memory_order_acquire) == seen; ++spins) relax();
-            if (job_.load(std::memory_order_acquire) == seen) {
-                std::unique_lock<std::mutex> lock(mutex_);
-                sleeping_.fetch_add(1);
-                wake_.wait(lock, [&] { return job_.load(std::memory_order_acquire) != seen; });
-                sleeping_.fetch_sub(1);
+            const std::uint64_t seen = calls_.load();
+            Job* job = job_.load();
+            me.at.store(job);
+            if (job && job_.load() == job) {
+                for (int idle = 0; idle < kIdle && job_.load() == job;) {
+                    if (job->help(me.state)) {
+                        idle = 0;
+                    } else {
+                        ++idle;
+                        relax();
+                    }
+                }
+                job->leave(me.state);
             }
-            seen = job_.load(std::memory_order_acquire);
+            me.at.store(nullptr);
+            std::unique_lock<std::mutex> lock(mutex_);
+            sleeping_.fetch_add(1);
+            wake_.wait(lock, [&] { return stop_ || calls_.load() != seen; });
+            sleeping_.fetch_sub(1);
             if (stop_) return;
-            (*work_)(*states_[id]);
-            left_.fetch_sub(1, std::memory_order_acq_rel);
         }
     }
 
-    Barrier barrier_;
-    std::vector<std::unique_ptr<Thread>> states_;
-    std::vector<std::thread> workers_;
-    std::mutex mutex_;
+    static constexpr int kIdle = 20000;
+    std::vector<Helper> helpers_;
+    Thread caller_;
+    std::mutex turn_, mutex_;
     std::condition_variable wake_;
-    std::atomic<std::uint64_t> job_{0};
-    std::atomic<int> left_{0};
+    std::atomic<Job*> job_{nullptr};
+    std::atomic<std::uint64_t> calls_{0};
     std::atomic<int> sleeping_{0};
     bool stop_ = false;
-    const std::function<void(Thread&)>* work_ = nullptr;
 };
 
 }  // namespace lockstep

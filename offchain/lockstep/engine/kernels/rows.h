@@ -296,14 +296,14 @@ class Quantize : public Instruction {
         columns_ = by_columns(in_) && !layout_.given;
         if (columns_) in_.block = kColumns;
     }
-    void run(Thread& t, char* const* slots) override {
-        for (std::int64_t b; (b = claim(0)) < in_.blocks();) {
-            const std::int64_t first = b * in_.block, last = std::min(in_.rows, first + in_.block);
-            if (columns_)
-                columns(slots, first, last - first);
-            else
-                for (std::int64_t r = first; r < last; ++r) row(t, slots, r);
-        }
+    std::int64_t blocks(int) const override { return in_.blocks(); }
+    void block(Thread& t, char* const* slots, int, std::int64_t b) override {
+        t.last = this;
+        const std::int64_t first = b * in_.block, last = std::min(in_.rows, first + in_.block);
+        if (columns_)
+            columns(slots, first, last - first);
+        else
+            for (std::int64_t r = first; r < last; ++r) row(t, slots, r);
     }
 
   private:
@@ -393,18 +393,13 @@ class Sum : public Instruction {
         slot_ = static_cast<int>(w.next());
         if (by_columns(in_)) in_.block = kColumns;
     }
-    void run(Thread& t, char* const* slots) override {
+    std::int64_t blocks(int) const override { return in_.blocks(); }
+    void block(Thread& t, char* const* slots, int, std::int64_t b) override {
+        t.last = this;
         float* out = reinterpret_cast<float*>(slots[slot_]);
-        for (std::int64_t b; (b = claim(0)) < in_.blocks();) {
-            const std::int64_t first = b * in_.block, last = std::min(in_.rows, first + in_.block);
-            if (by_columns(in_)) {
-                columns(slots, first, last - first, out);
-                continue;
-            }
-            for (std::int64_t r = first; r < last; ++r) {
-                out[r] = row(t, slots, r);
-            }
-        }
+        const std::int64_t first = b * in_.block, last = std::min(in_.rows, first + in_.block);
+        if (by_columns(in_)) return columns(slots, first, last - first, out);
+        for (std::int64_t r = first; r < last; ++r) out[r] = row(t, slots, r);
     }
 
   private:
@@ -478,14 +473,12 @@ class Order : public Instruction {
         short_rows_ = in_.length <= kShortRow && slots_[2] < 0 && slots_[3] < 0;
         if (short_rows_) in_.block = kColumns;
     }
-    void run(Thread& t, char* const* slots) override {
-        for (std::int64_t b; (b = claim(0)) < in_.blocks();) {
-            const std::int64_t first = b * in_.block, last = std::min(in_.rows, first + in_.block);
-            if (short_rows_)
-                many(slots, first, last - first);
-            else
-                for (std::int64_t r = first; r < last; ++r) row(t, in_.row(t, slots, r), r, slots);
-        }
+    std::int64_t blocks(int) const override { return in_.blocks(); }
+    void block(Thread& t, char* const* slots, int, std::int64_t b) override {
+        t.last = this;
+        const std::int64_t first = b * in_.block, last = std::min(in_.rows, first + in_.block);
+        if (short_rows_) return many(slots, first, last - first);
+        for (std::int64_t r = first; r < last; ++r) row(t, in_.row(t, slots, r), r, slots);
     }
 
   private:
@@ -558,31 +551,31 @@ class ScatterAdd : public Instruction {
         size_ = w.next();
         slot_ = static_cast<int>(w.next());
     }
-    void run(Thread& t, char* const* slots) override {
+    std::int64_t blocks(int) const override { return in_.rows; }
+    void block(Thread& t, char* const* slots, int, std::int64_t r) override {
+        t.last = this;
         const std::int64_t n = in_.length;
-        for (std::int64_t r; (r = claim(0)) < in_.rows;) {
-            std::int32_t* index = static_cast<std::int32_t*>(t.scratch[1].get(static_cast<std::size_t>(n) * 4));
-            load(index_, reinterpret_cast<const std::int32_t*>(slots[index_.slot]), 0, n, index);
-            std::int64_t* total = static_cast<std::int64_t*>(t.scratch[2].get(static_cast<std::size_t>(size_) * 8));
-            std::memset(total, 0, static_cast<std::size_t>(size_) * 8);
-            const float* x = in_.row(t, slots, r);
-            std::int16_t e;
-            load(exponents_, reinterpret_cast<const std::int16_t*>(slots[exponents_.slot]), r, 1, &e);
-            float* out = reinterpret_cast<float*>(slots[slot_]) + r * size_;
-            if (!sum_usable(e)) {
-                for (std::int64_t i = 0; i < size_; ++i) out[i] = float_of(kCanonicalNaN);
-                continue;
-            }
-            const double scale = power_of_two(33 - e);
-            for (std::int64_t i = 0; i < n; ++i) {
-                if (index[i] < 0 || index[i] >= size_) continue;
-                if ((bits_of(x[i]) & 0x7F800000u) == 0x7F800000u) continue;
-                double y = std::rint(static_cast<double>(x[i]) * scale);
-                y = y < 0x1p34 ? y : 0x1p34;
-                total[index[i]] += static_cast<std::int64_t>(y > -0x1p34 ? y : -0x1p34);
-            }
-            for (std::int64_t i = 0; i < size_; ++i) out[i] = sum_result(static_cast<double>(total[i]), e);
+        std::int32_t* index = static_cast<std::int32_t*>(t.scratch[1].get(static_cast<std::size_t>(n) * 4));
+        load(index_, reinterpret_cast<const std::int32_t*>(slots[index_.slot]), 0, n, index);
+        std::int64_t* total = static_cast<std::int64_t*>(t.scratch[2].get(static_cast<std::size_t>(size_) * 8));
+        std::memset(total, 0, static_cast<std::size_t>(size_) * 8);
+        const float* x = in_.row(t, slots, r);
+        std::int16_t e;
+        load(exponents_, reinterpret_cast<const std::int16_t*>(slots[exponents_.slot]), r, 1, &e);
+        float* out = reinterpret_cast<float*>(slots[slot_]) + r * size_;
+        if (!sum_usable(e)) {
+            for (std::int64_t i = 0; i < size_; ++i) out[i] = float_of(kCanonicalNaN);
+            return;
         }
+        const double scale = power_of_two(33 - e);
+        for (std::int64_t i = 0; i < n; ++i) {
+            if (index[i] < 0 || index[i] >= size_) continue;
+            if ((bits_of(x[i]) & 0x7F800000u) == 0x7F800000u) continue;
+            double y = std::rint(static_cast<double>(x[i]) * scale);
+            y = y < 0x1p34 ? y : 0x1p34;
+            total[index[i]] += static_cast<std::int64_t>(y > -0x1p34 ? y : -0x1p34);
+        }
+        for (std::int64_t i = 0; i < size_; ++i) out[i] = sum_result(static_cast<double>(total[i]), e);
     }
 
   private:

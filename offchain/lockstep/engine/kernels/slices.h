@@ -215,7 +215,7 @@ class VnniFormat : public Format {
 // AMX: tiles of 16 x 64 int8, three int32 accumulators (hh, hl + lh, ll), which hold K <= 65,536.
 class AmxFormat : public Format {
   public:
-    static constexpr std::int64_t kChunk = 512;
+    static constexpr std::int64_t kChunk = 384;
 
     // Whether this process may use the tiles: the kernel grants their state on request.
     static bool granted() {

@@ -26,7 +26,7 @@ class NativeBackend:
         sources = program.nodes[-1].inputs
         self._positions = [i for i, source in enumerate(sources) if source.kind is InputKind.NODE]
         self._passed = [(i, source) for i, source in enumerate(sources) if source.kind is not InputKind.NODE]
-        self._like = [torch.empty(entry.shape, dtype=TORCH[entry.dtype], device="meta") for entry in program.state]
+        self._entries = [(entry.shape, TORCH[entry.dtype]) for entry in program.state]
         outputs = [*(sources[i] for i in self._positions), *(Input(InputKind.NODE, m) for m in program.metrics)]
         frontier = self._frontier(plan, {source.value for source in outputs})
         given: dict[int, Tensor] = {}
@@ -46,7 +46,7 @@ class NativeBackend:
         self, state: Sequence[Tensor], step: int, out: Sequence[Tensor] | None
     ) -> tuple[list[Tensor], list[float]]:
         """As ``Runner.step``, with a state that has been checked."""
-        after = list(out) if out is not None else [torch.empty_like(t, device="cpu") for t in self._like]
+        after = list(out) if out is not None else [torch.empty(shape, dtype=dtype) for shape, dtype in self._entries]
         metrics = [torch.empty(()) for _ in self.program.metrics]
         self.engine.run(state, step, [*(after[i] for i in self._positions), *metrics])
         for position, source in self._passed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 
@@ -65,10 +66,33 @@ def shuffle(index: Tensor, seed: int, counter: int, n: int, site: int) -> Tensor
     key = draw_key(seed, counter, site)
     inside = start < n
     x = torch.where(inside, start, 0)
-    for r in range(SHUFFLE_ROUNDS):
-        pivot = int(threefry2x32(key, (r, SHUFFLE_KEY_COUNTER))[0]) % n
-        partner = (pivot + n - x) % n
-        word, _ = _threefry(key, r, torch.maximum(x, partner))
-        assert isinstance(word, Tensor)
-        x = torch.where((word & 1) == 1, partner, x)
+    pivots = _pivots(key, n)
+    bits = _swap_bits(key, n).to(index.device) if n <= _TABLE_LIMIT else None
+    for r, pivot in enumerate(pivots):
+        partner = torch.where(x > pivot, pivot + n - x, pivot - x)
+        big = torch.maximum(x, partner)
+        swap = bits[r][big] if bits is not None else _odd(_threefry(key, r, big)[0])
+        x = torch.where(swap, partner, x)
     return _wrap(torch.where(inside, x, 0))
+
+
+_TABLE_LIMIT = 1 << 15
+"""Largest n for which a permutation's swaps are computed at once and kept: a batch asks again every step."""
+
+
+def _odd(word: Word) -> Tensor:
+    assert isinstance(word, Tensor)
+    return (word & 1) == 1
+
+
+@functools.lru_cache(maxsize=8)
+def _pivots(key: tuple[int, int], n: int) -> tuple[int, ...]:
+    """K of each round."""
+    return tuple(int(threefry2x32(key, (r, SHUFFLE_KEY_COUNTER))[0]) % n for r in range(SHUFFLE_ROUNDS))
+
+
+@functools.lru_cache(maxsize=4)
+def _swap_bits(key: tuple[int, int], n: int) -> Tensor:
+    """Bool [rounds, n]: whether a pair whose larger member is this swaps in a round."""
+    rounds = torch.arange(SHUFFLE_ROUNDS, dtype=torch.int64).unsqueeze(1)
+    return _odd(_threefry(key, rounds.expand(-1, n), torch.arange(n, dtype=torch.int64).expand(SHUFFLE_ROUNDS, n))[0])
