@@ -25,7 +25,7 @@ OnStep = Callable[[int, Sequence[Tensor], Sequence[float]], None]
 """Called with (step within the segment, state after it, metrics)."""
 
 KEPT_BYTES = 512 << 20
-"""States of a segment are kept in memory up to this many bytes in all, and recomputed beyond."""
+"""States of a task's segments are kept in memory up to this many bytes in all, and recomputed beyond."""
 
 
 class Workbench:
@@ -37,6 +37,19 @@ class Workbench:
         self.memory_limit = memory_limit
         self.seconds = 0.0
         """Time spent computing steps so far."""
+        self._kept: dict[Replica, int] = {}
+
+    def keep(self, replica: Replica, size: int) -> bool:
+        """Whether a replica may keep ``size`` bytes of states; others forget theirs for it, the oldest first."""
+        self._kept.pop(replica, None)
+        if size > KEPT_BYTES:
+            return False
+        while sum(self._kept.values()) + size > KEPT_BYTES:
+            oldest = next(iter(self._kept))
+            del self._kept[oldest]
+            oldest.forget()
+        self._kept[replica] = size
+        return True
 
     @cached_property
     def step_runner(self) -> Runner:
@@ -87,7 +100,7 @@ class Replica:
         self.steps = steps
         self.tamper = tamper or {}
         state_bytes = sum(entry.type.elements * ITEMSIZE[entry.dtype] for entry in bench.workload.step.state)
-        self._keeps = state_bytes * steps <= KEPT_BYTES
+        self._bytes = state_bytes * steps
         self._states: dict[int, list[Tensor]] = {}
         self._openings: dict[int, StepOpening] = {}
 
@@ -111,27 +124,33 @@ class Replica:
 
     def run(self, on_step: OnStep | None = None) -> list[Tensor]:
         """Run the segment, and return its end state."""
-        state = self.start
+        state, keeps = self.start, self.bench.keep(self, self._bytes)
         for step in range(self.steps):
             state, metrics = self._advance(state, step)
-            if self._keeps:
-                self._states[step] = [tensor.clone() for tensor in state]
+            if keeps:
+                self._states[step] = list(state)  # a step makes new tensors, and nothing here writes into them
             if on_step is not None:
                 on_step(step, state, metrics)
         return state
+
+    def forget(self) -> None:
+        """Give back the memory of states, which can be computed again."""
+        self._states.clear()
+        self._openings.clear()
 
     def state_after(self, step: int) -> list[Tensor]:
         """State after a step of the segment; step -1 is the start."""
         if step < 0:
             return self.start
+        if step not in self._states and self.bench.keep(self, self._bytes):
+            self.run()
         if step not in self._states:
-            if self._keeps:
-                self.run()
-            else:
-                state = self.start
-                for index in range(step + 1):
-                    state, _ = self._advance(state, index)
-                self._states = {step: [tensor.clone() for tensor in state]}
+            # Too large to keep them all: on from the last one asked for, so that asking in order costs one run.
+            known = max((index for index in self._states if index < step), default=-1)
+            state = self._states[known] if known >= 0 else self.start
+            for index in range(known + 1, step + 1):
+                state, _ = self._advance(state, index)
+            self._states = {step: list(state)}
         return self._states[step]
 
     @cached_property
