@@ -22,7 +22,7 @@ from lockstep.cli.demo.stage import Stage
 A = TypeVar("A", bound=Agent)
 Cast = tuple[type[A], str, dict[str, object]]
 """A party of a scene: what kind of agent it is, its role, its options."""
-STEPS, SEGMENT = 320, 32
+STEPS, SEGMENT = 2_560, 64
 """Length of act 1's training of the MLP."""
 CNN_STEPS, CNN_SEGMENT = 96, 32
 SHORT_STEPS, SHORT_SEGMENT = 16, 8

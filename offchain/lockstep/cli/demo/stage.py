@@ -52,8 +52,10 @@ class Job:
 def job(name: str) -> Job:
     """The demo's model of that name ("mlp" or "cnn") on scikit-learn's digits, captured once."""
     train, test = digits(flat=name == "mlp")
-    model: nn.Module = MLP() if name == "mlp" else CNN()
-    captured = capture(model, nn.CrossEntropyLoss(), Adam(lr=3e-3), train, batch_size=64, evaluation=test)
+    # No tensor of the MLP's step has more than 16,384 elements: any dispute about it is over in five moves a side.
+    model, batch = (MLP(hidden=(128,) * 6), 128) if name == "mlp" else (CNN(), 64)
+    optimiser = Adam(lr=1e-3 if name == "mlp" else 3e-3)
+    captured = capture(model, nn.CrossEntropyLoss(), optimiser, train, batch_size=batch, evaluation=test)
     workload = make_workload(captured.init, captured.step, captured.constants, captured.constants, captured.evaluate)
     return Job(captured, workload)
 
@@ -102,10 +104,11 @@ class Stage:
         self.console.print(f"  [{colour}]{name:>24}[/]  {line}", highlight=False, soft_wrap=True)
 
     def cast(self, agents: Sequence[Agent | Submitter]) -> None:
-        """Name the parties of a scene, and remember what they have."""
+        """Name the parties of a scene, and remember what they came with."""
         addresses = {agent.address for agent in agents}
         self._cast = [party.name for party in self.world.parties.values() if party.address in addresses]
-        self._before = self._balances()
+        brought = {name: self.world.parties[name].brought for name in self._cast}
+        self._before = {**brought, "treasury": self.world.treasury()}
 
     def _balances(self) -> dict[str, int]:
         balances = {name: self.world.parties[name].worth for name in self._cast}
@@ -185,9 +188,10 @@ class Stage:
     ) -> Scene:
         """Note a scene, and print its table."""
         chain = self.world.keeper_lockstep
-        outcome = describe(self.world, posted.terms.id, state)
+        with chain.hold():
+            outcome = describe(self.world, posted.terms.id, state)
+            moves = count_moves(self.world, posted.terms.id)
         accuracy = self.accuracy(accuracy_of, submitter, posted) if accuracy_of else None
-        moves = count_moves(self.world, posted.terms.id)
         scene = Scene(
             name, state.terminal, expected, outcome, accuracy, moves, gas, self._before, self._balances(), seconds
         )

@@ -44,6 +44,8 @@ class Party:
     def __init__(self, name: str, lockstep: Lockstep) -> None:
         self.name = name
         self.lockstep = lockstep
+        self.brought = self.worth
+        """What it had when it came, base units."""
 
     @property
     def address(self) -> str:
@@ -124,7 +126,7 @@ class World:
             on_round()
             acted = False
             for agent in (*agents, keeper):
-                acted |= agent.tick()
+                acted |= agent.turn()
             if acted:
                 continue
             state = self.keeper_lockstep.state(task)
@@ -134,7 +136,8 @@ class World:
         raise Stuck(f"Task {task} did not end: it is {self.keeper_lockstep.state(task).name}.")
 
     def _pass_time(self, task: int, state: TaskState) -> None:
-        deadlines, waits_for_block = self._deadlines(task, state)
+        with self.keeper_lockstep.hold():
+            deadlines, waits_for_block = self._deadlines(task, state)
         if waits_for_block:
             self.anvil.mine(2)
             return
