@@ -105,6 +105,11 @@ class Agent:
         """Do what can be done now; whether anything was done."""
         raise NotImplementedError
 
+    def turn(self) -> bool:
+        """A tick that looks for new blocks once in a while, not before every question."""
+        with self.lockstep.hold():
+            return self.tick()
+
 
 def journal_path(folder: Path, role: str, address: str) -> Path:
     """Where a role's journal lies for an account."""

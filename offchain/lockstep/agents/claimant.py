@@ -206,7 +206,7 @@ class Claimant(Agent):
         """Challenge every claim that differs from this party's run and would stand before its own claim."""
         task = posted.terms.id
         windows = self.lockstep.windows(task, segment)
-        if not windows.unblind < self.lockstep.client.now() <= windows.open or slot.state != SlotState.DRAWN:
+        if not windows.unblind < self.lockstep.now() <= windows.open or slot.state != SlotState.DRAWN:
             return False
         own = self.own_claim(posted, segment, slot)
         if own is None:
@@ -297,7 +297,7 @@ class Claimant(Agent):
         mine = Side.DEFENDER if dispute.defender == self.address else Side.CHALLENGER
         if position.side is not mine or not self.answers(posted, dispute.segment, mine):
             return False
-        if self.lockstep.client.now() > self.lockstep.view(self.lockstep.game, "deadlineOf", number):
+        if self.lockstep.now() > self.lockstep.view(self.lockstep.game, "deadlineOf", number):
             return False
         body = self._body_of(defender_ref(dispute))
         try:

@@ -6,11 +6,11 @@ state says that it is due, and losing the race to somebody else is no error.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from lockstep.agents.base import Agent
 from lockstep.chain.errors import Reverted
-from lockstep.chain.lockstep import PostedTask
+from lockstep.chain.lockstep import PostedClaim, PostedTask
 from lockstep.chain.types import SlotState, TaskState
 from lockstep.dispute.transition import Outcome
 
@@ -53,7 +53,7 @@ class Keeper(Agent):
     def keep(self, posted: PostedTask) -> bool:
         """Make the calls that are due for one task."""
         task = posted.terms.id
-        state, now = self.lockstep.state(task), self.lockstep.client.now()
+        state, now = self.lockstep.state(task), self.lockstep.now()
         late = now > self.lockstep.deadline(task)
         match state:
             case TaskState.OPEN if now > posted.terms.accept_deadline:
@@ -114,7 +114,7 @@ class Keeper(Agent):
 
     def _beacon_ready(self, consumer: str, key: bytes) -> bool:
         target = self.lockstep.view(self.lockstep.beacon, "targetOf", consumer, key)
-        return bool(target) and self.lockstep.client.block_number() > target
+        return bool(target) and self.lockstep.block_number() > target
 
     def _renew(self, consumer: str, key: bytes) -> bool:
         """Ask for another random value: nobody used the first while its block was within reach."""
@@ -194,21 +194,30 @@ class Keeper(Agent):
 
     def _close(self, posted: PostedTask) -> bool:
         """Judge every claim of an ended task that is not judged yet."""
-        task, acted = posted.terms.id, self._call_time(posted, self.lockstep.client.now())
+        task, acted = posted.terms.id, self._call_time(posted, self.lockstep.now())
+        due: list[PostedClaim] = []
         for segment in self.lockstep.drawn_segments(task):
             for round_ in range(self.lockstep.slot(task, segment).round + 1):
-                for claim in self.lockstep.claims(task, segment, round_):
-                    if self.lockstep.claim(claim.ref).closed:
-                        continue
-                    done = self._court(
-                        posted,
-                        "closeClaim",
-                        segment,
-                        round_,
-                        claim.ref.index,
-                        doing=f"close a claim on segment {segment}",
-                    )
-                    if done:
-                        self.narrate(f"closes the claim of {claim.claimant[:8]}… on segment {segment} of task {task}")
-                    acted |= done
-        return acted
+                due += [
+                    claim
+                    for claim in self.lockstep.claims(task, segment, round_)
+                    if not self.lockstep.claim(claim.ref).closed
+                ]
+        return self._judge(posted, due) or acted
+
+    def _judge(self, posted: PostedTask, due: Sequence[PostedClaim]) -> bool:
+        """Close claims, many to a transaction; each for itself where one of them is refused."""
+        calls = [(posted.terms.abi(), ref.segment, ref.round, ref.index) for ref in (claim.ref for claim in due)]
+        try:
+            self.lockstep.send_all("closeClaim", calls, doing=f"close claims on task {posted.terms.id}")
+        except Reverted as error:
+            if len(due) > 1:
+                return sum(self._judge(posted, [claim]) for claim in due) > 0
+            if error.error in RACE_ERRORS:
+                return False
+            raise
+        for claim in due:
+            self.narrate(
+                f"closes the claim of {claim.claimant[:8]}… on segment {claim.ref.segment} of task {posted.terms.id}"
+            )
+        return bool(due)

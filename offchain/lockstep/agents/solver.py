@@ -58,7 +58,7 @@ class Solver(Agent):
 
     def _accept(self, posted: PostedTask) -> bool:
         task, terms = posted.terms.id, posted.terms
-        if terms.submitter == self.address or terms.accept_deadline < self.lockstep.client.now():
+        if terms.submitter == self.address or terms.accept_deadline < self.lockstep.now():
             return False
         try:
             self._check_window(terms)

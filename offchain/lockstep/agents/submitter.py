@@ -81,7 +81,7 @@ class Submitter(Agent):
             price=order.price,
             wage=parameters.min_wage_multiple * replay if order.wage is None else order.wage,
             levy=parameters.min_levy_multiple * replay if order.levy is None else order.levy,
-            accept_deadline=self.lockstep.client.now() + order.accept_window,
+            accept_deadline=self.lockstep.now() + order.accept_window,
             solve_window=order.solve_window,
             uri="",
         )

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
+from typing import Any
+
 from lockstep.agents.claimant import Claimant, DataMissingError, checkpoint_roots
 from lockstep.agents.workload import WorkloadError
 from lockstep.chain.amounts import amount_text
-from lockstep.chain.lockstep import PostedTask
-from lockstep.chain.types import SlotState
+from lockstep.chain.errors import Reverted
+from lockstep.chain.lockstep import BATCH, PostedTask
+from lockstep.chain.types import Slot, SlotState
 from lockstep.dispute import claims
+
+BATCH_SECONDS = 20.0
+"""A claim that is ready is not kept back longer for others to come."""
+
+Claim = tuple[int, tuple[Any, ...], list[bytes]]
+"""Segment, body and checkpoint proof, as ``postClaim`` takes them."""
 
 
 class Verifier(Claimant):
@@ -29,32 +40,61 @@ class Verifier(Claimant):
         """Claim where drawn; play disputes."""
         acted = False
         for posted in self.tasks():
-            for segment in self.lockstep.live_segments(posted.terms.id):
-                acted |= self._advance(posted, segment)
+            segments = self.lockstep.live_segments(posted.terms.id)
+            acted |= self._claim_all(posted, segments)
+            for segment in segments:
+                slot = self.lockstep.slot(posted.terms.id, segment)
+                if self._is_drawn(slot) and self.own_claim(posted, segment, slot) is not None:
+                    acted |= self.open_disputes(posted, segment, slot)
             acted |= self.play(posted)
         return acted
 
-    def _advance(self, posted: PostedTask, segment: int) -> bool:
+    def _is_drawn(self, slot: Slot) -> bool:
+        return slot.state == SlotState.DRAWN and slot.verifier == self.address
+
+    def _claim_all(self, posted: PostedTask, segments: Sequence[int]) -> bool:
+        """Replay what is due and post the claims, many to a transaction where replaying is quick."""
+        ready: list[Claim] = []
+        acted, begun = False, time.monotonic()
+        for segment in segments:
+            claim = self._claim(posted, segment)
+            if claim is not None:
+                ready.append(claim)
+            if len(ready) == BATCH or time.monotonic() - begun > BATCH_SECONDS:
+                acted |= self._post(posted, ready)
+                ready, begun = [], time.monotonic()
+        return self._post(posted, ready) or acted
+
+    def _post(self, posted: PostedTask, ready: Sequence[Claim]) -> bool:
+        terms = posted.terms.abi()
+        try:
+            self.lockstep.send_all("postClaim", [(terms, *claim) for claim in ready], doing="post claims")
+        except Reverted as error:
+            if len(ready) == 1:
+                self.complain(str(error))
+                return False
+            # One of them is refused, and all with it: each for itself.
+            return sum(self._post(posted, [claim]) for claim in ready) > 0
+        for segment, body, _ in ready:
+            verdict = "passes" if body[1] == body[2] else "condemns"
+            self.narrate(f"{verdict} segment {segment} of task {posted.terms.id}")
+        return bool(ready)
+
+    def _claim(self, posted: PostedTask, segment: int) -> Claim | None:
+        """What to claim about a segment; None where there is nothing to claim now."""
         task = posted.terms.id
         slot = self.lockstep.slot(task, segment)
-        if slot.state != SlotState.DRAWN or slot.verifier != self.address:
-            return False
-        if self.own_claim(posted, segment, slot) is not None:
-            return self.open_disputes(posted, segment, slot)
-        if self.lockstep.client.now() > slot.claim_deadline or not self.claims_at_all(posted, segment):
-            return False
+        if not self._is_drawn(slot) or self.own_claim(posted, segment, slot) is not None:
+            return None
+        if self.lockstep.now() > slot.claim_deadline or not self.claims_at_all(posted, segment):
+            return None
         try:
             body = self.body(posted, segment, slot)
             proof = claims.checkpoint_proof(checkpoint_roots(self.published(posted)), segment)
         except (DataMissingError, WorkloadError) as error:
             self.complain(f"cannot replay segment {segment} of task {task}: {error}")
-            return False
-        self.lockstep.send(
-            self.lockstep.court, "postClaim", posted.terms.abi(), segment, body.abi(), proof, doing="post a claim"
-        )
-        verdict = "passes" if body.end_root == body.checkpoint_root else "condemns"
-        self.narrate(f"{verdict} segment {segment} of task {task}")
-        return True
+            return None
+        return segment, body.abi(), proof
 
     def claims_at_all(self, posted: PostedTask, segment: int) -> bool:
         """Whether this verifier posts its claim; an honest one does."""

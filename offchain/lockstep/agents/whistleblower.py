@@ -38,7 +38,7 @@ class Whistleblower(Claimant):
         slot = self.lockstep.slot(posted.terms.id, segment)
         if slot.state != SlotState.DRAWN:
             return False
-        now = self.lockstep.client.now()
+        now = self.lockstep.now()
         windows = self.lockstep.windows(posted.terms.id, segment)
         if now <= windows.claim:
             return self._place(posted, segment, slot)
@@ -58,7 +58,7 @@ class Whistleblower(Claimant):
             return None
         if checked.end_root != checked.checkpoint_root:
             return f"segment {segment} does not end in the solver's checkpoint"
-        if not posted_claims and slot.claim_deadline - self.lockstep.client.now() < self.insurance_seconds:
+        if not posted_claims and slot.claim_deadline - self.lockstep.now() < self.insurance_seconds:
             return f"nobody has claimed segment {segment}, and the window is nearly over"
         for claim in posted_claims:
             if claim.body.end_root != checked.end_root:

@@ -15,7 +15,10 @@ from typing import Any
 import requests
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
+from eth_utils.abi import function_abi_to_4byte_selector, get_abi_input_types, get_abi_output_types
 from web3 import HTTPProvider, Web3
+from web3._utils.abi import map_abi_data
+from web3._utils.normalizers import BASE_RETURN_NORMALIZERS
 from web3.contract import Contract
 from web3.exceptions import ContractLogicError, TimeExhausted, Web3Exception, Web3RPCError
 from web3.logs import DISCARD
@@ -94,6 +97,8 @@ class Client:
         self.web3 = Web3(provider)
         self.account = load_key(key) if key is not None else None
         self.gas: dict[str, list[int]] = defaultdict(list)
+        self.sent = 0
+        """Transactions handed to the node so far."""
         self._lock = threading.Lock()
         self._nonce: int | None = None
         try:
@@ -141,6 +146,22 @@ class Client:
             raise ChainError(f"Could not {doing}: {error}. Is there a Lockstep deployment at this address?") from None
         except requests.RequestException as error:
             raise self._unreachable(doing, error) from None
+
+    def call_many(self, contract: Contract, calls: Sequence[tuple[str, Sequence[Any]]], doing: str) -> list[Any]:
+        """Results of several views (name, arguments) of a contract that has ``multicall``, all as of one block."""
+        codec = self.web3.codec
+        entries = {name: contract.get_function_by_name(name).abi for name, _ in calls}
+        data = [
+            function_abi_to_4byte_selector(entries[name]) + codec.encode(get_abi_input_types(entries[name]), arguments)
+            for name, arguments in calls
+        ]
+        found: Sequence[bytes] = self.call(contract.functions.multicall(data), doing)
+        results = []
+        for (name, _), result in zip(calls, found, strict=True):
+            types = get_abi_output_types(entries[name])
+            values = map_abi_data(BASE_RETURN_NORMALIZERS, types, codec.decode(types, result))
+            results.append(values[0] if len(values) == 1 else values)
+        return results
 
     def _unreachable(self, doing: str, error: Exception) -> ConnectionFailed:
         return ConnectionFailed(
@@ -191,6 +212,7 @@ class Client:
                 signed = self.account.sign_transaction(transaction)
                 digest = self.web3.eth.send_raw_transaction(signed.raw_transaction)
                 self._nonce += 1
+                self.sent += 1
             except requests.RequestException as error:
                 raise self._unreachable(doing, error) from None
             except (ContractLogicError, Web3RPCError, Web3Exception) as error:
@@ -242,10 +264,6 @@ class Client:
     def decode(self, contract: Contract, event: str, sent: Sent) -> list[Any]:
         """Decoded logs of one event in a receipt."""
         return list(contract.events[event]().process_receipt(sent.receipt, errors=DISCARD))
-
-    def now(self) -> int:
-        """Timestamp of the latest block, seconds."""
-        return int(self._ask(lambda: self.web3.eth.get_block("latest")["timestamp"], "read the clock"))
 
     def block_number(self) -> int:
         """Number of the latest block."""

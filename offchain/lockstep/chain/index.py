@@ -1,14 +1,17 @@
 """What a deployment's contracts have said and hold, kept until the chain moves.
 
 Events are fetched once, block range by block range, and answered from memory; views are remembered for as long as the
-latest block stays the latest. A reorganisation of the chain starts the index anew.
+latest block stays the latest. A reorganisation of the chain starts the index anew. Within ``hold`` the latest block is
+asked for once a second at most, and after every transaction of one's own.
 """
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple, TypeVar
 
 import requests
 from eth_utils.abi import event_abi_to_log_topic
@@ -23,6 +26,16 @@ from lockstep.chain.errors import ChainError, ConnectionFailed
 T = TypeVar("T")
 BLOCKS = 5_000
 """Blocks one request for logs covers: public nodes refuse much more."""
+HOLD_SECONDS = 1.0
+"""How long the latest block is taken to stay the latest while it is held."""
+
+
+class Head(NamedTuple):
+    """The latest block: its number, hash (hex) and timestamp (seconds)."""
+
+    number: int
+    hash: str
+    timestamp: int
 
 
 class Index:
@@ -41,11 +54,38 @@ class Index:
             for entry in contract.abi
             if entry["type"] == "event"
         }
+        self._held = False
+        self._asked: tuple[float, int] | None = None
         self._forget()
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Look for a new block now, and then once a second at most until the context ends."""
+        if self._held:
+            yield
+            return
+        self._held, self._asked = True, None
+        try:
+            yield
+        finally:
+            self._held = False
+
+    def _is_recent(self) -> bool:
+        """Whether the head was asked for a moment ago, and this account has sent nothing since."""
+        if not self._held or self._asked is None:
+            return False
+        when, sent = self._asked
+        return sent == self.client.sent and time.monotonic() - when < HOLD_SECONDS
+
+    def head(self) -> Head:
+        """The latest block."""
+        self.sync()
+        assert self._head is not None
+        return self._head
 
     def _forget(self) -> None:
         self._next = self._first
-        self._head: tuple[int, str] | None = None
+        self._head: Head | None = None
         self._logs: dict[tuple[str, str], list[Any]] = defaultdict(list)
         self._views: dict[Hashable, Any] = {}
 
@@ -57,16 +97,19 @@ class Index:
             ChainError: the node refuses
 
         """
-        web3 = self.client.web3
+        if self._is_recent():
+            return
+        web3, asked = self.client.web3, (time.monotonic(), self.client.sent)
         try:
-            head = self._block("latest")
-            if head == self._head:
+            head, known = self._block("latest"), self._head
+            if head == known:
+                self._asked = asked
                 return
-            if self._head is not None and (head[0] <= self._head[0] or self._block(hex(self._head[0])) != self._head):
+            if known is not None and (head.number <= known.number or self._block(hex(known.number)) != known):
                 self._forget()
             self._views.clear()
-            for start in range(self._next, head[0] + 1, BLOCKS):
-                stop = min(start + BLOCKS - 1, head[0])
+            for start in range(self._next, head.number + 1, BLOCKS):
+                stop = min(start + BLOCKS - 1, head.number)
                 self._keep(
                     web3.eth.get_logs(
                         {"fromBlock": start, "toBlock": stop, "address": list(self._names)}  # type: ignore[typeddict-item]
@@ -79,15 +122,15 @@ class Index:
             ) from None
         except Web3Exception as error:
             raise ChainError(f"Could not read the chain: {error}.") from None
-        self._head = head
+        self._head, self._asked = head, asked
 
-    def _block(self, block: str) -> tuple[int, str]:
-        """(number, hash) of a block. Asked before everything else, so without web3's formatting."""
+    def _block(self, block: str) -> Head:
+        """A block. Asked before everything else, so without web3's formatting."""
         answer = self.client.web3.provider.make_request(RPCEndpoint("eth_getBlockByNumber"), [block, False])
         found = answer.get("result")
         if not isinstance(found, dict):
             raise ChainError(f"The node at {self.client.url} does not know block {block}; is it still syncing?")
-        return int(found["number"], 16), str(found["hash"])
+        return Head(int(found["number"], 16), str(found["hash"]), int(found["timestamp"], 16))
 
     def _keep(self, found: Sequence[Any]) -> None:
         for log in found:
@@ -112,3 +155,10 @@ class Index:
             self._views[key] = read()
         value: T = self._views[key]
         return value
+
+    def views(self, keys: Sequence[Hashable], read: Callable[[Sequence[Hashable]], Sequence[Any]]) -> None:
+        """Have ``read`` answer at once those of ``keys`` that are not remembered."""
+        self.sync()
+        missing = [key for key in keys if key not in self._views]
+        if missing:
+            self._views.update(zip(missing, read(missing), strict=True))

@@ -6,6 +6,8 @@ journal for what only it knows).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -32,6 +34,8 @@ from lockstep.chain.types import (
 )
 
 ZERO_ADDRESS = "0x" + "00" * 20
+BATCH = 32
+"""Most calls in one: 32 claims take some 3M gas, well below what a transaction may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +170,19 @@ class Lockstep:
             key, lambda: self.client.call(contract.functions[function](*arguments), f"read {function}")
         )
 
+    def _look_at(self, contract: Contract, function: str, arguments: Sequence[tuple[Any, ...]]) -> None:
+        """Read one view for many arguments in one call; ``view`` remembers what they were."""
+        for start in range(0, len(arguments), BATCH):
+            keys = [(contract.address, function, each) for each in arguments[start : start + BATCH]]
+            self._index.views(
+                keys,
+                lambda missing: self.client.call_many(
+                    contract,
+                    [(key[1], key[2]) for key in missing],  # type: ignore[index]
+                    f"read {function}",
+                ),
+            )
+
     @cached_property
     def _index(self) -> Index:
         contracts = {
@@ -175,6 +192,18 @@ class Lockstep:
             "DisputeGame": self.game,
         }
         return Index(self.client, contracts, self.deployment.block)
+
+    def hold(self) -> AbstractContextManager[None]:
+        """Read as of one block; a second later, or after a transaction of this account, as of a newer one."""
+        return self._index.hold()
+
+    def now(self) -> int:
+        """Timestamp of the latest block, seconds."""
+        return self._index.head().timestamp
+
+    def block_number(self) -> int:
+        """Number of the latest block."""
+        return self._index.head().number
 
     def _logs(self, contract: str, event: str, **arguments: Any) -> list[Any]:
         return self._index.logs(contract, event, **arguments)
@@ -221,7 +250,10 @@ class Lockstep:
         return self.drawn_segments(task) if self.state(task) is TaskState.AUDITING else []
 
     def slot(self, task: int, segment: int) -> Slot:
-        """Where a drawn segment stands."""
+        """Where a drawn segment stands; all of the task's are read at once."""
+        drawn = self.drawn_segments(task)
+        if segment in drawn:
+            self._look_at(self.court, "slotOf", [(task, each) for each in drawn])
         return Slot.from_abi(self.view(self.court, "slotOf", task, segment))
 
     def windows(self, task: int, segment: int) -> Windows:
@@ -246,7 +278,11 @@ class Lockstep:
         return sorted(claims, key=lambda claim: claim.ref.index)
 
     def claim(self, ref: ClaimRef) -> ClaimRecord:
-        """What the court stores of a claim."""
+        """What the court stores of a claim; all of the task's are read at once."""
+        found = [log["args"] for log in self._logs("AuditCourt", "ClaimPosted", task=ref.task)]
+        known = [(ref.task, args["segment"], args["round"], args["index"]) for args in found]
+        if ref.abi() in known:
+            self._look_at(self.court, "claimOf", [(each,) for each in known])
         return ClaimRecord.from_abi(self.view(self.court, "claimOf", ref.abi()))
 
     def disputes(self, task: int) -> list[int]:
@@ -316,6 +352,16 @@ class Lockstep:
     def send(self, contract: Contract, function: str, *arguments: Any, doing: str) -> Sent:
         """Send a transaction; its kind in gas tables is the function's name."""
         return self.client.send(contract.functions[function](*arguments), function, doing)
+
+    def send_all(self, function: str, calls: Sequence[tuple[Any, ...]], doing: str) -> None:
+        """Send calls of one function of the court, many to a transaction; either all in it take effect, or none."""
+        for start in range(0, len(calls), BATCH):
+            batch = calls[start : start + BATCH]
+            if len(batch) == 1:
+                self.send(self.court, function, *batch[0], doing=doing)
+                continue
+            data = [self.court.encode_abi(function, args=list(arguments)) for arguments in batch]
+            self.client.send(self.court.functions.multicall(data), f"{function}, many", doing)
 
     def allow(self, spender: Contract, amount: int) -> None:
         """Let a contract take ``amount`` tokens from the wallet, if it may not already."""

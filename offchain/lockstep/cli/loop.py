@@ -1,4 +1,4 @@
-"""Running an agent: task after task, with the calls anybody may make, until nothing is left to do or somebody stops it.
+"""Running agents: task after task, with the calls anybody may make, until nothing is left to do or somebody stops it.
 
 A task that fails (a stranger's artifacts, a call refused) is said once and left for later; it does not keep the agent
 from the others. A node that does not answer is waited for.
@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
 from lockstep.agents.base import Agent
-from lockstep.agents.keeper import Keeper
 from lockstep.chain.errors import ChainError, ConnectionFailed
 from lockstep.chain.lockstep import Lockstep
 from lockstep.cli.errors import is_expected, sentence
@@ -25,7 +24,7 @@ LONGEST_WAIT = 60.0
 
 
 class Loop:
-    """An agent and a keeper on the tasks of a deployment.
+    """An account's agents, its keeper the last, on the tasks of a deployment.
 
     ``tasks`` None: all of them; ``poll`` seconds between looks at the chain; ``on_idle`` is called when nothing can be
     done, and says whether it changed anything.
@@ -33,15 +32,13 @@ class Loop:
 
     def __init__(
         self,
-        agent: Agent,
-        keeper: Keeper,
+        agents: Sequence[Agent],
         voice: Voice,
         tasks: list[int] | None = None,
         poll: float = 2.0,
         on_idle: Callable[[], bool] = lambda: False,
     ) -> None:
-        self.agent = agent
-        self.keeper = keeper
+        self.agents = agents
         self.voice = voice
         self.tasks = tasks
         self.poll = poll
@@ -53,29 +50,30 @@ class Loop:
 
     @property
     def _lockstep(self) -> Lockstep:
-        return self.agent.lockstep
+        return self.agents[0].lockstep
 
     def _turn(self, task: int) -> bool:
         """Everything that can be done now about one task; whether anything was."""
         acted = False
-        for party in (self.agent, self.keeper):
+        for party in self.agents:
             party.only = [task]
-            acted |= party.tick()
+            acted |= party.turn()
         if not acted and self._is_over(task):
             self._over.add(task)
-            self.agent.release(task)
+            for party in self.agents:
+                party.release(task)
         return acted
 
     def _is_over(self, task: int) -> bool:
         """Whether nothing can ever be done about a task again: it has ended and its claims are judged."""
-        if not self._lockstep.state(task).terminal:
-            return False
-        for segment in self._lockstep.drawn_segments(task):
-            for round_ in range(self._lockstep.slot(task, segment).round + 1):
-                for claim in self._lockstep.claims(task, segment, round_):
-                    if not self._lockstep.claim(claim.ref).closed:
-                        return False
-        return True
+        chain = self._lockstep
+        with chain.hold():
+            return chain.state(task).terminal and all(
+                chain.claim(claim.ref).closed
+                for segment in chain.drawn_segments(task)
+                for round_ in range(chain.slot(task, segment).round + 1)
+                for claim in chain.claims(task, segment, round_)
+            )
 
     def _wanted(self) -> list[int]:
         known = self.tasks if self.tasks is not None else [posted.terms.id for posted in self._lockstep.tasks()]

@@ -23,7 +23,7 @@ def deployment_report(lockstep: Lockstep) -> Document:
     return {
         "chain": deployment.chain_id,
         "block": deployment.block,
-        "now": lockstep.client.now(),
+        "now": lockstep.now(),
         "addresses": deployment.addresses,
         "parameters": profile.parameters.to_dict(),
         "disputes": profile.disputes.to_dict(),
@@ -55,7 +55,7 @@ def task_report(lockstep: Lockstep, posted: PostedTask) -> Document:
     terms, task = posted.terms, posted.terms.id
     work, numbers = lockstep.work(task), lockstep.numbers(terms)
     return task_line(lockstep, posted) | {
-        "now": lockstep.client.now(),
+        "now": lockstep.now(),
         "manifest": posted.uri,
         "step_program": terms.step_program.hex(),
         "init_program": terms.init_program.hex(),

@@ -6,6 +6,7 @@ import io
 import os
 import signal
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -39,13 +40,16 @@ class FakeChain:
     def drawn_segments(self, task: int) -> list[int]:
         return []
 
+    def hold(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
 
 class FakeAgent:
     """Does to the one task it is shown what a test says."""
 
     def __init__(self, chain: FakeChain, turn: Turn) -> None:
         self.lockstep = chain
-        self.turn = turn
+        self.act = turn
         self.only: list[int] = []
         self.turns: list[int] = []
         self.released: list[int] = []
@@ -53,10 +57,10 @@ class FakeAgent:
     def release(self, task: int) -> None:
         self.released.append(task)
 
-    def tick(self) -> bool:
+    def turn(self) -> bool:
         (task,) = self.only
         self.turns.append(task)
-        return self.turn(task)
+        return self.act(task)
 
 
 class Clock:
@@ -88,7 +92,7 @@ def make(states: dict[int, TaskState], turn: Turn, **options: Any) -> tuple[Loop
     agent = FakeAgent(chain, turn)
     keeper = FakeAgent(chain, lambda task: False)
     voice = Voice(Console(file=said, width=200), "solver")
-    return Loop(agent, keeper, voice, **options), agent, said  # type: ignore[arg-type]
+    return Loop([agent, keeper], voice, **options), agent, said  # type: ignore[arg-type]
 
 
 def test_once_acts_until_nothing_is_left() -> None:

@@ -81,7 +81,7 @@ def _slot(agent: Claimant, posted: PostedTask, segment: int) -> Slot:
     slot = lockstep.slot(task, segment)
     if slot.state != SlotState.DRAWN:
         raise CommandError(f"Segment {segment} is {SlotState(slot.state).name.lower()}: its disputes are over.")
-    windows, now = lockstep.windows(task, segment), lockstep.client.now()
+    windows, now = lockstep.windows(task, segment), lockstep.now()
     if now <= windows.unblind:
         opens = windows.unblind + 1
         raise CommandError(

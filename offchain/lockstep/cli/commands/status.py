@@ -56,7 +56,7 @@ def status(
     if task is not None:
         document["task"] = report.task_report(lockstep, lockstep.task(task))
     if not document:
-        document["now"] = lockstep.client.now()
+        document["now"] = lockstep.now()
         document["tasks"] = [report.task_line(lockstep, posted) for posted in lockstep.tasks()]
         if lockstep.client.chain_id == LOCAL_CHAIN:
             document["accounts"] = [

@@ -57,7 +57,7 @@ def withdraw(
         done = True
     unbonding, available = lockstep.view(lockstep.vault, "unbondingOf", address)
     if unbonding:
-        when = relative_text(available, lockstep.client.now())
+        when = relative_text(available, lockstep.now())
         output().print(f"{amount_text(unbonding)} of stake can be withdrawn {when}")
     elif not done:
         output().print(f"nothing is owed to {address}")
@@ -70,7 +70,7 @@ def _pay_out(lockstep: Lockstep, address: str) -> bool:
         lockstep.send(lockstep.vault, "withdrawOwed", doing="withdraw what is owed")
         output().print(f"withdraws {amount_text(owed)} that were owed")
     unbonding, available = lockstep.view(lockstep.vault, "unbondingOf", address)
-    matured = bool(unbonding) and lockstep.client.now() >= available
+    matured = bool(unbonding) and lockstep.now() >= available
     if matured:
         lockstep.send(lockstep.vault, "withdrawStake", doing="withdraw the stake")
         output().print(f"withdraws {amount_text(unbonding)} of stake")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
@@ -40,16 +40,18 @@ def solve(connection: Connection, account: Account, running: Running) -> None:
     """Train: accept open tasks, run them step by step, commit to the checkpoints, be paid when they hold.
 
     Locks a deposit for each task it accepts. Progress is kept in the journal and in the store: stopped in any way, even
-    by kill -9 or a power cut, the same command goes on from the last checkpoint.
+    by kill -9 or a power cut, the same command goes on from the last checkpoint. Where a verifier condemns the work,
+    the solver claims otherwise, with a deposit, and disputes it; so keep it running until the task is over.
 
     Example:
 
         lockstep solve --task 1
     """
+    from lockstep.agents.defender import Defender
     from lockstep.agents.solver import Solver
     from lockstep.cli.session import Session
 
-    _run(Session(connection, account, Role.SOLVER), Solver, running)
+    _run(Session(connection, account, Role.SOLVER), (Solver, Defender), running)
 
 
 @bundled
@@ -80,7 +82,7 @@ def verify(
     if retire:
         _retire(session)
         return
-    _run(session, Verifier, running, before=lambda agent: _register(session, agent, wanted))
+    _run(session, (Verifier,), running, before=lambda agent: _register(session, agent, wanted))
 
 
 @bundled
@@ -98,7 +100,7 @@ def whistleblow(connection: Connection, account: Account, running: Running) -> N
     from lockstep.agents.whistleblower import Whistleblower
     from lockstep.cli.session import Session
 
-    _run(Session(connection, account, Role.WHISTLEBLOWER), Whistleblower, running)
+    _run(Session(connection, account, Role.WHISTLEBLOWER), (Whistleblower,), running)
 
 
 def _register(session: Session, agent: Verifier, wanted: int | None) -> None:
@@ -126,7 +128,7 @@ def _retire(session: Session) -> None:
 
 def _run(
     session: Session,
-    kind: type[Agent],
+    kinds: Sequence[type[Agent]],
     running: Running,
     before: Callable[[Any], None] = lambda agent: None,
 ) -> None:
@@ -136,22 +138,23 @@ def _run(
     from lockstep.cli.loop import Loop, stoppable
     from lockstep.cli.voice import Voice
 
-    voice = Voice(output(), kind.role)
+    role = kinds[0].role
+    voice = Voice(output(), role)
     lockstep, store = session.lockstep, session.store
     for task in running.task or ():
         lockstep.task(task)  # a number that is none is said now
-    with session.journal(kind.role) as journal, closing(voice):
-        agent = kind(lockstep, store, journal, narrate=voice.say, progress=Progress(voice.progress))
-        keeper = Keeper(lockstep, store, journal, narrate=voice.say)
-        loop = Loop(agent, keeper, voice, running.task, running.poll, on_idle=session.keep_time)
+    with session.journal(role) as journal, closing(voice):
+        progress = Progress(voice.progress)
+        agents = [kind(lockstep, store, journal, narrate=voice.say, progress=progress) for kind in (*kinds, Keeper)]
+        loop = Loop(agents, voice, running.task, running.poll, on_idle=session.keep_time)
         try:
             with stoppable():
-                before(agent)
+                before(agents[0])
                 if running.once:
                     loop.once()
                     return
                 where = f"on task {', '.join(map(str, running.task))}" if running.task else "on every task"
-                voice.say(f"{agent.address} works {where}; Ctrl-C stops it")
+                voice.say(f"{agents[0].address} works {where}; Ctrl-C stops it")
                 loop.forever()
         except KeyboardInterrupt:
             voice.close()
