@@ -295,6 +295,7 @@ def test_digest_games_are_the_same(disputes: DisputeHarness, seed: int) -> None:
         both = Both(disputes, match)
         match.game.disputes.clear()
         match.game._revealed.clear()
+        match.game.convicted.clear()
         assert both.play(both.open(step), rng, noise=0.2) is outcome
 
 

@@ -9,19 +9,6 @@ from typing import Any
 
 from lockstep.chain.errors import ChainError
 
-CONTRACTS = (
-    "FaucetToken",
-    "StakeVault",
-    "RandomBeacon",
-    "JackpotTreasury",
-    "TaskMarket",
-    "AuditCourt",
-    "DisputeGame",
-    "OpExecutor",
-    "ProgramChecker",
-)
-"""Contracts whose errors and events clients decode."""
-
 
 @cache
 def artifact(name: str) -> dict[str, Any]:

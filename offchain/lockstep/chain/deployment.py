@@ -49,7 +49,6 @@ NAMES = (
     "OpExecutor",
     "ProgramChecker",
     "ProgramFaults",
-    "StartChecker",
     *CIRCLE,
 )
 

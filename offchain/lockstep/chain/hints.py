@@ -14,7 +14,7 @@ def _when(timestamp: int) -> str:
 
 
 _SENTENCES: dict[str, str] = {
-    "WrongTerms": "the terms given are not those of task {id}; read them from its TaskSubmitted event.",
+    "WrongTerms": "the terms given are not those the task was posted with; read them from its TaskSubmitted event.",
     "NotAllowed": "only {allowed} may do this, and the transaction came from {caller}; check --key.",
     "OwnTask": "a submitter cannot solve its own task; use another key.",
     "BadProof": "a proof does not fold to its root; the artifacts may be damaged.",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import mmap
 import os
+import re
 import struct
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -94,7 +95,7 @@ def parse_checkpoint(data: bytes | memoryview | mmap.mmap, program: Program, roo
     if len(data) - 8 < stated:
         raise CheckpointError(f"The checkpoint's header claims {stated} bytes, but the file has {len(data)} in all.")
     if bytes(data[: len(header)]) != header:
-        raise CheckpointError(_header_difference(bytes(data[8 : 8 + min(stated, 16 << 20)]), program))
+        raise CheckpointError(_header_difference(bytes(data[8 : 8 + stated]), len(header) - 8, program))
     if len(data) != expected:
         raise CheckpointError(f"The checkpoint has {len(data)} bytes where this program's state takes {expected}.")
     view = memoryview(data)
@@ -110,8 +111,27 @@ def parse_checkpoint(data: bytes | memoryview | mmap.mmap, program: Program, roo
     return state
 
 
-def _header_difference(text: bytes, program: Program) -> str:
-    """A sentence on how a file's header differs from the one this program's state has."""
+_HEADER_SPARE = 1 << 16
+"""Bytes of a wrong header that are read beyond the right one's length, to tell what is wrong."""
+_HEADER_DEPTH = 3
+"""How deep tables and lists of a header lie in each other."""
+
+
+def _depth(text: bytes) -> int:
+    """How deep brackets lie in each other at most. Parsers recurse: depth is known before one is called."""
+    depth = deepest = 0
+    for bracket in re.findall(rb"[][{}]", text):
+        depth += 1 if bracket in b"[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _header_difference(text: bytes, expected: int, program: Program) -> str:
+    """A sentence on how a file's header differs from the one this program's state has, of ``expected`` bytes."""
+    if len(text) > expected + _HEADER_SPARE:
+        return f"The checkpoint's header has {len(text)} bytes where this program's state takes {expected}."
+    if _depth(text) > _HEADER_DEPTH:
+        return "The checkpoint's header cannot be read: it is nested too deep."
 
     def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
         if len({key for key, _ in pairs}) != len(pairs):
@@ -120,7 +140,7 @@ def _header_difference(text: bytes, program: Program) -> str:
 
     try:
         table = json.loads(text, object_pairs_hook=unique)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         return f"The checkpoint's header cannot be read: {error}."
     if not isinstance(table, dict):
         return "The checkpoint's header is not a table of tensors."

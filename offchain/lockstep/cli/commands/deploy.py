@@ -93,7 +93,7 @@ def deploy(
     for name, address in made.addresses.items():
         shown.add_row(name, address)
     output().print(shown)
-    session.note(f"Written to {session.deployment_file}. Next: lockstep submit mlp")
+    session.note(f"Written to {session.deployment_file}. Next: lockstep verify, and lockstep submit mlp")
 
 
 def _check_token(client: Client, token: str) -> None:

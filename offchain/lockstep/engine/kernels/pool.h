@@ -3,6 +3,7 @@
 
 #include <condition_variable>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 #include "common.h"
@@ -51,7 +52,11 @@ class Job {
 class Team {
   public:
     explicit Team(int count) : helpers_(static_cast<std::size_t>(count > 0 ? count - 1 : 0)) {
-        for (auto& h : helpers_) h.thread = std::thread([this, &h] { serve(h); });
+        try {
+            for (auto& h : helpers_) h.thread = std::thread([this, &h] { serve(h); });
+        } catch (const std::system_error&) {
+            // No more threads to be had: those that are there do the work.
+        }
     }
     ~Team() {
         {
@@ -59,7 +64,8 @@ class Team {
             stop_ = true;
         }
         wake_.notify_all();
-        for (auto& h : helpers_) h.thread.join();
+        for (auto& h : helpers_)
+            if (h.thread.joinable()) h.thread.join();
     }
     int size() const { return static_cast<int>(helpers_.size()) + 1; }
     Thread& caller() { return caller_; }
