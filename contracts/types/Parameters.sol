@@ -57,6 +57,8 @@ library ParametersLib {
         require(p.claimDepositMultiple != 0, BadParameters("claimDepositMultiple"));
         require(p.missMultiple <= p.claimDepositMultiple, BadParameters("missMultiple"));
         require(p.weightUnit != 0, BadParameters("weightUnit"));
+        // INVARIANT: nobody replays for less than it costs.
+        require(p.minWageMultiple != 0, BadParameters("minWageMultiple"));
         require(p.minAudits != 0, BadParameters("minAudits"));
         require(p.maxClaimWindow >= p.claimWindow, BadParameters("maxClaimWindow"));
         require(p.beaconDelay != 0, BadParameters("beaconDelay"));

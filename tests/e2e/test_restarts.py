@@ -38,6 +38,42 @@ class Amnesiac(Agent):
         return acted
 
 
+class Interrupted(Exception):
+    """What a process that is killed would never raise: it stands for the end of it."""
+
+
+class DiesBeforePlacing(Whistleblower):
+    """Is killed once, between writing a blind claim down and placing it."""
+
+    deaths = 0
+
+    def _send_blind(self, commitment: bytes) -> bool:
+        type(self).deaths += 1
+        if type(self).deaths == 1:
+            raise Interrupted
+        return super()._send_blind(commitment)
+
+    def tick(self) -> bool:
+        try:
+            return super().tick()
+        except Interrupted:
+            return True
+
+
+def test_blind_claim_written_down_and_never_placed_is_placed_by_the_next_life(stage: Stage) -> None:
+    world = stage.world
+    submitter = world.agent(Submitter, "13 submitter")
+    posted = stage.submit(submitter, "mlp", stage.order("killed", 8, 4))
+    task = posted.terms.id
+    verifier = make_verifier(stage, actors.LyingVerifier, "13 verifier", posted, 3, segment=1, step=2)
+    solver = world.agent(Solver, "13 solver", [task])
+    whistleblower = Amnesiac(world, DiesBeforePlacing, "13 whistleblower", [task])
+    state = world.run(task, [solver, verifier, whistleblower])
+    assert DiesBeforePlacing.deaths > 1
+    assert describe(world, task, state) == "settled; 13 verifier convicted"
+    verifier.retire()
+
+
 def test_forgetful_parties_settle_a_dispute(stage: Stage) -> None:
     world = stage.world
     submitter = world.agent(Submitter, "7 submitter")

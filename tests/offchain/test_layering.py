@@ -151,3 +151,38 @@ def _package(folder: Path, path: str, code: str) -> Path:
     file.parent.mkdir(parents=True)
     file.write_text(code)
     return package
+
+
+UNSAFE_MODULES = frozenset({"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"})
+"""What they read may run code of whoever wrote it."""
+UNSAFE_CALLS = frozenset({"eval", "exec", "compile", "torch.load", "np.load", "numpy.load", "os.system"})
+
+
+def unsafe(package: Path) -> list[str]:
+    """Return a sentence for each import or call that could run what a stranger wrote."""
+    found = []
+    for file in sorted(package.rglob("*.py")):
+        where = file.relative_to(package.parent)
+        for line, name in imported_names(file, package):
+            if name.partition(".")[0] in UNSAFE_MODULES:
+                found.append(f"{where}:{line} imports {name}")
+        found += [
+            f"{where}:{node.lineno} calls {ast.unparse(node.func)}"
+            for node in ast.walk(ast.parse(file.read_text(), str(file)))
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in UNSAFE_CALLS
+        ]
+    return found
+
+
+def test_nothing_unpickles_or_evaluates() -> None:
+    assert unsafe(PACKAGE) == []
+
+
+@pytest.mark.parametrize(
+    "code", ["import pickle", "from marshal import loads", "import torch\ntorch.load(x)", "eval(x)"]
+)
+def test_what_unpickles_or_evaluates_is_found(tmp_path: Path, code: str) -> None:
+    package = tmp_path / "lockstep"
+    package.mkdir()
+    (package / "x.py").write_text(code)
+    assert len(unsafe(package)) == 1

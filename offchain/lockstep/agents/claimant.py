@@ -15,6 +15,7 @@ from torch import Tensor
 from lockstep.agents.base import Agent
 from lockstep.agents.replica import Replica, Tamper
 from lockstep.agents.traces import open_trace, publish_trace
+from lockstep.agents.workload import WorkloadError, find_fault
 from lockstep.chain.errors import Reverted
 from lockstep.chain.lockstep import PostedClaim, PostedTask
 from lockstep.chain.types import ClaimBody, ClaimRef, Slot, SlotState
@@ -27,6 +28,7 @@ from lockstep.dispute.position import Position, defender_ref
 from lockstep.dispute.transition import Outcome, Phase, Side
 from lockstep.engine.checkpoint import parse_checkpoint, state_root
 from lockstep.engine.errors import EngineError
+from lockstep.program.faults import ProgramFault
 from lockstep.storage.manifest import WorkManifest, get_manifest
 from lockstep.storage.store import StorageError
 
@@ -79,11 +81,45 @@ class Claimant(Agent):
         super().__init__(*arguments, **options)
         self._checked: dict[tuple[int, int], Checked] = {}
         self._gave_up: set[int] = set()
+        self._examined: set[int] = set()
 
     def release(self, task: int) -> None:
         """Give back the memory that a finished task took."""
         super().release(task)
         self._checked = {key: checked for key, checked in self._checked.items() if key[0] != task}
+
+    def exposes(self, posted: PostedTask) -> bool:
+        """Void a task whose program breaks the rules, where the chain can be shown how; whether that was done.
+
+        A drawn verifier can replay nothing of it, and would pay for silence.
+        """
+        task = posted.terms.id
+        if task in self._examined:
+            return False
+        try:
+            self.bench(posted)
+            return False
+        except WorkloadError as error:
+            self._examined.add(task)
+            self.complain(f"cannot work on task {task}: {error}")
+        try:
+            for program, fault in find_fault(self.store, posted.terms, posted.uri):
+                if self.lockstep.is_fault(program, fault):
+                    return self._void(posted, fault)
+        except WorkloadError:
+            pass  # said above
+        return False
+
+    def _void(self, posted: PostedTask, fault: ProgramFault) -> bool:
+        market, terms = self.lockstep.market, posted.terms
+        try:
+            self.lockstep.send(market, "voidInvalidProgram", terms.abi(), fault.abi(), doing="void a task")
+        except Reverted as error:
+            if error.error != "WrongState":
+                raise
+            return False  # somebody else was first
+        self.narrate(f"voids task {terms.id}: its program is invalid ({fault.kind.name.lower()} {fault.index})")
+        return True
 
     # Replaying
 

@@ -12,6 +12,7 @@ from lockstep.agents.base import Agent
 from lockstep.chain.errors import Reverted
 from lockstep.chain.lockstep import PostedClaim, PostedTask
 from lockstep.chain.types import SlotState, TaskState
+from lockstep.dispute import claims
 from lockstep.dispute.transition import Outcome
 
 RACE_ERRORS = frozenset(
@@ -143,10 +144,16 @@ class Keeper(Agent):
         return (self._settle(posted) if final else False) or acted
 
     def _redraw(self, posted: PostedTask, segment: int) -> bool:
+        task = posted.terms.id
+        key = claims.redraw_key(task, segment, self.lockstep.slot(task, segment).round + 1)
+        if not self._beacon_ready(self.lockstep.court.address, key):
+            return False
         try:
             return self._court(posted, "redraw", segment, doing=f"redraw segment {segment}")
         except Reverted as error:
-            if error.error not in {"NoVerifier", "Expired"}:
+            if error.error == "Expired":
+                return self._renew(self.lockstep.court.address, key)
+            if error.error != "NoVerifier":
                 raise
             return False  # until its deadline; then the segment ends without
 

@@ -41,6 +41,10 @@ class Verifier(Claimant):
         acted = False
         for posted in self.tasks():
             segments = self.lockstep.live_segments(posted.terms.id)
+            slots = [self.lockstep.slot(posted.terms.id, segment) for segment in segments]
+            if any(map(self._is_drawn, slots)) and self.exposes(posted):
+                acted = True
+                continue
             acted |= self._claim_all(posted, segments)
             for segment in segments:
                 slot = self.lockstep.slot(posted.terms.id, segment)

@@ -29,7 +29,11 @@ class Whistleblower(Claimant):
         """Look at every claim made; claim, unblind, dispute."""
         acted = False
         for posted in self.tasks():
-            for segment in self.lockstep.live_segments(posted.terms.id):
+            segments = self.lockstep.live_segments(posted.terms.id)
+            if segments and self.exposes(posted):
+                acted = True
+                continue
+            for segment in segments:
                 acted |= self._advance(posted, segment)
             acted |= self.play(posted)
         return acted
@@ -71,9 +75,9 @@ class Whistleblower(Claimant):
         return f"blind/{segment}/{slot.round}"
 
     def _place(self, posted: PostedTask, segment: int, slot: Slot) -> bool:
-        scope, name = self.scope(posted.terms.id), self._blind_name(segment, slot)
-        if self.journal.get(scope, name) is not None:
-            return False
+        record = self.journal.get(self.scope(posted.terms.id), self._blind_name(segment, slot))
+        if record is not None:
+            return self._send_blind(bytes.fromhex(record["commitment"]))
         try:
             why = self.contests(posted, segment, slot)
             if why is None:
@@ -88,15 +92,22 @@ class Whistleblower(Claimant):
         """Place a blind claim; salt and body are in the journal before anything is sent."""
         task, salt = posted.terms.id, secrets.token_bytes(32)
         commitment = claims.blind_commitment(self.address, task, segment, slot.round, body, salt)
-        self.lockstep.ensure_stake(self.lockstep.parameters.blind_bond)
         record = {
             "salt": salt.hex(),
             "body": [part.hex() for part in body.abi()],
             "commitment": commitment.hex(),
         }
         self.journal.put(self.scope(task), self._blind_name(segment, slot), record)
-        self.lockstep.send(self.lockstep.court, "placeBlind", commitment, doing="place a blind claim")
+        self._send_blind(commitment)
         self.narrate(f"places a blind claim: {why}")
+        return True
+
+    def _send_blind(self, commitment: bytes) -> bool:
+        """Have a written down claim on chain; whether it was not there yet (killed in between, or out of funds)."""
+        if self.lockstep.is_placed(commitment):
+            return False
+        self.lockstep.ensure_stake(self.lockstep.parameters.blind_bond)
+        self.lockstep.send(self.lockstep.court, "placeBlind", commitment, doing="place a blind claim")
         return True
 
     def _unblind(self, posted: PostedTask, segment: int, slot: Slot) -> bool:

@@ -6,7 +6,7 @@ checker (which includes that every op has an executor leaf that can carry it).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,6 +19,7 @@ from lockstep.engine.errors import EngineError
 from lockstep.engine.plan import check_memory
 from lockstep.numerics.dtypes import ITEMSIZE, NUMPY
 from lockstep.program.encoding import EncodingError, ProgramCommitment, commit_program, decode_program
+from lockstep.program.faults import ProgramFault, Suspect
 from lockstep.program.graph import ConstantEntry, Names, Program
 from lockstep.program.spec import ProgramError, check_program, check_task_programs
 from lockstep.program.work import program_work
@@ -166,6 +167,26 @@ def load_workload(store: ArtifactStore, terms: TaskTerms, uri: str, memory_limit
     except (StorageError, EncodingError, ProgramError, EngineError) as error:
         raise WorkloadError(str(error)) from error
     return Workload(step, init, step_commitment, init_commitment, constants, init_constants)
+
+
+def find_fault(store: ArtifactStore, terms: TaskTerms, uri: str) -> Iterator[tuple[bytes, ProgramFault]]:
+    """Accusations of a task's programs, each with the program's hash; none where nothing can be shown.
+
+    Raises:
+        WorkloadError: the programs cannot be had
+
+    """
+    try:
+        manifest = get_manifest(store, uri, TaskManifest)
+        for name, program_hash, init in (
+            (manifest.init, terms.init_program, True),
+            (manifest.step, terms.step_program, False),
+        ):
+            suspect = Suspect(store.get(name, PROGRAM_LIMIT), program_hash, init=init)
+            for fault in suspect.faults():
+                yield program_hash, fault
+    except (StorageError, EncodingError) as error:
+        raise WorkloadError(str(error)) from error
 
 
 def _named(step: Program, manifest: TaskManifest) -> Program:

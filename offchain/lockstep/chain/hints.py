@@ -8,8 +8,13 @@ from typing import Any
 from lockstep.chain.amounts import amount_text
 from lockstep.chain.types import SlotState, TaskState
 
+LAST_TIME = 253_402_300_799
+"""End of the year 9999, seconds: what a window that never closes is beyond."""
+
 
 def _when(timestamp: int) -> str:
+    if timestamp > LAST_TIME:
+        return "the end of time"
     return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
@@ -79,6 +84,8 @@ def sentence(error: str, arguments: dict[str, Any]) -> str:
             return f"the clock ran out at {_when(arguments['deadline'])}; anybody may call timeout."
         case "WrongWindow" if not arguments["opens"]:
             return f"the window closed at {_when(arguments['closes'])}."
+        case "WrongWindow" if arguments["closes"] > LAST_TIME:
+            return f"this is possible from {_when(arguments['opens'])} on; try again then."
         case "WrongWindow":
             return f"the window is from {_when(arguments['opens'])} to {_when(arguments['closes'])}."
         case "WithdrawalNotReady":

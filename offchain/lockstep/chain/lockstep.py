@@ -18,7 +18,7 @@ from lockstep.chain import terms as arithmetic
 from lockstep.chain.amounts import amount_text
 from lockstep.chain.client import Client, Sent
 from lockstep.chain.deployment import Deployment
-from lockstep.chain.errors import ChainError
+from lockstep.chain.errors import ChainError, Reverted
 from lockstep.chain.index import Index
 from lockstep.chain.parameters import DisputeParameters, Parameters
 from lockstep.chain.types import (
@@ -32,6 +32,7 @@ from lockstep.chain.types import (
     TaskState,
     TaskTerms,
 )
+from lockstep.program.faults import ProgramFault
 
 ZERO_ADDRESS = "0x" + "00" * 20
 BATCH = 32
@@ -134,6 +135,11 @@ class Lockstep:
         """``RandomBeacon``."""
         return self._contract("RandomBeacon")
 
+    @cached_property
+    def program_faults(self) -> Contract:
+        """``ProgramFaults``."""
+        return self._contract("ProgramFaults")
+
     # Numbers
 
     @property
@@ -219,6 +225,13 @@ class Lockstep:
             raise ChainError(f"There is no task {task} on this deployment; `lockstep status` lists them.")
         return _posted(found[-1])
 
+    def is_fault(self, program: bytes, fault: ProgramFault) -> bool:
+        """Whether the chain finds a program at fault as accused."""
+        try:
+            return bool(self.view(self.program_faults, "isFault", program, fault.abi()))
+        except Reverted:
+            return False
+
     def state(self, task: int) -> TaskState:
         """Where a task stands."""
         return TaskState(self.view(self.market, "stateOf", task))
@@ -284,6 +297,11 @@ class Lockstep:
         if ref.abi() in known:
             self._look_at(self.court, "claimOf", [(each,) for each in known])
         return ClaimRecord.from_abi(self.view(self.court, "claimOf", ref.abi()))
+
+    def is_placed(self, commitment: bytes) -> bool:
+        """Whether this account placed a blind claim."""
+        placed = self._logs("AuditCourt", "BlindPlaced", commitment=commitment)
+        return any(log["args"]["claimant"] == self.client.address for log in placed)
 
     def disputes(self, task: int) -> list[int]:
         """Numbers of all disputes ever opened about a task."""

@@ -88,6 +88,12 @@ def blind_commitment(claimant: str, task: int, segment: int, round_: int, body: 
     return keccak(encode(types, [claimant, task, segment, round_, body_hash(body), salt]))
 
 
+def redraw_key(task: int, segment: int, round_: int) -> bytes:
+    """Beacon key of a segment's draw in a later round, 32 bytes; twin of ``CourtKeys.beaconKey``."""
+    slot = keccak(encode(["uint256", "uint256"], [task, segment]))
+    return keccak(encode(["bytes32", "uint256"], [slot, round_]))
+
+
 def work_tree(checkpoints: Sequence[bytes]) -> merkle.Tree:
     """Tree over the checkpoint roots C_0 .. C_S (32 bytes each); its root is what the solver commits to."""
     return merkle.Tree([merkle.hash_leaf(root) for root in checkpoints])

@@ -180,6 +180,11 @@ def encode_constant_entry(entry: ConstantEntry) -> bytes:
     return bytes([entry.dtype]) + _shape(entry.shape) + entry.root
 
 
+def sampled_chunks(entry: StateEntry) -> int:
+    """Chunks of a state entry that replay digests may sample: none of a frozen one."""
+    return 0 if entry.frozen else chunk_count(entry.dtype, entry.shape)
+
+
 def state_entries(state: Sequence[StateEntry]) -> tuple[list[bytes], int]:
     """Encoded state entries with their running totals, and the total of non-frozen chunks.
 
@@ -188,8 +193,7 @@ def state_entries(state: Sequence[StateEntry]) -> tuple[list[bytes], int]:
     encoded, chunks = [], 0
     for entry in state:
         encoded.append(encode_state_entry(entry, chunks))
-        if not entry.frozen:
-            chunks += chunk_count(entry.dtype, entry.shape)
+        chunks += sampled_chunks(entry)
         if chunks >= 2**64:
             raise EncodingError("The state's chunks are too many for the 64 bits that count them.")
     return encoded, chunks
@@ -235,7 +239,7 @@ class ProgramCommitment:
     @property
     def hash(self) -> bytes:
         """Program hash, 32 bytes: ``H(0x04 || header)``."""
-        return hashlib.sha256(b"\x04" + self.header).digest()
+        return hash_header(self.header)
 
     def file_bytes(self) -> bytes:
         """The program as a file: magic, header, entries behind their lengths."""
@@ -266,55 +270,82 @@ def commit_program(program: Program, work: int) -> ProgramCommitment:
     )
 
 
+Entries = tuple[list[bytes], list[bytes], list[bytes], list[bytes]]
+"""Encoded nodes, state entries, constants, metrics."""
+
+
+def hash_header(header: bytes) -> bytes:
+    """Program hash of an encoded header, 32 bytes: ``H(0x04 || header)``."""
+    return hashlib.sha256(b"\x04" + header).digest()
+
+
+def split_file(data: bytes) -> tuple[bytes, Entries]:
+    """Header and encoded entries of a program file; what they say is not looked at, but for how many there are.
+
+    ``EncodingError`` where the bytes are not so divided. Sizes are checked before anything is allocated.
+    """
+    reader = _Reader(data, "The program file")
+    if reader.take_bytes(len(MAGIC)) != MAGIC:
+        raise EncodingError(f"This is not a program file: it does not begin with {MAGIC.decode()}.")
+    header = reader.take_bytes(HEADER.size)
+    version, nodes, _, states, _, _, constants, _, metrics, _, _ = HEADER.unpack(header)
+    if version != VERSION:
+        raise EncodingError(f"Program version {version} is not known; this build reads {VERSION}.")
+    counts = (
+        (nodes, MAX_NODES, "nodes"),
+        (states, MAX_STATE, "state entries"),
+        (constants, MAX_CONSTANTS, "constants"),
+        (metrics, MAX_METRICS, "metrics"),
+    )
+    for count, limit, what in counts:
+        if count > limit:
+            raise EncodingError(f"The program has {count} {what}; at most {limit} are allowed.")
+    parts = [[reader.take_bytes(reader.take(">H")[0]) for _ in range(count)] for count, _, _ in counts]
+    reader.end()
+    return header, (parts[0], parts[1], parts[2], parts[3])
+
+
+def decode_state_entry(data: bytes, what: str = "The state entry") -> tuple[StateEntry, int]:
+    """State entry from its bytes, and the chunks before it."""
+    item = _Reader(data, what)
+    dtype, (frozen,) = item.dtype(), item.take(">B")
+    if frozen > 1:
+        raise EncodingError(f"{what} has frozen flag {frozen}; it is 0 or 1.")
+    entry = StateEntry(dtype, item.shape(), bool(frozen))
+    (before,) = item.take(">Q")
+    item.end()
+    return entry, before
+
+
+def decode_constant_entry(data: bytes, what: str = "The constant") -> ConstantEntry:
+    """Constant entry from its bytes."""
+    item = _Reader(data, what)
+    entry = ConstantEntry(item.dtype(), item.shape(), item.take_bytes(32))
+    item.end()
+    return entry
+
+
+def _decode_metric(data: bytes, what: str) -> int:
+    item = _Reader(data, what)
+    (index,) = item.take(">I")
+    item.end()
+    return index
+
+
 def decode_program(data: bytes) -> tuple[Program, bytes]:
     """Program and header from a file's bytes.
 
     Sizes are checked before anything is allocated. The header must be the one the entries give,
     except for ``work``, which ``spec.check_program`` compares. ``EncodingError`` says what is wrong.
     """
-    reader = _Reader(data, "The program file")
-    if reader.take_bytes(len(MAGIC)) != MAGIC:
-        raise EncodingError(f"This is not a program file: it does not begin with {MAGIC.decode()}.")
-    header = reader.take_bytes(HEADER.size)
-    version, nodes, _, states, _, _, constants, _, metrics, _, work = HEADER.unpack(header)
-    if version != VERSION:
-        raise EncodingError(f"Program version {version} is not known; this build reads {VERSION}.")
-    for count, limit, what in (
-        (nodes, MAX_NODES, "nodes"),
-        (states, MAX_STATE, "state entries"),
-        (constants, MAX_CONSTANTS, "constants"),
-        (metrics, MAX_METRICS, "metrics"),
-    ):
-        if count > limit:
-            raise EncodingError(f"The program has {count} {what}; at most {limit} are allowed.")
-
-    def entry(what: str) -> tuple[bytes, _Reader]:
-        raw = reader.take_bytes(reader.take(">H")[0])
-        return raw, _Reader(raw, what)
-
-    node_list = [decode_node(entry("")[0], f"Node {i}") for i in range(nodes)]
-    state_list = []
-    for i in range(states):
-        _, item = entry(f"State entry {i}")
-        dtype, (frozen,) = item.dtype(), item.take(">B")
-        if frozen > 1:
-            raise EncodingError(f"State entry {i} has frozen flag {frozen}; it is 0 or 1.")
-        state_list.append(StateEntry(dtype, item.shape(), bool(frozen)))
-        item.take(">Q")
-        item.end()
-    constant_list = []
-    for i in range(constants):
-        _, item = entry(f"Constant {i}")
-        constant_list.append(ConstantEntry(item.dtype(), item.shape(), item.take_bytes(32)))
-        item.end()
-    metric_list = []
-    for i in range(metrics):
-        _, item = entry(f"Metric {i}")
-        metric_list.append(item.take(">I")[0])
-        item.end()
-    reader.end()
-    program = Program(tuple(node_list), tuple(state_list), tuple(constant_list), tuple(metric_list))
-    made = commit_program(program, work)
+    header, (nodes, state, constants, metrics) = split_file(data)
+    program = Program(
+        tuple(decode_node(entry, f"Node {i}") for i, entry in enumerate(nodes)),
+        tuple(decode_state_entry(entry, f"State entry {i}")[0] for i, entry in enumerate(state)),
+        tuple(decode_constant_entry(entry, f"Constant {i}") for i, entry in enumerate(constants)),
+        tuple(_decode_metric(entry, f"Metric {i}") for i, entry in enumerate(metrics)),
+    )
+    made = commit_program(program, HEADER.unpack(header)[-1])
     if made.header != header:
         raise EncodingError("The program's header does not match its entries.")
     if made.file_bytes() != data:

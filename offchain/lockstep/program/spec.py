@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from lockstep.commitments.tensor import CHUNK_BYTES
 from lockstep.numerics.dtypes import ITEMSIZE, DType
 from lockstep.program.encoding import HEADER, commit_program, encode_node
-from lockstep.program.graph import Input, Node, Program, TensorType
+from lockstep.program.graph import ConstantEntry, Input, Node, Program, StateEntry, TensorType
 from lockstep.program.infer import ELEMENTWISE, ProgramError, check_shape, check_site, infer, is_canonical_f32
 from lockstep.program.leaf import PROVEN_KINDS
 from lockstep.program.ops import (
@@ -116,15 +116,25 @@ def _check_lists(program: Program) -> None:
     if not program.nodes or not program.state:
         raise ProgramError("A program has at least one node and one state entry.")
     for i, entry in enumerate(program.state):
-        if entry.dtype not in _STATE_DTYPES:
-            raise ProgramError(f"State entry {i} is {entry.dtype.name.lower()}; it is f32 or i32.")
-        check_shape(entry.shape, f"State entry {i}")
+        check_state_entry(entry, f"State entry {i}")
     for i, constant in enumerate(program.constants):
-        if constant.dtype not in _CONSTANT_DTYPES:
-            raise ProgramError(f"Constant {i} is {constant.dtype.name.lower()}; it is f32, i32, u8 or u16.")
-        check_shape(constant.shape, f"Constant {i}")
-        if len(constant.root) != 32:
-            raise ProgramError(f"Constant {i} has a root of {len(constant.root)} bytes; it has 32.")
+        check_constant(constant, f"Constant {i}")
+
+
+def check_state_entry(entry: StateEntry, what: str = "The state entry") -> None:
+    """Refuse a state entry that is malformed in itself."""
+    if entry.dtype not in _STATE_DTYPES:
+        raise ProgramError(f"{what} is {entry.dtype.name.lower()}; it is f32 or i32.")
+    check_shape(entry.shape, what)
+
+
+def check_constant(entry: ConstantEntry, what: str = "The constant") -> None:
+    """Refuse a constant entry that is malformed in itself."""
+    if entry.dtype not in _CONSTANT_DTYPES:
+        raise ProgramError(f"{what} is {entry.dtype.name.lower()}; it is f32, i32, u8 or u16.")
+    check_shape(entry.shape, what)
+    if len(entry.root) != 32:
+        raise ProgramError(f"{what} has a root of {len(entry.root)} bytes; it has 32.")
 
 
 def _check_state(program: Program, *, init: bool) -> None:
@@ -148,8 +158,8 @@ def _where(program: Program, index: int) -> str:
     return f"Node {index} ({program.nodes[index].op.name.lower()}{', ' + name if name else ''})"
 
 
-def _check_node(program: Program, index: int, *, init: bool) -> tuple[int, int | None]:
-    """Work and random site of one node whose predecessors are valid."""
+def check_node(program: Program, index: int, *, init: bool) -> tuple[int, int | None]:
+    """Work and random site of one node whose predecessors are valid; ``ProgramError`` where it is not."""
     node = program.nodes[index]
     check_shape(node.shape, "its output")
     for slot, source in enumerate(node.inputs):
@@ -186,7 +196,7 @@ def _check(program: Program, *, init: bool) -> tuple[int, dict[int, int]]:
     work, sites = 0, dict[int, int]()
     for index in range(len(program.nodes)):
         try:
-            node_cost, site = _check_node(program, index, init=init)
+            node_cost, site = check_node(program, index, init=init)
             if site is not None and site in sites:
                 raise ProgramError(f"its random site {site:#010x} is that of node {sites[site]} too.")
         except ProgramError as error:

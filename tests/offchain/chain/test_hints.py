@@ -28,5 +28,11 @@ def test_sentence_names_arguments_of_its_error(error: str) -> None:
         assert named <= set(arguments)
 
 
+def test_times_beyond_the_calendar_are_said_too() -> None:
+    window = hints.sentence("WrongWindow", {"opens": 1_800_000_000, "closes": 2**64 - 1})
+    assert window == "this is possible from 2027-01-15 08:00:00 UTC on; try again then."
+    assert "the end of time" in hints.sentence("DeadlineNotPassed", {"deadline": 2**64 - 1})
+
+
 def test_unknown_error_lists_what_it_carries() -> None:
     assert hints.sentence("Strange", {"a": 1, "b": b"\x02"}) == "the contract answered Strange(a = 1, b = 0x02)."

@@ -12,6 +12,7 @@ import pytest
 
 from lockstep.chain import types
 from lockstep.chain.artifacts import abi, available
+from lockstep.program.faults import FaultKind, ProgramFault
 
 
 def structs() -> dict[str, list[dict[str, Any]]]:
@@ -41,7 +42,7 @@ STRUCTS = [
     value
     for value in vars(types).values()
     if isinstance(value, type) and issubclass(value, types._Struct) and value is not types._Struct
-]
+] + [ProgramFault]
 
 
 @pytest.mark.parametrize("struct", STRUCTS, ids=lambda struct: struct.__name__)
@@ -54,7 +55,7 @@ ENUMS = [
     value
     for value in vars(types).values()
     if isinstance(value, type) and issubclass(value, IntEnum) and value is not IntEnum
-]
+] + [FaultKind]
 
 
 def declared(name: str) -> list[str]:
