@@ -42,6 +42,8 @@ FIRST_USER = {
     "eth_utils": "chain",
     "sqlite3": "agents",
     "sklearn": "data",
+    "mlxtend": "data",
+    "tokenizers": "data",
     "typer": "cli",
     "rich": "cli",
 }

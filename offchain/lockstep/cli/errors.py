@@ -20,6 +20,7 @@ EXPECTED = {
     "lockstep.engine.errors": "EngineError",
     "lockstep.program.infer": "ProgramError",  # CaptureError is one
     "lockstep.program.encoding": "EncodingError",
+    "lockstep.data.errors": "DataError",
 }
 """Module -> the exception whose message is written for people. Looked up only where the module is loaded already."""
 
