@@ -6,9 +6,11 @@ from lockstep.data.images import fashion_mnist, images, mnist_5k
 from lockstep.data.splits import Splits, normalised, split_rows, standardised
 from lockstep.data.text_tasks import authors, next_token, windows
 from lockstep.data.tokens import BytePairTokenizer, ByteTokenizer, books_bpe
+from lockstep.program.augmentation import Augmentation
 from lockstep.program.selection import Dataset
 
 __all__ = [
+    "Augmentation",
     "BytePairTokenizer",
     "ByteTokenizer",
     "DataError",

@@ -1,4 +1,4 @@
-"""A small convolutional network with group normalisation."""
+"""A small convolutional network."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from lockstep.models.norms import Norm, norm2d
+
 
 class CNN(nn.Module):
-    """Blocks of convolution 3x3, group norm, GELU and max pool 2x2, then one linear layer.
+    """Blocks of convolution 3x3, normalisation, GELU and max pool 2x2, then one linear layer.
 
     Input f32 [N, channels, size, size]; output f32 [N, classes]. ``size`` is a multiple of 2 for each
-    block of ``widths``.
+    block of ``widths``. ``norm`` is "group" (of ``groups``) or "batch".
     """
 
     def __init__(
@@ -22,13 +24,14 @@ class CNN(nn.Module):
         classes: int = 10,
         groups: int = 4,
         dropout: float = 0.0,
+        norm: Norm = "group",
     ) -> None:
         super().__init__()
         blocks: list[nn.Module] = []
         for width in widths:
             blocks += [
                 nn.Conv2d(channels, width, 3, padding=1),
-                nn.GroupNorm(groups, width),
+                norm2d(norm, width, groups),
                 nn.GELU(),
                 nn.MaxPool2d(2),
             ]

@@ -251,10 +251,13 @@ def _start(b: Builder, dataset: Dataset, tables: Mapping[str, Array]) -> tuple[V
     return inputs, targets, {name: b.add_constant(name, array) for name, array in tables.items()}
 
 
-def _batch(b: Builder, dataset: Dataset, inputs: Value, targets: Value, rows: Value) -> dict[tuple[str, str], Value]:
+def _batch(
+    b: Builder, dataset: Dataset, inputs: Value, targets: Value, rows: Value, *, training: bool
+) -> dict[tuple[str, str], Value]:
     floating = dataset.targets.dtype == np.float32
+    augmentation = dataset.augmentation if training else None
     return {
-        ("batch", "inputs"): selection.select(b, inputs, rows, dataset.scale, dataset.shift),
+        ("batch", "inputs"): selection.select(b, inputs, rows, dataset.scale, dataset.shift, augmentation),
         ("batch", "targets"): selection.select(b, targets, rows, 1.0 if floating else None, 0.0),
     }
 
@@ -310,7 +313,7 @@ def _step_program(
         for slot in optimiser.slots({name: state[name].shape for name in trained})
     }
     rows = selection.shuffled_rows(b, len(dataset), batch_size)
-    given = _batch(b, dataset, inputs, targets, rows)
+    given = _batch(b, dataset, inputs, targets, rows, training=True)
     known = {given["batch", "targets"].source: dataset.targets}
     given |= {(e.kind, e.name): state[e.name] for e in entries}
     given |= {("buffer", name): table for name, table in buffers.items()}
@@ -358,7 +361,7 @@ def _evaluate_program(
         b.add_state(name, e.dtype, e.shape, frozen=e.frozen)
         for name, e in zip(step.names.state, step.state, strict=True)
     ]
-    given = _batch(b, dataset, inputs, targets, selection.consecutive_rows(b, batch_size))
+    given = _batch(b, dataset, inputs, targets, selection.consecutive_rows(b, batch_size), training=False)
     known = {given["batch", "targets"].source: dataset.targets}
     given |= {(e.kind, e.name): v for e, v in zip(entries, state, strict=False)}
     given |= {("buffer", name): table for name, table in buffers.items()}

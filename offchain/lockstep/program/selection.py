@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lockstep.numerics.dtypes import DType
+from lockstep.program.augmentation import Augmentation
 from lockstep.program.builder import Builder
 from lockstep.program.emitter import Value
 from lockstep.program.infer import ProgramError
@@ -27,12 +28,14 @@ class Dataset:
 
     Arrays are float32, int32, uint8 or uint16. Integer targets are classes. Inputs reach the model as
     ``float32(inputs) * scale + shift``; with ``scale`` None they reach it as integers (tokens).
+    ``augmentation`` is what training does to the inputs first; evaluation reads them as they are.
     """
 
     inputs: Array
     targets: Array
     scale: float | None = 1.0
     shift: float = 0.0
+    augmentation: Augmentation | None = None
 
     def __post_init__(self) -> None:
         for name, array in (("inputs", self.inputs), ("targets", self.targets)):
@@ -69,9 +72,18 @@ def consecutive_rows(b: Builder, batch_size: int) -> Value:
     return b.iadd(b.iota((batch_size,)), b.expand(start, (batch_size,)))
 
 
-def select(b: Builder, table: Value, rows: Value, scale: float | None, shift: float) -> Value:
+def select(
+    b: Builder,
+    table: Value,
+    rows: Value,
+    scale: float | None,
+    shift: float,
+    augmentation: Augmentation | None = None,
+) -> Value:
     """The rows of a data-set constant as the model reads them: f32, or i32 with ``scale`` None."""
     chosen = b.gather(table, rows)
+    if augmentation is not None:
+        chosen = augmentation.emit(b, chosen)
     if scale is None:
         return b.cast(chosen, DType.I32)
     chosen = b.cast(chosen, DType.F32)
