@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from lockstep.cli import zoo
 from lockstep.cli.commands import challenge, deploy, program, result, status, submit, withdraw, work
 from lockstep.cli.demo.command import demo
 from lockstep.cli.errors import Commands, remember_debug
@@ -56,7 +57,7 @@ def main(
 
 
 app.command(rich_help_panel=PARTIES)(deploy.deploy)
-app.command(rich_help_panel=PARTIES)(submit.submit)
+app.command(rich_help_panel=PARTIES, epilog=zoo.listing())(submit.submit)
 app.command(rich_help_panel=PARTIES)(submit.cancel)
 app.command(rich_help_panel=PARTIES)(work.solve)
 app.command(rich_help_panel=PARTIES)(work.verify)
@@ -65,7 +66,7 @@ app.command("watch", rich_help_panel=PARTIES, hidden=True)(work.whistleblow)
 app.command(rich_help_panel=PARTIES)(challenge.challenge)
 app.command(rich_help_panel=PARTIES)(withdraw.withdraw)
 app.command(rich_help_panel=LOOKING)(status.status)
-app.command(rich_help_panel=LOOKING)(submit.quote)
+app.command(rich_help_panel=LOOKING, epilog=zoo.listing())(submit.quote)
 app.command(rich_help_panel=LOOKING)(result.result)
 app.add_typer(program.app, name="program", rich_help_panel=LOOKING)
 

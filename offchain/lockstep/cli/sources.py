@@ -17,41 +17,38 @@ from typing import Any
 from torch import nn
 
 from lockstep.cli.errors import CommandError
-from lockstep.data import digits
-from lockstep.models import CNN, MLP
+from lockstep.cli.zoo import PRESETS
 from lockstep.program.capture import CapturedTask, capture
 from lockstep.program.infer import ProgramError
-from lockstep.program.optimisers import Adam
 from lockstep.program.selection import Dataset
 
-ZOO = ("mlp", "cnn")
+FILE_BATCH_SIZE = 64
+"""Samples a step of a model from a file, where nobody says how many."""
 WANTED = (
     "(model, loss, optimiser, dataset) or (model, loss, optimiser, dataset, evaluation dataset), or what "
     "lockstep.program.capture.capture gives"
 )
 
 
-def captured_task(source: str, batch_size: int) -> CapturedTask:
-    """The task that ``mlp``, ``cnn`` or ``file.py:function`` names.
+def captured_task(source: str, batch_size: int | None = None) -> CapturedTask:
+    """The task that a name of the zoo or ``file.py:function`` names; ``batch_size`` None: as many as suit it.
 
     Raises:
         CommandError: there is no such thing, or the function fails or returns something else
         CaptureError: the model cannot be carried; with the source line
 
     """
-    if source in ZOO:
-        return _from_zoo(source, batch_size)
+    if source in PRESETS:
+        preset = PRESETS[source]
+        return _capture(preset.build(), batch_size or preset.batch_size, source)
     file, colon, name = source.rpartition(":")
     if not colon or not file or not name.isidentifier():
-        raise CommandError(f"{source!r} is neither {' nor '.join(ZOO)} nor FILE.py:FUNCTION, such as train.py:build.")
+        names = ", ".join(PRESETS)
+        raise CommandError(
+            f"{source!r} is neither a model of the zoo ({names}) nor FILE.py:FUNCTION, such as train.py:build."
+        )
     built = _call(Path(file), name)
-    return built if isinstance(built, CapturedTask) else _capture(built, batch_size, source)
-
-
-def _from_zoo(name: str, batch_size: int) -> CapturedTask:
-    train, test = digits(flat=name == "mlp")
-    model = MLP() if name == "mlp" else CNN()
-    return capture(model, nn.CrossEntropyLoss(), Adam(lr=3e-3), train, batch_size, evaluation=test)
+    return built if isinstance(built, CapturedTask) else _capture(built, batch_size or FILE_BATCH_SIZE, source)
 
 
 def _call(file: Path, name: str) -> Any:

@@ -8,7 +8,7 @@ from torch import Tensor
 def mean_of_text(x: Tensor, text: Tensor) -> Tensor:
     """Mean over the places of f32 ``x`` [N, T, width] where bool ``text`` [N, T] is true -> f32 [N, width].
 
-    A sample without text has the mean 0.
+    Every sample has some text: the mean of none is NaN.
     """
     weights = text.to(x.dtype)[:, :, None]
-    return (x * weights).sum(1) / weights.sum(1).clamp(min=1.0)
+    return (x * weights).sum(1) / weights.sum(1)

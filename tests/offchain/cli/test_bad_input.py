@@ -260,7 +260,9 @@ def test_submit_file_that_does_not_build_a_task_says_why(bench: Bench, text: str
 
 
 def test_submit_source_that_is_nothing_says_what_there_is(bench: Bench) -> None:
-    assert "neither mlp nor cnn nor FILE.py:FUNCTION" in bench.refuse("submit", "resnet", "--yes")
+    line = bench.refuse("submit", "resnet", "--yes")
+    assert "neither a model of the zoo (mlp, cnn, " in line
+    assert "nor FILE.py:FUNCTION" in line
     assert "There is no Python file" in bench.refuse("submit", "nowhere.py:build", "--yes")
 
 
@@ -384,7 +386,7 @@ def test_program_show_hostile_file_refused_with_a_sentence(bench: Bench, tmp_pat
     for data in (b"", b"LSP1", b"LSP1" + b"\xff" * 300, b"\x7fELF" + bytes(100)):
         file.write_bytes(data)
         assert "is not a program" in bench.refuse("program", "show", file)
-    assert "neither mlp" in bench.refuse("program", "show", tmp_path / "none")
+    assert "neither a model of the zoo" in bench.refuse("program", "show", tmp_path / "none")
     bench.run("program", "show", "mlp", "--nodes", "a:b", code=2)
     bench.run("program", "show", "mlp", "--which", "other", code=2)
 

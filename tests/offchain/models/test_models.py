@@ -37,7 +37,7 @@ MODELS: dict[str, tuple[Callable[[], nn.Module], Callable[[], Tensor], tuple[int
     "cnn batch norm": (lambda: CNN(norm="batch"), lambda: pixels(3, 1, 8, 8), (3, 10), 6_186),
     "resnet 28x28x1": (ResNet18, lambda: pixels(2, 1, 28, 28), (2, 10), 11_172_810),
     "resnet 32x32x3": (lambda: ResNet18(3), lambda: pixels(2, 3, 32, 32), (2, 10), 11_173_962),
-    "resnet group norm": (lambda: ResNet18(3, norm="group"), lambda: pixels(1, 3, 32, 32), (1, 10), 11_173_962),
+    "resnet group norm": (lambda: ResNet18(3, 5, 16, "group"), lambda: pixels(1, 3, 32, 32), (1, 5), 700_821),
     "attention": (AttentionClassifier, lambda: pixels(3, 1, 8, 8), (3, 10), 9_482),
     "gpt": (GPT, lambda: tokens(2, 64), (2, 64, 256), 136_960),
     "gpt tied": (lambda: GPT(tied=True), lambda: tokens(2, 9), (2, 9, 256), 120_576),

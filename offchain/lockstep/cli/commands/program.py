@@ -31,7 +31,7 @@ def show(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="TASK|FILE|sha256:...|mlp|cnn|FILE.py:FUNCTION",
+            metavar="TASK|FILE|sha256:...|NAME|FILE.py:FUNCTION",
             help="A task's number, a program file, an artifact of the store, or what `submit` takes.",
         ),
     ],
@@ -40,7 +40,10 @@ def show(
         str | None,
         typer.Option("--nodes", metavar="FROM:TO", help="Only these nodes, TO excluded.", show_default="all"),
     ] = None,
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Of mlp, cnn, FILE.py:FUNCTION.")] = 64,
+    batch_size: Annotated[
+        int | None,
+        typer.Option("--batch-size", min=1, help="Of a model that is captured.", show_default="what suits it"),
+    ] = None,
     text: Annotated[bool, typer.Option("--text/--no-text", help="The program itself, not only its figures.")] = True,
 ) -> None:
     """Show a program: its text, how often each op occurs, the work of a step, and the costliest leaf of a dispute.
@@ -97,7 +100,7 @@ def _within(lines: list[str], chosen: range) -> list[str]:
     return [line for match, line in numbered if match and int(match.group(1)) in chosen]
 
 
-def _find(connection: Connection, source: str, which: str, batch_size: int) -> Program:
+def _find(connection: Connection, source: str, which: str, batch_size: int | None) -> Program:
     """The program that ``source`` names.
 
     Raises:
@@ -142,7 +145,7 @@ def _of_task(session: Session, task: int, which: str) -> Program:
     return workload.init if which == "init" else workload.step
 
 
-def _captured(source: str, which: str, batch_size: int) -> Program:
+def _captured(source: str, which: str, batch_size: int | None) -> Program:
     from lockstep.cli.sources import captured_task
 
     captured = captured_task(source, batch_size)

@@ -26,9 +26,9 @@ MAX_UINT32 = 2**32 - 1
 Source = Annotated[
     str,
     typer.Argument(
-        metavar="mlp|cnn|FILE.py:FUNCTION",
-        help="A model of the zoo on the digits, or a function of a file of your own. The file is run here, as you, like"
-        " any script; only the captured program and its data leave this machine.",
+        metavar="NAME|FILE.py:FUNCTION",
+        help="A model of the zoo with its data, as listed below, or a function of a file of your own. The file is run"
+        " here, as you, like any script; only the captured program and its data leave this machine.",
     ),
 ]
 
@@ -48,7 +48,16 @@ class Job(Bundle):
         str,
         typer.Option("--price", metavar="AMOUNT", help="Tokens per 10^9 units of work (about one multiply-add each)."),
     ] = "1"
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1, max=MAX_UINT32, help="Samples a step.")] = 64
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            "--batch-size",
+            min=1,
+            max=MAX_UINT32,
+            help="Samples a step.",
+            show_default="what suits the model; 64 for a file",
+        ),
+    ] = None
     seed: Annotated[
         int | None,
         typer.Option("--seed", min=0, max=2**64 - 1, help="Decides weights, order and dropout.", show_default="drawn"),
