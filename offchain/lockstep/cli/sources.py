@@ -17,12 +17,14 @@ from typing import Any
 from torch import nn
 
 from lockstep.cli.errors import CommandError
+from lockstep.cli.training import Chosen
 from lockstep.data import digits
 from lockstep.models import CNN, MLP
 from lockstep.program.capture import CapturedTask, capture
 from lockstep.program.infer import ProgramError
-from lockstep.program.optimisers import Adam
+from lockstep.program.optimisers import Adam, Optimiser
 from lockstep.program.selection import Dataset
+from lockstep.program.tracing import Loss
 
 ZOO = ("mlp", "cnn")
 WANTED = (
@@ -31,27 +33,33 @@ WANTED = (
 )
 
 
-def captured_task(source: str, batch_size: int) -> CapturedTask:
-    """The task that ``mlp``, ``cnn`` or ``file.py:function`` names.
+def captured_task(source: str, batch_size: int, chosen: Chosen | None = None) -> CapturedTask:
+    """The task that ``mlp``, ``cnn`` or ``file.py:function`` names, trained as ``chosen`` says.
 
     Raises:
-        CommandError: there is no such thing, or the function fails or returns something else
+        CommandError: there is no such thing, the function fails or returns something else, or settles itself what was
+            chosen
         CaptureError: the model cannot be carried; with the source line
 
     """
+    chosen = chosen or Chosen()
     if source in ZOO:
-        return _from_zoo(source, batch_size)
+        return _from_zoo(source, batch_size, chosen)
     file, colon, name = source.rpartition(":")
     if not colon or not file or not name.isidentifier():
         raise CommandError(f"{source!r} is neither {' nor '.join(ZOO)} nor FILE.py:FUNCTION, such as train.py:build.")
     built = _call(Path(file), name)
-    return built if isinstance(built, CapturedTask) else _capture(built, batch_size, source)
+    if not isinstance(built, CapturedTask):
+        return _capture(built, batch_size, source, chosen)
+    if chosen != Chosen():
+        raise CommandError(f"{source} returns a captured task; say how it is trained there, in the call of capture.")
+    return built
 
 
-def _from_zoo(name: str, batch_size: int) -> CapturedTask:
+def _from_zoo(name: str, batch_size: int, chosen: Chosen) -> CapturedTask:
     train, test = digits(flat=name == "mlp")
     model = MLP() if name == "mlp" else CNN()
-    return capture(model, nn.CrossEntropyLoss(), Adam(lr=3e-3), train, batch_size, evaluation=test)
+    return _captured(model, nn.CrossEntropyLoss(), chosen.optimiser or Adam(lr=3e-3), train, batch_size, test, chosen)
 
 
 def _call(file: Path, name: str) -> Any:
@@ -91,7 +99,7 @@ def _place(error: Exception, file: Path) -> str:
     return f"{file}:{number}" if number else str(file)
 
 
-def _capture(built: Any, batch_size: int, source: str) -> CapturedTask:
+def _capture(built: Any, batch_size: int, source: str, chosen: Chosen) -> CapturedTask:
     if not isinstance(built, tuple) or len(built) not in (4, 5):
         raise CommandError(f"{source} returned {type(built).__name__}; it returns {WANTED}.")
     model, loss, optimiser, dataset, *evaluation = built
@@ -105,7 +113,33 @@ def _capture(built: Any, batch_size: int, source: str) -> CapturedTask:
             )
     if not hasattr(optimiser, "emit"):
         raise CommandError(
-            f"{source} returned {type(optimiser).__name__} as the optimiser; it is SGD, Momentum, Adam or AdamW of "
-            "lockstep.program.optimisers."
+            f"{source} returned {type(optimiser).__name__} as the optimiser; it is one of lockstep.program.optimisers, "
+            "such as AdamW."
         )
-    return capture(model, loss, optimiser, dataset, batch_size, evaluation=evaluation[0] if evaluation else None)
+    if chosen.optimiser is not None:
+        raise CommandError(
+            f"{source} returns its own optimiser; change it there. Of the options only --accumulate and --patience "
+            "are for it, too."
+        )
+    return _captured(model, loss, optimiser, dataset, batch_size, evaluation[0] if evaluation else None, chosen)
+
+
+def _captured(
+    model: nn.Module,
+    loss: Loss,
+    optimiser: Optimiser,
+    dataset: Dataset,
+    batch_size: int,
+    evaluation: Dataset | None,
+    chosen: Chosen,
+) -> CapturedTask:
+    return capture(
+        model,
+        loss,
+        optimiser,
+        dataset,
+        batch_size,
+        evaluation=evaluation,
+        accumulate=chosen.accumulate,
+        early_stopping=chosen.early_stopping,
+    )
