@@ -344,6 +344,7 @@ def test_clip_value_leaves_nan() -> None:
         (lambda: Adam(weight_decay=-1.0), "weight_decay is -1.0; it is 0 or more"),
         (lambda: ClipNorm(SGD(0.1), math.inf), "norm is inf; it is positive"),
         (lambda: ClipValue(SGD(0.1), 0.0), "bound is 0.0; it is positive"),
+        (lambda: Groups(SGD(0.1), {"": SGD(0.2)}), "there is one or more, and none is empty"),
     ],
 )
 def test_setting_out_of_range_is_refused_with_a_sentence(make: Callable[[], Any], sentence: str) -> None:

@@ -27,6 +27,10 @@ class Groups:
     default: Optimiser
     patterns: Mapping[str, Optimiser]
 
+    def __post_init__(self) -> None:
+        if not self.patterns or not all(self.patterns):
+            raise ValueError(f"patterns are {list(self.patterns)}; there is one or more, and none is empty.")
+
     def slots(self, shapes: Mapping[str, Shape]) -> list[Slot]:
         """The default's, then each group's, for the parameters it has."""
         slots = []
