@@ -10,6 +10,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from lockstep.data import digits
+from lockstep.engine.plan import estimate_memory
+from lockstep.models import CNN
 from lockstep.program import reference
 from lockstep.program.builder import Builder
 from lockstep.program.capture import CapturedTask, capture
@@ -17,6 +20,7 @@ from lockstep.program.infer import ProgramError
 from lockstep.program.ops import Op
 from lockstep.program.optimisers import SGD, Momentum
 from lockstep.program.stopping import EarlyStopping
+from lockstep.program.work import program_work
 from tests.offchain.program.capturing import SEED, batch_of, classification, regression, start_state
 from tests.offchain.program.float64_interpreter import run
 
@@ -79,6 +83,13 @@ def test_accumulated_batch_draws_dropout_for_every_part() -> None:
     task = capture(model, LOSS, SGD(0.1), classification((6,), rows=8), 8, accumulate=4)
     sites = [node.attrs for node in task.step.nodes if node.op is Op.RANDOM_BITS]
     assert len(set(sites)) == len(sites) == 4
+
+
+def test_accumulated_batch_needs_less_memory_for_about_the_same_work() -> None:
+    train, _ = digits(flat=False)
+    whole, cut = (capture(CNN(), LOSS, SGD(0.1), train, 64, accumulate=k).step for k in (1, 4))
+    assert estimate_memory(cut) < estimate_memory(whole) / 2.5
+    assert program_work(cut) < program_work(whole)
 
 
 @pytest.mark.parametrize("parts", [0, 5, 13])
