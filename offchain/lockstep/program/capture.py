@@ -128,6 +128,8 @@ def capture(
     check_settings(batch_size, accumulate, loss_scale)
     classes = dataset.targets.ndim == 1 and dataset.targets.dtype != np.float32
     measured = dict(metrics) if metrics is not None else ({"accuracy": accuracy} if classes else {})
+    if early_stopping and METRIC in measured:
+        raise CaptureError(f"A metric is named {METRIC}, as early stopping's is; give it another name.")
     was_training = model.training
     try:
         model.train()

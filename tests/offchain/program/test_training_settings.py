@@ -202,6 +202,12 @@ def test_stop_is_a_metric_of_step_and_evaluation() -> None:
     assert all(np.array_equal(a, b) for a, b in zip(kept, state, strict=True))
 
 
+def test_metric_of_the_same_name_is_refused() -> None:
+    data, metrics = classification((6,)), {"stop": LOSS}
+    with pytest.raises(ProgramError, match="give it another name"):
+        capture(tiny(), LOSS, SGD(0.1), data, 6, metrics=metrics, early_stopping=EarlyStopping(2))
+
+
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
