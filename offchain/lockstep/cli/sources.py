@@ -17,10 +17,13 @@ from typing import Any
 from torch import nn
 
 from lockstep.cli.errors import CommandError
-from lockstep.cli.zoo import PRESETS
+from lockstep.cli.training import Chosen
+from lockstep.cli.zoo import PRESETS, Preset
 from lockstep.program.capture import CapturedTask, capture
 from lockstep.program.infer import ProgramError
+from lockstep.program.optimisers import Optimiser
 from lockstep.program.selection import Dataset
+from lockstep.program.tracing import Loss
 
 FILE_BATCH_SIZE = 64
 """Samples a step of a model from a file, where nobody says how many."""
@@ -30,17 +33,20 @@ WANTED = (
 )
 
 
-def captured_task(source: str, batch_size: int | None = None) -> CapturedTask:
-    """The task that a name of the zoo or ``file.py:function`` names; ``batch_size`` None: as many as suit it.
+def captured_task(source: str, batch_size: int | None = None, chosen: Chosen | None = None) -> CapturedTask:
+    """The task that a name of the zoo or ``file.py:function`` names, trained as ``chosen`` says.
+
+    ``batch_size`` None: as many as suit a model of the zoo, else ``FILE_BATCH_SIZE``.
 
     Raises:
-        CommandError: there is no such thing, or the function fails or returns something else
+        CommandError: there is no such thing, the function fails or returns something else, or settles itself what was
+            chosen
         CaptureError: the model cannot be carried; with the source line
 
     """
+    chosen = chosen or Chosen()
     if source in PRESETS:
-        preset = PRESETS[source]
-        return _capture(preset.build(), batch_size or preset.batch_size, source)
+        return _from_zoo(PRESETS[source], batch_size, chosen)
     file, colon, name = source.rpartition(":")
     if not colon or not file or not name.isidentifier():
         names = ", ".join(PRESETS)
@@ -48,7 +54,17 @@ def captured_task(source: str, batch_size: int | None = None) -> CapturedTask:
             f"{source!r} is neither a model of the zoo ({names}) nor FILE.py:FUNCTION, such as train.py:build."
         )
     built = _call(Path(file), name)
-    return built if isinstance(built, CapturedTask) else _capture(built, batch_size or FILE_BATCH_SIZE, source)
+    if not isinstance(built, CapturedTask):
+        return _capture(built, batch_size or FILE_BATCH_SIZE, source, chosen)
+    if chosen != Chosen():
+        raise CommandError(f"{source} returns a captured task; say how it is trained there, in the call of capture.")
+    return built
+
+
+def _from_zoo(preset: Preset, batch_size: int | None, chosen: Chosen) -> CapturedTask:
+    model, loss, optimiser, train, evaluation = preset.build()
+    size = batch_size or preset.batch_size
+    return _captured(model, loss, chosen.optimiser or optimiser, train, size, evaluation, chosen)
 
 
 def _call(file: Path, name: str) -> Any:
@@ -88,7 +104,7 @@ def _place(error: Exception, file: Path) -> str:
     return f"{file}:{number}" if number else str(file)
 
 
-def _capture(built: Any, batch_size: int, source: str) -> CapturedTask:
+def _capture(built: Any, batch_size: int, source: str, chosen: Chosen) -> CapturedTask:
     if not isinstance(built, tuple) or len(built) not in (4, 5):
         raise CommandError(f"{source} returned {type(built).__name__}; it returns {WANTED}.")
     model, loss, optimiser, dataset, *evaluation = built
@@ -102,7 +118,33 @@ def _capture(built: Any, batch_size: int, source: str) -> CapturedTask:
             )
     if not hasattr(optimiser, "emit"):
         raise CommandError(
-            f"{source} returned {type(optimiser).__name__} as the optimiser; it is SGD, Momentum, Adam or AdamW of "
-            "lockstep.program.optimisers."
+            f"{source} returned {type(optimiser).__name__} as the optimiser; it is one of lockstep.program.optimisers, "
+            "such as AdamW."
         )
-    return capture(model, loss, optimiser, dataset, batch_size, evaluation=evaluation[0] if evaluation else None)
+    if chosen.optimiser is not None:
+        raise CommandError(
+            f"{source} returns its own optimiser; change it there. Of the options only --accumulate and --patience "
+            "are for it, too."
+        )
+    return _captured(model, loss, optimiser, dataset, batch_size, evaluation[0] if evaluation else None, chosen)
+
+
+def _captured(
+    model: nn.Module,
+    loss: Loss,
+    optimiser: Optimiser,
+    dataset: Dataset,
+    batch_size: int,
+    evaluation: Dataset | None,
+    chosen: Chosen,
+) -> CapturedTask:
+    return capture(
+        model,
+        loss,
+        optimiser,
+        dataset,
+        batch_size,
+        evaluation=evaluation,
+        accumulate=chosen.accumulate,
+        early_stopping=chosen.early_stopping,
+    )

@@ -13,3 +13,7 @@ class MemoryLimitError(EngineError):
 
 class CheckpointError(EngineError):
     """Bytes that are not a checkpoint of this program."""
+
+
+class NativeLimitError(EngineError):
+    """A program that the native engine has no room for; PyTorch computes the same."""

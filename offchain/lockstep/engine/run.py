@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Protocol, cast
 
@@ -9,13 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lockstep.engine.errors import EngineError
+from lockstep.engine.errors import EngineError, NativeLimitError
 from lockstep.engine.plan import Plan, check_memory, make_plan
 from lockstep.engine.routes import from_numpy, own_input, run_node
 from lockstep.numerics.dtypes import DType
 from lockstep.numerics.routes.carriers import TORCH, canonical, denormals_are_on
 from lockstep.program.graph import Input, Node, Program, TensorType
 from lockstep.program.ops import InputKind, Op
+
+log = logging.getLogger("lockstep.engine")
 
 TensorLike = Tensor | np.ndarray
 
@@ -93,7 +96,13 @@ class Runner:
             from lockstep.engine.native.runner import NativeBackend
 
             count = torch.get_num_threads() if threads is None else threads
-            self._backend = NativeBackend(program, self.constants, seed, count)
+            try:
+                self._backend = NativeBackend(program, self.constants, seed, count)
+            except NativeLimitError as error:
+                if native:
+                    raise
+                log.info("PyTorch runs this program: the native engine cannot hold it (%s)", error)
+                self._backend = TorchBackend(program, self.constants, seed)
         elif native:
             raise EngineError("The native engine cannot be used here; the log of lockstep.engine says why.")
         else:

@@ -24,6 +24,7 @@ from torch import Tensor, fx, nn
 
 from lockstep.numerics.dtypes import DType
 from lockstep.program import lowering, selection
+from lockstep.program.accumulation import Key, accumulated, check_settings
 from lockstep.program.builder import Builder, Built
 from lockstep.program.emitter import Value
 from lockstep.program.graph import Input, Names, Program
@@ -31,6 +32,7 @@ from lockstep.program.initial import Initial, from_buffer, initial_values
 from lockstep.program.optimisers import Optimiser, Update
 from lockstep.program.selection import Dataset
 from lockstep.program.spec import check_program, check_task_programs
+from lockstep.program.stopping import METRIC, EarlyStopping
 from lockstep.program.tracing import CaptureError, Loss, Traced, location_of, trace
 
 Array = npt.NDArray[Any]
@@ -103,6 +105,9 @@ def capture(
     metrics: Mapping[str, Loss] | None = None,
     evaluation: Dataset | None = None,
     draw: bool = True,
+    accumulate: int = 1,
+    loss_scale: float = 1.0,
+    early_stopping: EarlyStopping | None = None,
 ) -> CapturedTask:
     """Capture one training step of ``model`` as programs.
 
@@ -110,21 +115,32 @@ def capture(
     accuracy is one by default where the targets are classes. ``draw`` False starts from the model's
     present values instead of drawing them from the task's seed (``lockstep.program.initial``).
 
+    ``accumulate`` cuts every batch into as many equal micro-batches, whose gradients' mean makes the step's one update
+    (``lockstep.program.accumulation``); the loss is then a mean over its batch. ``loss_scale``, a power of two,
+    multiplies the loss before the backward pass and divides the gradients after it. ``early_stopping`` adds its
+    metric, ``stop``.
+
     ``CaptureError`` names every operator that cannot be carried with the user's source line, before
     anything else is done; ``ProgramError`` what else does not fit.
     """
     if not 1 <= batch_size <= len(dataset):
         raise CaptureError(f"A batch of {batch_size} from {len(dataset)} samples: it has 1 to {len(dataset)}.")
+    check_settings(batch_size, accumulate, loss_scale)
     classes = dataset.targets.ndim == 1 and dataset.targets.dtype != np.float32
     measured = dict(metrics) if metrics is not None else ({"accuracy": accuracy} if classes else {})
+    if early_stopping and METRIC in measured:
+        raise CaptureError(f"A metric is named {METRIC}, as early stopping's is; give it another name.")
     was_training = model.training
     try:
         model.train()
-        traced = trace(model, loss, measured, *_examples(dataset, batch_size), backward=True)
+        examples = _examples(dataset, batch_size // accumulate)
+        traced = trace(model, loss, measured, *examples, backward=True, loss_scale=loss_scale)
         _refuse_unknown(traced)
         entries = _entries(model, traced, draw=draw)
         tables = _tables(model, traced, entries)
-        step = _step_program(traced, entries, tables, optimiser, dataset, batch_size)
+        step = _step_program(
+            traced, entries, tables, optimiser, dataset, batch_size, accumulate, loss_scale, early_stopping
+        )
         init = _init_program(entries, tables, optimiser, dataset, batch_size, step)
         check_task_programs(init.program, step.program)
         evaluated, outputs, rows = None, -1, 1
@@ -133,7 +149,9 @@ def capture(
             model.eval()
             forward = trace(model, loss, measured, *_examples(evaluation, rows), backward=False)
             _refuse_unknown(forward)
-            evaluated, outputs = _evaluate_program(model, forward, entries, step.program, evaluation, rows)
+            evaluated, outputs = _evaluate_program(
+                model, forward, entries, step.program, evaluation, rows, early_stopping
+            )
             check_program(evaluated.program)
     finally:
         model.train(was_training)
@@ -300,6 +318,9 @@ def _step_program(
     optimiser: Optimiser,
     dataset: Dataset,
     batch_size: int,
+    accumulate: int,
+    loss_scale: float,
+    early_stopping: EarlyStopping | None,
 ) -> Built:
     b = Builder()
     inputs, targets, buffers = _start(b, dataset, tables)
@@ -312,18 +333,29 @@ def _step_program(
         slot.name: b.add_state(slot.name, F32, slot.shape)
         for slot in optimiser.slots({name: state[name].shape for name in trained})
     }
+    watched = early_stopping.add_state(b) if early_stopping else {}
+    whole = {("buffer", name): table for name, table in buffers.items()}
+    whole |= {(e.kind, e.name): state[e.name] for e in entries}
+
+    def one(rows: Value, carried: Mapping[Key, Value]) -> dict[Key, Value]:
+        given = _batch(b, dataset, inputs, targets, rows, training=True)
+        known = {given["batch", "targets"].source: dataset.targets}
+        return _outputs(traced, _lower(b, traced, given | whole | dict(carried), known))
+
     rows = selection.shuffled_rows(b, len(dataset), batch_size)
-    given = _batch(b, dataset, inputs, targets, rows, training=True)
-    known = {given["batch", "targets"].source: dataset.targets}
-    given |= {(e.kind, e.name): state[e.name] for e in entries}
-    given |= {("buffer", name): table for name, table in buffers.items()}
-    found = _outputs(traced, _lower(b, traced, given, known))
-    update = Update({name: state[name] for name in trained}, {name: found["gradient", name] for name in trained}, slots)
+    found = accumulated(b, rows, accumulate, one)
+    gradients = {name: b.div(found["gradient", name], loss_scale) for name in trained}
+    update = Update({name: state[name] for name in trained}, gradients, slots)
     with b.at(f"{type(optimiser).__name__} update"):
         new, new_slots = optimiser.emit(b, update)
     new |= {e.name: found["buffer", e.name] for e in entries if e.kind == "buffer"}
     after = [new.get(e.name, state[e.name]) for e in entries] + [new_slots[name] for name in slots]
-    return b.finish(after, _metrics(found))
+    metrics = _metrics(found)
+    if early_stopping:
+        with b.at("early stopping"):
+            watched = early_stopping.emit(b, watched, metrics["loss"])
+            metrics[METRIC] = early_stopping.metric(b, watched)
+    return b.finish([*after, *watched.values()], metrics)
 
 
 def _metrics(found: Mapping[tuple[str, str], Value]) -> dict[str, Value]:
@@ -353,7 +385,13 @@ def _init_program(
 
 
 def _evaluate_program(
-    model: nn.Module, traced: Traced, entries: list[_Entry], step: Program, dataset: Dataset, batch_size: int
+    model: nn.Module,
+    traced: Traced,
+    entries: list[_Entry],
+    step: Program,
+    dataset: Dataset,
+    batch_size: int,
+    early_stopping: EarlyStopping | None,
 ) -> tuple[Built, int]:
     b = Builder()
     inputs, targets, buffers = _start(b, dataset, _tables(model, traced, entries))
@@ -366,5 +404,8 @@ def _evaluate_program(
     given |= {(e.kind, e.name): v for e, v in zip(entries, state, strict=False)}
     given |= {("buffer", name): table for name, table in buffers.items()}
     found = _outputs(traced, _lower(b, traced, given, known))
-    built = b.finish(state, _metrics(found))
+    metrics = _metrics(found)
+    if early_stopping:
+        metrics[METRIC] = early_stopping.metric(b, dict(zip(step.names.state, state, strict=True)))
+    built = b.finish(state, metrics)
     return built, built.index.get(found["output", ""].source.value, -1)

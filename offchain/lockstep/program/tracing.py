@@ -174,10 +174,12 @@ def trace(
     targets: Tensor,
     *,
     backward: bool,
+    loss_scale: float = 1.0,
 ) -> Traced:
     """Trace one batch through model, loss and metrics, and with ``backward`` through the gradients.
 
-    ``inputs`` and ``targets`` give shapes and dtypes only. The model is traced in the mode (training or
+    The gradients, not the loss, are ``loss_scale`` times their value. ``inputs`` and ``targets`` give shapes and dtypes
+    only. The model is traced in the mode (training or
     evaluation) it is in.
     """
     parameters = {name: p.detach() for name, p in model.named_parameters()}
@@ -198,7 +200,8 @@ def trace(
         wanted = {n: leaf for n, leaf in leaves.items() if leaf.requires_grad}
         gradients = dict.fromkeys(wanted, None)
         if backward:
-            found = torch.autograd.grad(value.reshape(()), list(wanted.values()), allow_unused=True)
+            seed = value.reshape(()) if loss_scale == 1.0 else value.reshape(()) * loss_scale
+            found = torch.autograd.grad(seed, list(wanted.values()), allow_unused=True)
             gradients = dict(zip(wanted, found, strict=True))
         named: dict[tuple[str, str], Any] = {("loss", ""): value.reshape(()), ("output", ""): output}
         named |= {("metric", n): v for n, v in measured.items()}

@@ -81,7 +81,8 @@ contract ParametersTest is Test {
         p.finderBps = uint16(bound(finderBps, 0, 5000));
         p.compensationBps = uint16(bound(compensationBps, 0, 20_000));
         p.clearedSolverBps = uint16(bound(clearedSolverBps, 0, 5000));
-        try this.check(p) {} catch {
+        try this.check(p) {}
+        catch {
             return;
         }
         uint256 slash = uint256(fee) * p.solverDepositMultiple;

@@ -19,7 +19,7 @@ from lockstep.commitments.tensor import tensor_root as tensor_root_by_hashlib
 from lockstep.engine import hashing
 from lockstep.engine.checkpoint import state_root
 from lockstep.engine.errors import EngineError
-from lockstep.engine.native import library, selftest
+from lockstep.engine.native import access, library, selftest
 from lockstep.engine.native.arena import ALIGN, MARGIN, place
 from lockstep.engine.native.engine import NativeEngine
 from lockstep.engine.routes import from_numpy, same_bits
@@ -34,7 +34,7 @@ from lockstep.program.ops import InputKind, Op
 from lockstep.program.optimisers import SGD
 from lockstep.program.reference import evaluate
 from lockstep.program.selection import Dataset
-from tests.offchain.engine.small_programs import Nodes, f32, tiny_regression
+from tests.offchain.engine.small_programs import Nodes, f32, tiny_regression, tiny_state
 from tests.strategies import random_program_case
 
 pytestmark = pytest.mark.skipif(library.load() is None, reason="There is no native engine here.")
@@ -84,6 +84,18 @@ def test_native_chain_with_more_values_than_a_group_holds_equals_reference(threa
     found = NativeEngine(program, every, [], 0, threads).run(check_state(program, state), 0)
     for value, expected in zip(found, values[:-1], strict=True):
         assert same_bits(value, np.asarray(expected), DType.F32)
+
+
+def test_native_program_it_has_no_room_for_runs_on_torch_with_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    program, constants = tiny_regression()
+    state = tiny_state()
+    expected = state_root(Runner(program, constants, 5).step(state, 0)[0])
+    monkeypatch.setattr(access, "MAX_DIMS", 0)
+    runner = Runner(program, constants, 5)
+    assert runner.name == "torch"
+    assert state_root(runner.step(state, 0)[0]) == expected
+    with pytest.raises(EngineError, match="axes"):
+        Runner(program, constants, 5, native=True)
 
 
 class Convolutions(nn.Module):

@@ -12,6 +12,7 @@ import typer
 from lockstep.cli.console import output, table
 from lockstep.cli.errors import CommandError
 from lockstep.cli.options import Connection, bundled
+from lockstep.cli.training import Chosen, Training
 from lockstep.program.ops import InputKind
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ WHICH = ("step", "init", "predict")
 @bundled
 def show(
     connection: Connection,
+    training: Training,
     source: Annotated[
         str,
         typer.Argument(
@@ -44,6 +46,9 @@ def show(
         int | None,
         typer.Option("--batch-size", min=1, help="Of a model that is captured.", show_default="what suits it"),
     ] = None,
+    steps: Annotated[
+        int, typer.Option("--steps", min=1, max=2**32 - 1, help="Of a model of the zoo: how long a schedule is.")
+    ] = 320,
     text: Annotated[bool, typer.Option("--text/--no-text", help="The program itself, not only its figures.")] = True,
 ) -> None:
     """Show a program: its text, how often each op occurs, the work of a step, and the costliest leaf of a dispute.
@@ -60,7 +65,7 @@ def show(
     if which not in WHICH:
         raise typer.BadParameter(f"{which!r} is none of {', '.join(WHICH)}.")
     chosen = _range(nodes)
-    program = _find(connection, source, which, batch_size)
+    program = _find(connection, source, which, batch_size, training.chosen(steps))
     _check(program)
     console = output()
     if text:
@@ -100,25 +105,27 @@ def _within(lines: list[str], chosen: range) -> list[str]:
     return [line for match, line in numbered if match and int(match.group(1)) in chosen]
 
 
-def _find(connection: Connection, source: str, which: str, batch_size: int | None) -> Program:
+def _find(connection: Connection, source: str, which: str, batch_size: int | None, chosen: Chosen) -> Program:
     """The program that ``source`` names.
 
     Raises:
-        CommandError: it names none
+        CommandError: it names none, or options say how to train what is a program already
 
     """
     from lockstep.cli.session import Session
 
+    file = Path(source)
+    if chosen != Chosen() and (source.isdecimal() or source.startswith("sha256:") or file.is_file()):
+        raise CommandError(f"{source} is a program and says already how it is trained; leave those options out.")
     if source.isdecimal():
         return _of_task(Session(connection), int(source), which)
     if source.startswith("sha256:"):
         return _decoded(Session(connection).store.get(source, PROGRAM_LIMIT), source)
-    file = Path(source)
     if file.is_file():
         if file.stat().st_size > PROGRAM_LIMIT:
             raise CommandError(f"{file} has more than {PROGRAM_LIMIT >> 20} MiB; it is no program file.")
         return _decoded(file.read_bytes(), source)
-    return _captured(source, which, batch_size)
+    return _captured(source, which, batch_size, chosen)
 
 
 def _decoded(data: bytes, what: str) -> Program:
@@ -145,10 +152,10 @@ def _of_task(session: Session, task: int, which: str) -> Program:
     return workload.init if which == "init" else workload.step
 
 
-def _captured(source: str, which: str, batch_size: int | None) -> Program:
+def _captured(source: str, which: str, batch_size: int | None, chosen: Chosen) -> Program:
     from lockstep.cli.sources import captured_task
 
-    captured = captured_task(source, batch_size)
+    captured = captured_task(source, batch_size, chosen)
     if which == "predict":
         if captured.evaluate is None:
             raise CommandError(

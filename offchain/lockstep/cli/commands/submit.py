@@ -11,6 +11,7 @@ from lockstep.chain.amounts import TOKEN, amount_text
 from lockstep.cli.console import output, parse_amount, parse_duration, table
 from lockstep.cli.errors import CommandError
 from lockstep.cli.options import Account, Bundle, Connection, Role, bundled
+from lockstep.cli.training import Training
 
 if TYPE_CHECKING:
     from lockstep.agents.submitter import Order, Submitter
@@ -76,6 +77,7 @@ def submit(
     connection: Connection,
     account: Account,
     job: Job,
+    training: Training,
     source: Source,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before paying.")] = False,
 ) -> None:
@@ -84,12 +86,16 @@ def submit(
     FUNCTION takes nothing and returns (model, loss, optimiser, dataset), or with an evaluation data set as fifth; an
     operator that cannot be carried is named with your source line, before anything is paid.
 
+    Optimiser and schedule are part of the program, computed from the step number: whoever trains has nothing to choose.
+    For a model of the zoo they are options here; FUNCTION brings its own.
+
     Examples:
 
         lockstep submit mlp --steps 320 --audits all
+        lockstep submit cnn --optimiser muon --schedule cosine --warmup 32 --clip-norm 1
         lockstep submit train.py:build --price 0.5
     """
-    session, agent, workload, order, offer = _prepare(connection, account, job, source)
+    session, agent, workload, order, offer = _prepare(connection, account, job, training, source)
     _show_cost(agent, workload, offer)
     if not yes and not _confirmed():
         raise CommandError("Nothing was posted. Pass --yes to post without being asked.")
@@ -100,14 +106,14 @@ def submit(
 
 
 @bundled
-def quote(connection: Connection, account: Account, job: Job, source: Source) -> None:
+def quote(connection: Connection, account: Account, job: Job, training: Training, source: Source) -> None:
     """Show what a training job would cost, and what cheating on it would cost a solver; nothing is posted or paid.
 
     Example:
 
         lockstep quote mlp --steps 320 --audits all
     """
-    _, agent, workload, _, offer = _prepare(connection, account, job, source)
+    _, agent, workload, _, offer = _prepare(connection, account, job, training, source)
     _show_cost(agent, workload, offer)
 
 
@@ -134,11 +140,12 @@ def cancel(
 
 
 def _prepare(
-    connection: Connection, account: Account, job: Job, source: str
+    connection: Connection, account: Account, job: Job, training: Training, source: str
 ) -> tuple[Session, Submitter, Workload, Order, TaskOffer]:
     """Everything up to the offer; nothing is sent."""
     price = _price(job.price)
     audits = _audits(job.audits)
+    chosen = training.chosen(job.steps)
     accept_window, solve_window = parse_duration(job.accept_within), parse_duration(job.solve_within)
 
     from lockstep.agents.journal import Journal
@@ -151,7 +158,7 @@ def _prepare(
 
     session = Session(connection, account, Role.SUBMITTER)
     lockstep = session.lockstep  # a node that does not answer is said before the model is traced
-    captured = captured_task(source, job.batch_size)
+    captured = captured_task(source, job.batch_size, chosen)
     workload = make_workload(
         captured.init,
         captured.step,

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from lockstep.engine.errors import NativeLimitError
 from lockstep.program.graph import Shape, View
 from lockstep.program.views import canonical, compose, is_contiguous, padded_axes, strides_of
 
@@ -133,8 +134,8 @@ def grouped(access: Access, groups: Sequence[int]) -> tuple[Access, list[int]] |
 def words(access: Access, slot: int, size: int, *, keep: bool = False) -> list[int]:
     """Instruction words of an access; ``keep`` leaves the axes as they are (groups)."""
     dims = access.dims if keep else collapse(access.dims)
-    assert len(dims) <= MAX_DIMS, "An access has too many axes."
-    assert len(access.bounds) <= MAX_BOUNDS, "An access has too many bounds."
+    if len(dims) > MAX_DIMS or len(access.bounds) > MAX_BOUNDS:
+        raise NativeLimitError(f"An access has {len(dims)} axes and {len(access.bounds)} bounds.")
     out = [slot, size, access.offset, access.fill, len(dims)]
     for extent, stride, _ in dims:
         out += [extent, stride]
