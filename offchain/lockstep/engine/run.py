@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+import time
 from collections.abc import Sequence
 from typing import Protocol, cast
 
@@ -124,6 +126,13 @@ class Runner:
         """
         return self._backend.step(self._checked(state), step, out)
 
+    def profile(self, state: Sequence[TensorLike], step: int = 0, repeat: int = 20) -> list[tuple[str, float]]:
+        """Where a step's time goes: least seconds over ``repeat`` runs of each node or native instruction, by name.
+
+        A name begins with the op; a native instruction may be many elementwise nodes at once ("fused 3..9 x7").
+        """
+        return self._backend.profile(self._checked(state), step, repeat)
+
     def _checked(self, state: Sequence[TensorLike]) -> Sequence[Tensor]:
         """As ``check_state``, quickly where nothing is wrong. NaNs need not be canonical inside a step."""
         if len(state) == len(self._types):
@@ -150,6 +159,9 @@ class Backend(Protocol):
         self, state: Sequence[Tensor], step: int, out: Sequence[Tensor] | None
     ) -> tuple[list[Tensor], list[float]]:
         """As ``Runner.step``, with a state that has been checked."""
+
+    def profile(self, state: Sequence[Tensor], step: int, repeat: int) -> list[tuple[str, float]]:
+        """As ``Runner.profile``."""
 
 
 def native_is_usable(program: Program) -> bool:
@@ -208,9 +220,7 @@ class TorchBackend:
         before = [tensor.to(self.device) for tensor in state]
         values = dict(self._static)
         for index in self.plan.dynamic:
-            values[index] = self._value(program.nodes[index], values, before, step)
-            for done in self.plan.release.get(index, ()):
-                del values[done]
+            self._advance(index, values, before, step)
         after = []
         pairs = zip(program.nodes[-1].inputs, program.state, strict=True)
         for position, (source, entry) in enumerate(pairs):
@@ -222,3 +232,21 @@ class TorchBackend:
                 case _:
                     after.append(self.constants[source.value])
         return after, [float(values[index]) for index in program.metrics]
+
+    def _advance(self, index: int, values: dict[int, Tensor], state: Sequence[Tensor], step: int) -> None:
+        """One node's value; those that nobody reads any more are dropped."""
+        values[index] = self._value(self.program.nodes[index], values, state, step)
+        for done in self.plan.release.get(index, ()):
+            del values[done]
+
+    def profile(self, state: Sequence[Tensor], step: int, repeat: int) -> list[tuple[str, float]]:
+        """As ``Runner.profile``."""
+        names = [f"{self.program.nodes[index].op.name.lower()} {index}" for index in self.plan.dynamic]
+        least = [math.inf] * len(names)
+        for _ in range(repeat):
+            values = dict(self._static)
+            for place, index in enumerate(self.plan.dynamic):
+                begun = time.perf_counter()
+                self._advance(index, values, state, step)
+                least[place] = min(least[place], time.perf_counter() - begun)
+        return list(zip(names, least, strict=True))

@@ -22,5 +22,6 @@ def test_document_every_command_it_names_exists() -> None:
 def test_document_every_option_it_names_exists() -> None:
     commands = get_command(app).commands  # type: ignore[attr-defined]
     groups = [*commands.values(), *commands["program"].commands.values()]
-    known = {option for command in groups for parameter in command.params for option in parameter.opts}
+    parameters = [parameter for command in groups for parameter in command.params]
+    known = {option for parameter in parameters for option in (*parameter.opts, *parameter.secondary_opts)}
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", TEXT)) <= known | {"--hardfork", "--help"}

@@ -55,6 +55,6 @@ class NativeBackend:
                 after[position] = canonical(after[position])
         return after, [value.item() for value in metrics]
 
-    def profile(self, state: Sequence[Tensor], step: int, repeat: int = 20) -> list[tuple[str, float]]:
-        """Mean seconds of each native instruction of a step, with its name."""
+    def profile(self, state: Sequence[Tensor], step: int, repeat: int) -> list[tuple[str, float]]:
+        """As ``Runner.profile``."""
         return self.engine.profile(state, step, repeat)
