@@ -19,8 +19,10 @@ SEED = 0
 @bundled
 def profile(
     training: Training,
-    source: Annotated[str, typer.Argument(metavar="mlp|cnn|FILE.py:FUNCTION", help="What `submit` takes.")],
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Samples a step.")] = 64,
+    source: Annotated[str, typer.Argument(metavar="MODEL|FILE.py:FUNCTION", help="What `submit` takes.")],
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", min=1, help="Samples a step.", show_default="what suits the model")
+    ] = None,
     threads: Annotated[
         int | None, typer.Option("--threads", min=1, max=1024, help="Of the native engine.", show_default="all")
     ] = None,
