@@ -61,11 +61,35 @@ def rsqrt(b: Builder, x: Value) -> Value:
     return b.div(1.0, b.sqrt(x))
 
 
+def log1p(b: Builder, x: Value) -> Value:
+    """``log(1 + x)``, accurate for small x: ``log(u) x / (u - 1)`` with ``u = 1 + x`` rounded (W. Kahan)."""
+    u = b.add(x, 1.0)
+    lost = b.sub(u, 1.0)
+    # where u is 1 the logarithm is x, and where x is infinite so is the logarithm
+    plain = b.eq(lost, 0.0)
+    scaled = b.mul(b.log(u), b.div(x, lost))
+    return b.select(plain, x, b.select(b.eq(lost, x), b.log(u), scaled))
+
+
+def expm1(b: Builder, x: Value) -> Value:
+    """``e^x - 1``, accurate for small x: ``(u - 1) x / log(u)`` with ``u = e^x`` rounded (W. Kahan)."""
+    u = b.exp(x)
+    less = b.sub(u, 1.0)
+    small = b.select(b.eq(u, 1.0), x, b.mul(less, b.div(x, b.log(u))))
+    return b.select(b.lt(b.abs(x), 1.0), small, less)
+
+
 def uniform(b: Builder, shape: Shape, low: float = 0.0, high: float = 1.0, counter: Value | None = None) -> Value:
     """f32 draws from [low, high) on a grid of 2**24 points: ``(bits shr 8) * ((high - low) * 2**-24) + low``."""
     grid = b.cast(b.shr(b.random_bits(shape, counter), 32 - _KEEP_BITS), F32)
     spread = b.mul(grid, (high - low) * 2.0**-_KEEP_BITS)
     return b.add(spread, low) if low else spread
+
+
+def open_uniform(b: Builder, shape: Shape, counter: Value | None = None) -> Value:
+    """f32 draws from (0, 1): odd multiples of 2**-24, so neither end is among them."""
+    odd = b.iadd(b.shl(b.shr(b.random_bits(shape, counter), 9), 1), 1)
+    return b.mul(b.cast(odd, F32), 2.0**-24)
 
 
 _CENTRE = (

@@ -134,27 +134,6 @@ def rsqrt(c: Context, x: Value) -> Value:
     return composites.rsqrt(c.b, as_float(c.b, x))
 
 
-@lowers("log1p")
-def log1p(c: Context, x: Value) -> Value:
-    """``log(1 + x)``, the sum rounded: small x lose their low bits."""
-    return c.b.log(c.b.add(x, 1.0))
-
-
-@lowers("pow.Tensor_Scalar")
-def power(c: Context, x: Value, exponent: float) -> Value:
-    """Powers that are products and square roots: halves and integers up to 8 in absolute value."""
-    doubled = 2 * exponent
-    if doubled != int(doubled) or abs(exponent) > 8:
-        raise c.refuse(f"the power {exponent} is not carried", "Use exp(exponent * log(x)).")
-    count, half = divmod(int(abs(doubled)), 2)
-    result = c.b.f32(1.0, x.shape)
-    for _ in range(count):
-        result = c.b.mul(result, x)
-    if half:
-        result = c.b.mul(result, c.b.sqrt(x))
-    return c.b.div(1.0, result) if exponent < 0 else result
-
-
 def _compare(floating: str, integer: str, *, swap: bool = False) -> Callable[..., Value]:
     def rule(c: Context, a: Operand, b: Operand) -> Value:
         x, y = widened(c, *((b, a) if swap else (a, b)))
@@ -360,16 +339,24 @@ def arange(c: Context, *bounds: float, **_options: Any) -> Value:
     return c.b.cast(counted if start else _without_start(c, int(step)), out_dtype(c))
 
 
+@lowers("linspace")
+def linspace(c: Context, start: float, end: float, steps: int, **_options: Any) -> Value:
+    """Equal steps from a number to another."""
+    number = c.b.cast(c.b.iota(c.shape), F32)
+    return c.b.add(c.b.mul(number, (end - start) / max(steps - 1, 1)), float(start))
+
+
+@lowers("eye", "eye.m")
+def eye(c: Context, *_sizes: int, **_options: Any) -> Value:
+    """1 on the diagonal, 0 elsewhere."""
+    rows, columns = c.shape
+    row = c.b.expand_rows(c.b.iota((rows,)), columns)
+    on = c.b.ieq(row, c.b.expand(c.b.iota((columns,)), (rows, columns)))
+    return c.b.cast(on, out_dtype(c))
+
+
 def _without_start(c: Context, step: int) -> Value:
     return c.b.imul(c.b.iota(c.shape), step) if step != 1 else c.b.iota(c.shape)
-
-
-@lowers("lockstep.dropout_mask")
-def dropout_mask(c: Context, like: Value, probability: float, site: int) -> Value:
-    """0 with this probability, else ``1 / (1 - probability)``; one random site a call in the model."""
-    if site not in c.sites:
-        c.sites[site] = c.b.next_site()
-    return composites.dropout_mask(c.b, c.shape, probability, site=c.sites[site])
 
 
 def listed(axes: int | Sequence[int] | None, rank: int) -> list[int]:
