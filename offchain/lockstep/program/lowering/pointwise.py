@@ -65,6 +65,9 @@ def _arithmetic(floating: str, integer: str | None) -> Callable[..., Value]:
             y = c.b.imul(y, int(alpha))
         return _full(c, getattr(c.b, integer)(x, y))
 
+    rule.__doc__ = f"Elementwise ``{floating}``" + (
+        f", of integers ``{integer}``." if integer else "; not of integers."
+    )
     return rule
 
 
@@ -93,6 +96,7 @@ def _unary(name: str) -> Callable[[Context, Value], Value]:
         result: Value = getattr(c.b, name)(as_float(c.b, x))
         return result
 
+    rule.__doc__ = f"Elementwise ``{name}``."
     return rule
 
 
@@ -139,6 +143,9 @@ def _compare(floating: str, integer: str, *, swap: bool = False) -> Callable[...
         x, y = widened(c, *((b, a) if swap else (a, b)))
         return _full(c, getattr(c.b, floating if x.dtype is F32 else integer)(x, y))
 
+    rule.__doc__ = f"Elementwise ``{floating}``, of integers ``{integer}``" + (
+        " of the operands exchanged." if swap else "."
+    )
     return rule
 
 
@@ -321,6 +328,7 @@ def _filled(value: float | None) -> Callable[..., Value]:
         dtype = out_dtype(c)
         return c.b.f32(float(number), c.shape) if dtype is F32 else c.b.i32(int(number), c.shape)
 
+    rule.__doc__ = "A number in every element." if value is None else f"{value:g} in every element."
     return rule
 
 
