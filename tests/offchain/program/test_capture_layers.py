@@ -263,3 +263,26 @@ def test_bilinear_layer_of_captured_step_has_eager_gradient() -> None:
             return self.both(x, x[:, 1:] * 2)
 
     check_against_eager(Layer(Both()), mean_square, regression((4,), (1,)))
+
+
+def test_start_of_recurrent_and_attention_layers_is_drawn_from_the_seed() -> None:
+    class Both(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.recurrent = nn.LSTM(8, 9, batch_first=True)
+            self.attention = nn.MultiheadAttention(9, 3, batch_first=True)
+            self.up = nn.ConvTranspose1d(3, 2, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            h = self.recurrent(x)[0]
+            return self.up(self.attention(h, h, h)[0]).mean(1)
+
+    torch.manual_seed(1)
+    task = capture(Both(), nn.CrossEntropyLoss(), SGD(0.1), classification((3, 8)), 6)
+    assert task.names.constants == ("inputs", "targets")
+    start = dict(zip(task.names.state, start_state(task), strict=True))
+    bounds = {"recurrent.weight_hh_l0": 1 / 3, "recurrent.bias_ih_l0": 1 / 3, "up.weight": 1 / 2}
+    bounds["attention.in_proj_weight"] = (6 / (27 + 9)) ** 0.5
+    for name, bound in bounds.items():
+        assert 0.8 * bound < np.abs(start[name]).max() <= bound
+    assert not start["attention.in_proj_bias"].any()

@@ -25,13 +25,17 @@ def _ascending(c: Context, rows: Value, descending: bool) -> Pair:
     return (c.b.neg(values) if descending else values), places
 
 
-@lowers("sort", "sort.stable")
-def sort(c: Context, x: Value, axis: int = -1, descending: bool = False, *, stable: bool | None = None) -> Pair:
+@lowers("sort")
+def sort(c: Context, x: Value, axis: int = -1, descending: bool = False) -> Pair:
     """An axis in order, and the places; equals keep their order. -0 is below +0."""
-    if stable is not None and isinstance(axis, bool):
-        raise c.refuse("not carried in this form")
     values, places = _ascending(c, c.b.materialise(c.b.transpose(x, axis, -1)), descending)
     return c.b.transpose(values, axis, -1), c.b.transpose(places, axis, -1)
+
+
+@lowers("sort.stable")
+def sort_stable(c: Context, x: Value, *, stable: bool | None = None, dim: int = -1, descending: bool = False) -> Pair:
+    """As ``sort``, which is stable."""
+    return sort(c, x, dim, descending)
 
 
 @lowers("topk")

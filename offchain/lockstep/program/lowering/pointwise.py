@@ -53,7 +53,7 @@ def widened(c: Context, *operands: Operand, dtype: DType | None = None) -> list[
 
 
 def _arithmetic(floating: str, integer: str | None) -> Callable[..., Value]:
-    def rule(c: Context, a: Operand, b: Operand, *, alpha: float = 1) -> Value:
+    def rule(c: Context, a: Operand, b: Operand, alpha: float = 1) -> Value:
         x, y = widened(c, a, b, dtype=out_dtype(c))
         if x.dtype is F32:
             if alpha != 1:
@@ -299,7 +299,7 @@ def gelu_backward(c: Context, grad: Value, x: Value, approximate: str = "none") 
     return b.mul(grad, b.add(b.mul(b.add(t, 1.0), 0.5), slope))
 
 
-@lowers("_to_copy", "to.dtype")
+@lowers("_to_copy")
 def to_copy(c: Context, x: Value, dtype: torch.dtype | None = None, **_options: Any) -> Value:
     """Casts among float32, integers and truth values; devices and layouts mean nothing here."""
     wanted = c.node.meta["val"].dtype
@@ -315,7 +315,7 @@ def same(c: Context, x: Value, **_options: Any) -> Value:
 
 
 @lowers("copy")
-def copy(c: Context, target: Value, x: Value, **_options: Any) -> Value:
+def copy(c: Context, target: Value, x: Value, *_rest: Any) -> Value:
     """The second operand in the first's shape and dtype."""
     return c.b.expand(c.b.cast(x, target.dtype), c.shape)
 
@@ -332,7 +332,9 @@ def _filled(value: float | None) -> Callable[..., Value]:
     return rule
 
 
-lowers("zeros", "zeros_like", "new_zeros", "empty", "empty_like", "new_empty", "new_empty_strided")(_filled(0.0))
+lowers("zeros", "zeros_like", "new_zeros", "empty.memory_format", "empty_like", "new_empty", "new_empty_strided")(
+    _filled(0.0)
+)
 lowers("ones", "ones_like", "new_ones")(_filled(1.0))
 lowers("full", "full_like", "new_full", "scalar_tensor", "fill.Scalar", "fill.Tensor")(_filled(None))
 
