@@ -73,6 +73,10 @@ CASES: dict[str, tuple[Callable[[], nn.Module], Dataset]] = {
     "words": (Words, dataset(3, words=True)),
     "recurrent": (Recurrent, dataset(3, 3)),
     "indexed": (Indexed, dataset(6)),
+    "long": (
+        lambda: nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.Tanh(), nn.Flatten(), nn.Linear(8_712, CLASSES)),
+        dataset(1, 66, 66),
+    ),
     "images": (
         lambda: nn.Sequential(
             nn.Conv2d(2, 4, 3, padding=1, padding_mode="reflect"),

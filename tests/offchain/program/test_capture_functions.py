@@ -35,6 +35,7 @@ ACTIVATIONS: dict[str, Function] = {
 
 ELEMENTARY: dict[str, Function] = {
     "exponentials": joined(torch.expm1, torch.exp2, torch.sinh, torch.cosh, torch.erfc),
+    "turns": joined(torch.sin, torch.cos, lambda x: torch.tan(x / 3), lambda x: torch.sin(x * 40) + torch.cos(x * 77)),
     "logarithms": joined(
         lambda x: torch.log1p(x * x), lambda x: torch.log2(x * x + 1), lambda x: torch.log10(x * x + 1)
     ),

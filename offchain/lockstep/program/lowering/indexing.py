@@ -188,8 +188,12 @@ def index(c: Context, x: Value, indices: Sequence[Value | None]) -> Value:
 
 
 def _is_mask(c: Context) -> bool:
+    """Whether the index is one mask of truth values; refuses masks among integers."""
     given = [node for node in c.node.args[1] if node is not None]  # type: ignore[union-attr]
-    return len(given) == 1 and str(given[0].meta["val"].dtype) == "torch.bool"  # type: ignore[union-attr]
+    masks = [str(node.meta["val"].dtype) == "torch.bool" for node in given]  # type: ignore[union-attr]
+    if any(masks) and len(masks) > 1:
+        raise c.refuse("a mask among other indices is not carried", "Use torch.where.")
+    return all(masks)
 
 
 @lowers("index_put", "_unsafe_index_put")
