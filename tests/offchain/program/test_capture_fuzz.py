@@ -18,7 +18,7 @@ from lockstep.program.work import program_work
 from tests.offchain.program.capturing import SEED, check_against_eager, classification
 
 Shape = tuple[int, ...]
-CASES, LONG_CASES = 12, 400
+CASES, LONG_CASES = 8, 400
 DEEPEST = 5
 CLASSES = 4
 MAX_ELEMENTS = 400

@@ -79,7 +79,7 @@ class Encoder(nn.Module):
 
 
 def test_dropout_inside_composite_layers_has_a_site_each_and_none_in_evaluation() -> None:
-    data = regression((3, 8), (1,))
+    data = regression((2, 8), (1,))
     task = capture(Encoder(), output_mean, SGD(1.0), data, 4, evaluation=data, metrics={})
     assert task.evaluate is not None
     sites = [node.attrs for node in task.step.nodes if node.op is Op.RANDOM_BITS]
