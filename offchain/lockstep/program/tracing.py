@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 import torch.fx.traceback as fx_traceback
@@ -224,6 +225,7 @@ def trace(
         fx_traceback.preserve_node_meta(),
         sdpa_kernel(SDPBackend.MATH),
         _without_mkldnn(),
+        _masks_as_given(),
         _explained(lines),
     ):
         module = make_fx(step, decomposition_table=decompositions, tracing_mode="fake")(
@@ -274,6 +276,18 @@ def _without_mkldnn() -> Iterator[None]:
         yield
     finally:
         torch._C._set_mkldnn_enabled(before)
+
+
+@contextlib.contextmanager
+def _masks_as_given() -> Iterator[None]:
+    """``nn.TransformerEncoder`` looks into its mask whether it is the causal one, to use another kernel.
+
+    A trace has no values to look into, and no kernels; the mask is added either way.
+    """
+    with mock.patch(
+        "torch.nn.modules.transformer._detect_is_causal_mask", lambda _mask, causal=None, _size=None: bool(causal)
+    ):
+        yield
 
 
 @contextlib.contextmanager

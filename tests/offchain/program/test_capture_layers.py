@@ -171,11 +171,22 @@ def encoder(**options: Any) -> nn.Module:
     return nn.TransformerEncoderLayer(4, 2, 8, dropout=0.0, batch_first=True, **options)
 
 
+class Causal(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = nn.TransformerEncoder(encoder(), 1)
+        self.register_buffer("mask", nn.Transformer.generate_square_subsequent_mask(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.encoder(x, mask=self.mask)
+
+
 TRANSFORMERS: dict[str, Callable[[], nn.Module]] = {
     "masked": lambda: SelfAttention(weights=False),
     "weights": lambda: SelfAttention(weights=True),
     "encoder_layer_norm_first": lambda: encoder(norm_first=True, activation="gelu"),
     "encoder": lambda: nn.TransformerEncoder(encoder(), 1, norm=nn.LayerNorm(4)),
+    "causal_encoder": Causal,
     "decoder_layer": Decoder,
 }
 
