@@ -62,6 +62,11 @@ GENERATORS = (
         owns=("tests/vectors/ops/*.json",),
     ),
     Generator(
+        "which operators a capture carries",
+        "make_coverage:files",
+        owns=("docs/COVERAGE.md",),
+    ),
+    Generator(
         "contracts' ABIs, sizes and storage layouts",
         "snapshots:files",
         owns=("tests/snapshots/abi/*.txt", "tests/snapshots/storage/*.txt", "tests/snapshots/sizes.txt"),

@@ -21,7 +21,15 @@ from lockstep.numerics.dtypes import DType
 from lockstep.program.emitter import Built, Emitter, Operand, Value
 from lockstep.program.graph import Concat, Shape, View
 from lockstep.program.infer import ProgramError
-from lockstep.program.ops import EXPONENT_FLOOR_QUANTIZE, EXPONENT_FLOOR_SUM, MAX_ROW, QUANTIZE_BITS, Op
+from lockstep.program.ops import (
+    EXPONENT_FLOOR_QUANTIZE,
+    EXPONENT_FLOOR_SUM,
+    MAX_CONCAT,
+    MAX_ROW,
+    MAX_SCATTER_ROW,
+    QUANTIZE_BITS,
+    Op,
+)
 from lockstep.program.views import expand_view, permute_view, reshape_view
 
 __all__ = ["Builder", "Built", "Value"]
@@ -163,9 +171,27 @@ class Builder(Emitter):
         return self.emit(Op.GATHER, [table, index], table.dtype, (*index.shape, *table.shape[1:]))
 
     def scatter_add(self, x: Value, index: Value, extent: int) -> Value:
-        """f32 ``x`` [C, N], i32 ``index`` [N] -> f32 [C, extent]: exact sums of what shares an index."""
+        """f32 ``x`` [C, N], i32 ``index`` [N] -> f32 [C, extent]: exact sums of what shares an index.
+
+        Above 8,192 entries: the exact sums of each 8,192, and the sums of these.
+        """
+        length = x.shape[-1]
+        if length > MAX_SCATTER_ROW:
+            parts = []
+            for start in range(0, length, MAX_SCATTER_ROW):
+                size = min(MAX_SCATTER_ROW, length - start)
+                part = self.scatter_add(self.slice(x, 1, start, size), self.slice(index, 0, start, size), extent)
+                parts.append(self.reshape(part, (1, *part.shape)))
+            return self.sum_axes(self._concat_many(parts), [0])
         exponent = self.exponent(x, EXPONENT_FLOOR_SUM)
         return self.emit(Op.SCATTER_ADD, [x, index, exponent], F32, (x.shape[0], extent))
+
+    def _concat_many(self, values: Sequence[Value]) -> Value:
+        """Any number of tensors joined along the first axis: one node joins 256."""
+        joined = list(values)
+        while len(joined) > 1:
+            joined = [self.concat(joined[i : i + MAX_CONCAT]) for i in range(0, len(joined), MAX_CONCAT)]
+        return joined[0]
 
     # generators
 
@@ -186,7 +212,12 @@ class Builder(Emitter):
     # contraction
 
     def exponent(self, x: Value, floor: int = EXPONENT_FLOOR_QUANTIZE) -> Value:
-        """Block exponents of the rows of f32 ``x`` [..., K] -> e16 [...]."""
+        """Block exponents of the rows of f32 ``x`` [..., K] -> e16 [...].
+
+        A row above 16,384 has the exponent of its blocks' largest magnitudes, which is its own.
+        """
+        if x.shape[-1] > MAX_ROW:
+            return self.exponent(self.max_rows(self._blocks(self.abs(x), 0)), floor)
         return self.emit(Op.EXPONENT, [x], DType.E16, x.shape[:-1], (floor,))
 
     def quantize(self, x: Value, exponent: Value | None = None) -> tuple[Value, Value]:
@@ -195,20 +226,34 @@ class Builder(Emitter):
         return self.emit(Op.QUANTIZE, [x, exponent], DType.M16, x.shape, (QUANTIZE_BITS,)), exponent
 
     def matmul_quantized(self, a: Value, ea: Value, b: Value, eb: Value) -> Value:
-        """The op itself: m16 [L.., M, K], e16 [L.., M], m16 [L.., N, K], e16 [L.., N] -> f32 [L.., M, N]."""
+        """The op itself: m16 [L.., M, K], e16 [L.., M], m16 [L.., N, K], e16 [L.., N] -> f32 [L.., M, N].
+
+        Rows above 16,384 are cut into blocks as even as can be, contracted, and the blocks' results summed.
+        """
+        if a.shape[-1] > MAX_ROW:
+            blocks = -(-a.shape[-1] // MAX_ROW)
+            ea, eb = (self.expand(e, (blocks, *e.shape)) for e in (ea, eb))
+            return self.sum_axes(self.matmul_quantized(self._cut(a), ea, self._cut(b), eb), [0])
         return self.emit(Op.MATMUL, [a, ea, b, eb], F32, (*a.shape[:-1], b.shape[-2]))
+
+    def _cut(self, x: Value) -> Value:
+        """Rows cut into blocks as even as can be, the last filled with 0: [..., K] -> [blocks, ..., size]."""
+        *lead, length = x.shape
+        rows = math.prod(lead)
+        blocks = -(-length // MAX_ROW)
+        size = -(-length // blocks)
+        cut = View((rows, length), (0, 0), ((1, size), (0, 1), (1, 1)))
+        return self.reshape(self.view(x, cut, (blocks, rows, size)), (blocks, *lead, size))
 
     def contract(self, a: Value, b: Value, *, residual: bool = False) -> Value:
         """f32 ``a`` [L.., M, K], ``b`` [L.., N, K] -> f32 [L.., M, N]: ``a b^T``, quantised along K.
 
         With ``residual`` what quantising ``a`` lost is quantised under exponents of its own, contracted
-        too and added: for rows where one large entry hides many small ones.
+        too and added: for rows where one large entry hides many small ones. Rows above 16,384 are cut into
+        blocks, each quantised under exponents of its own, and the blocks' results summed.
         """
         if a.shape[-1] > MAX_ROW:
-            raise ProgramError(
-                f"{self.location or 'A node'}: a contraction over {a.shape[-1]} elements; one leaf can carry"
-                f" {MAX_ROW}. Use a smaller batch or fewer features, or split it and add the parts."
-            )
+            return self.sum_axes(self.contract(self._cut(a), self._cut(b), residual=residual), [0])
         (ma, ea), (mb, eb) = self.quantize(a), self.quantize(b)
         product = self.matmul_quantized(ma, ea, mb, eb)
         if not residual:
@@ -244,7 +289,20 @@ class Builder(Emitter):
         return self.emit(Op.REDUCE_MAX, [x], F32, x.shape[:-1])
 
     def argmax_rows(self, x: Value) -> Value:
-        """Index of the largest of each row of f32 ``x`` [..., K] -> i32 [...], the lowest of equals."""
+        """Index of the largest of each row of f32 ``x`` [..., K] -> i32 [...], the lowest of equals.
+
+        A row above 16,384: the index within the first block that holds the row's largest, and that block's place.
+        """
+        if x.shape[-1] > MAX_ROW:
+            blocks = self._blocks(x, _MINUS_INFINITY)
+            best = self.argmax_rows(self.max_rows(blocks))
+            inside = self.argmax_rows(blocks)
+            chosen = self.ieq(
+                self.expand(self.iota(inside.shape[-1:]), inside.shape), self.expand_rows(best, inside.shape[-1])
+            )
+            # an index below 16,384 is exact in f32, and all but one of the terms are 0
+            place = self.cast(self.sum_rows(self.select(chosen, self.cast(inside, F32), 0.0)), I32)
+            return self.iadd(self.imul(best, MAX_ROW), place)
         return self.emit(Op.ARGMAX, [x], I32, x.shape[:-1])
 
     def _blocks(self, x: Value, fill: int) -> Value:

@@ -13,7 +13,7 @@ The step program holds everything a step does: which rows it reads, forward, los
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +40,10 @@ F32, I32 = DType.F32, DType.I32
 MAX_EVALUATION_BATCH = 256
 _CARRIERS = {torch.float32: (F32, np.float32), torch.int64: (I32, np.int32), torch.int32: (I32, np.int32)}
 _CARRIERS[torch.bool] = (I32, np.int32)
+
+
+Tables = Mapping[tuple[str, str], Array]
+"""Constants by (``buffer``, ``loss`` or ``literal``, name)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +141,7 @@ def capture(
         traced = trace(model, loss, measured, *examples, backward=True, loss_scale=loss_scale)
         _refuse_unknown(traced)
         entries = _entries(model, traced, draw=draw)
-        tables = _tables(model, traced, entries)
+        tables = _tables(model, loss, traced, entries)
         step = _step_program(
             traced, entries, tables, optimiser, dataset, batch_size, accumulate, loss_scale, early_stopping
         )
@@ -150,7 +154,7 @@ def capture(
             forward = trace(model, loss, measured, *_examples(evaluation, rows), backward=False)
             _refuse_unknown(forward)
             evaluated, outputs = _evaluate_program(
-                model, forward, entries, step.program, evaluation, rows, early_stopping
+                model, loss, forward, entries, step.program, evaluation, rows, early_stopping
             )
             check_program(evaluated.program)
     finally:
@@ -184,25 +188,33 @@ def _evaluation_batch(rows: int) -> int:
 
 
 def _refuse_unknown(traced: Traced) -> None:
-    """Report every operator without a rule, and every tensor that came in by closure, at once."""
+    """Report, all at once, every operator without a rule, dtypes no program has, and draws made twice."""
     found = []
+    past_loss, loss = False, _origin(traced.outputs[0][1], (*_COPIES, *_RESHAPES))
     for node in traced.graph.nodes:
         where = location_of(node)
         line = f"  {where + ': ' if where else ''}{node.target}"
-        if node.op == "get_attr" and traced.attributes[str(node.target)].dim() > 0:
-            found.append(f"{line}: a tensor that is neither parameter nor buffer. Use register_buffer.")
-        elif node.op == "call_function" and node.target is not operator.getitem:
+        if node.op == "call_function" and node.target is not operator.getitem:
             name = lowering.rule_name(node.target)
             if name not in lowering.RULES:
                 found.append(f"{line}. {lowering.nearest(name)}".rstrip())
+            if past_loss and name in lowering.random.DRAWS:
+                found.append(f"{line}: {_DRAWN_AGAIN}")
         found += [
             f"{line}: a tensor of {value.dtype}; programs compute in float32 and int32."
             for value in _tensors(node.meta.get("val"))
             if value.dtype not in _CARRIERS
         ]
+        past_loss = past_loss or node is loss
     if found:
         lines = "\n".join(dict.fromkeys(found))
         raise CaptureError(f"The model uses what a program cannot carry:\n{lines}")
+
+
+_DRAWN_AGAIN = (
+    "it is drawn in the backward pass, as activation checkpointing computes the forward pass again, where it would be"
+    " another draw. Take the random part out of the checkpoint; a program keeps no activations in memory anyway."
+)
 
 
 def _tensors(value: Any) -> list[Tensor]:
@@ -243,30 +255,37 @@ def _entries(model: nn.Module, traced: Traced, *, draw: bool) -> list[_Entry]:
 _COPIES = ("aten.clone.default", "aten.detach.default", "aten.alias.default")
 
 
-def _origin(node: fx.Node | None) -> fx.Node | None:
-    while node is not None and str(node.target) in _COPIES:
+_RESHAPES = ("aten.view.default", "aten.squeeze.default", "aten.select.int", str(operator.getitem))
+
+
+def _origin(node: fx.Node | None, through: Collection[str] = _COPIES) -> fx.Node | None:
+    while node is not None and str(node.target) in through:
         source = node.args[0]
         assert isinstance(source, fx.Node)
         node = source
     return node
 
 
-def _tables(model: nn.Module, traced: Traced, entries: list[_Entry]) -> dict[str, Array]:
-    """Buffers that stay as they are and are read: constants of the program, by name."""
-    state = {entry.name for entry in entries}
+def _tables(model: nn.Module, loss: Loss, traced: Traced, entries: list[_Entry]) -> Tables:
+    """What is read and stays as it is: buffers of model and loss, tensors written out in the source."""
+    state = {("buffer", entry.name) for entry in entries}
+    given = {("buffer", name): buffer for name, buffer in model.named_buffers()}
+    if isinstance(loss, nn.Module):
+        given |= {("loss", name): buffer for name, buffer in loss.named_buffers()}
     read = {
         key: any(str(u.target) not in _COPIES or u.users for u in n.users) for key, n in _placeholders(traced).items()
     }
-    return {
-        name: _array(buffer)[0] for name, buffer in model.named_buffers() if name not in state and read["buffer", name]
-    }
+    tables = {key: _array(value)[0] for key, value in given.items() if key not in state and read[key]}
+    written = {("literal", name): value for name, value in traced.attributes.items() if value.dim() > 0}
+    return tables | {key: _array(value)[0] for key, value in written.items()}
 
 
-def _start(b: Builder, dataset: Dataset, tables: Mapping[str, Array]) -> tuple[Value, Value, dict[str, Value]]:
+def _start(b: Builder, dataset: Dataset, tables: Tables) -> tuple[Value, Value, dict[tuple[str, str], Value]]:
     """The constants every program of a task begins with."""
     inputs = b.add_constant("inputs", np.ascontiguousarray(dataset.inputs))
     targets = b.add_constant("targets", np.ascontiguousarray(dataset.targets))
-    return inputs, targets, {name: b.add_constant(name, array) for name, array in tables.items()}
+    names = {key: key[1] if key[0] == "buffer" else ".".join(key) for key in tables}
+    return inputs, targets, {key: b.add_constant(names[key], array) for key, array in tables.items()}
 
 
 def _batch(
@@ -294,6 +313,9 @@ def _lower(
     for node in traced.graph.nodes:
         if node.op == "get_attr":
             scalar = traced.attributes[str(node.target)]
+            if scalar.dim() > 0:
+                made[node] = given["literal", str(node.target)]
+                continue
             number, dtype = scalar.item(), _CARRIERS[scalar.dtype][0]
             made[node] = b.f32(float(number)) if dtype is F32 else b.i32(int(number))
         elif node.op == "call_function":
@@ -314,7 +336,7 @@ def _outputs(traced: Traced, made: Mapping[fx.Node, Any]) -> dict[tuple[str, str
 def _step_program(
     traced: Traced,
     entries: list[_Entry],
-    tables: Mapping[str, Array],
+    tables: Tables,
     optimiser: Optimiser,
     dataset: Dataset,
     batch_size: int,
@@ -334,7 +356,7 @@ def _step_program(
         for slot in optimiser.slots({name: state[name].shape for name in trained})
     }
     watched = early_stopping.add_state(b) if early_stopping else {}
-    whole = {("buffer", name): table for name, table in buffers.items()}
+    whole = dict(buffers)
     whole |= {(e.kind, e.name): state[e.name] for e in entries}
 
     def one(rows: Value, carried: Mapping[Key, Value]) -> dict[Key, Value]:
@@ -364,7 +386,7 @@ def _metrics(found: Mapping[tuple[str, str], Value]) -> dict[str, Value]:
 
 def _init_program(
     entries: list[_Entry],
-    tables: Mapping[str, Array],
+    tables: Tables,
     optimiser: Optimiser,
     dataset: Dataset,
     batch_size: int,
@@ -386,6 +408,7 @@ def _init_program(
 
 def _evaluate_program(
     model: nn.Module,
+    loss: Loss,
     traced: Traced,
     entries: list[_Entry],
     step: Program,
@@ -394,7 +417,7 @@ def _evaluate_program(
     early_stopping: EarlyStopping | None,
 ) -> tuple[Built, int]:
     b = Builder()
-    inputs, targets, buffers = _start(b, dataset, _tables(model, traced, entries))
+    inputs, targets, buffers = _start(b, dataset, _tables(model, loss, traced, entries))
     state = [
         b.add_state(name, e.dtype, e.shape, frozen=e.frozen)
         for name, e in zip(step.names.state, step.state, strict=True)
@@ -402,7 +425,7 @@ def _evaluate_program(
     given = _batch(b, dataset, inputs, targets, selection.consecutive_rows(b, batch_size), training=False)
     known = {given["batch", "targets"].source: dataset.targets}
     given |= {(e.kind, e.name): v for e, v in zip(entries, state, strict=False)}
-    given |= {("buffer", name): table for name, table in buffers.items()}
+    given |= buffers
     found = _outputs(traced, _lower(b, traced, given, known))
     metrics = _metrics(found)
     if early_stopping:

@@ -1,8 +1,9 @@
 """What a parameter is at step 0: drawn from the seed as its module draws it, or the value it has.
 
 ``nn.Linear`` and the convolutions draw weights and biases uniformly from +-1 / sqrt(fan in)
-(Kaiming-uniform with a = sqrt 5, as their ``reset_parameters``), ``nn.Embedding`` from the standard
-normal. A parameter of such a module is drawn when its present values look like such a draw; values of
+(Kaiming-uniform with a = sqrt 5, as their ``reset_parameters``), recurrent layers from +-1 / sqrt(hidden size),
+``nn.MultiheadAttention`` its projections from +-sqrt(6 / (fan in + fan out)) (Xavier-uniform), ``nn.Embedding`` from
+the standard normal. A parameter of such a module is drawn when its present values look like such a draw; values of
 any other kind (loaded, zeroed, initialised otherwise) are kept.
 """
 
@@ -41,7 +42,19 @@ class Initial:
         return given
 
 
-_UNIFORM = (nn.Linear, nn.Conv1d, nn.Conv2d)
+_UNIFORM = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d)
+_RECURRENT = (nn.RNNBase, nn.RNNCellBase)
+
+
+def _bound(module: nn.Module, own: str) -> float | None:
+    """What a module's ``reset_parameters`` draws a parameter's elements uniformly within, None where it does not."""
+    if isinstance(module, _UNIFORM) and own in ("weight", "bias"):
+        return 1.0 / math.sqrt(math.prod(module.weight.shape[1:]))
+    if isinstance(module, _RECURRENT) and isinstance(module.hidden_size, int):
+        return 1.0 / math.sqrt(module.hidden_size)
+    if isinstance(module, nn.MultiheadAttention) and own.endswith("proj_weight"):
+        return math.sqrt(6.0 / sum(getattr(module, own).shape))
+    return None
 
 
 def initial_values(model: nn.Module, *, draw: bool) -> dict[str, Initial]:
@@ -55,11 +68,9 @@ def initial_values(model: nn.Module, *, draw: bool) -> dict[str, Initial]:
 
 def _initial(value: Tensor, module: nn.Module, own: str, *, draw: bool) -> Initial:
     first = float(value.reshape(-1)[0])
-    if draw and isinstance(module, _UNIFORM) and own in ("weight", "bias"):
-        fan_in = math.prod(module.weight.shape[1:])
-        bound = 1.0 / math.sqrt(fan_in)
-        if _looks_uniform(value, bound):
-            return Initial("uniform", bound)
+    bound = _bound(module, own) if draw else None
+    if bound is not None and _looks_uniform(value, bound):
+        return Initial("uniform", bound)
     if draw and isinstance(module, nn.Embedding) and module.padding_idx is None and _looks_normal(value):
         return Initial("normal", 1.0)
     if (

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 import torch.fx.traceback as fx_traceback
@@ -155,9 +156,10 @@ def location_of(node: fx.Node) -> str:
 class Traced:
     """A functional ATen graph and what its inputs and outputs are.
 
-    ``inputs`` are ``("parameter" | "buffer", name)``, ``("batch", "inputs" | "targets")`` in the order of
-    the placeholders; ``outputs`` are ``("loss", "")``, ``("output", "")``, ``("metric", name)``,
-    ``("gradient", parameter)`` and ``("buffer", name)`` with the node of each (None: no gradient).
+    ``inputs`` are ``("parameter" | "buffer", name)``, ``("loss", buffer of the loss)``, ``("batch", "inputs" |
+    "targets")`` in the order of the placeholders; ``outputs`` are ``("loss", "")``, ``("output", "")``,
+    ``("metric", name)``, ``("gradient", parameter)`` and ``("buffer", name)`` with the node of each (None: no
+    gradient).
     """
 
     graph: fx.Graph
@@ -185,15 +187,26 @@ def trace(
     parameters = {name: p.detach() for name, p in model.named_parameters()}
     trained = {name for name, p in model.named_parameters() if p.requires_grad}
     buffers = dict(model.named_buffers())
+    tables = dict(loss.named_buffers()) if isinstance(loss, nn.Module) else {}
     keys: list[tuple[str, str]] = []
     lines = _SourceLines()
 
-    def step(parameters: dict[str, Tensor], buffers: dict[str, Tensor], inputs: Tensor, targets: Tensor) -> Any:
+    def step(
+        parameters: dict[str, Tensor],
+        buffers: dict[str, Tensor],
+        tables: dict[str, Tensor],
+        inputs: Tensor,
+        targets: Tensor,
+    ) -> Any:
         leaves = {n: p.detach().requires_grad_(n in trained and backward) for n, p in parameters.items()}
         state = {n: b.clone() for n, b in buffers.items()}
         with lines:
             output = functional_call(model, {**leaves, **state}, (inputs,), tie_weights=True)
-            value = loss(output, targets)
+            value = (
+                functional_call(loss, tables, (output, targets))
+                if isinstance(loss, nn.Module)
+                else loss(output, targets)
+            )
             measured = {n: metric(output.detach(), targets) for n, metric in metrics.items()}
         if not isinstance(output, Tensor) or value.numel() != 1:
             raise CaptureError("The model gives one tensor, and the loss of it and the targets is one number.")
@@ -211,14 +224,21 @@ def trace(
         return list(named.values())
 
     decompositions: Any = get_decompositions([torch.ops.aten.native_batch_norm.default])
-    with fx_traceback.preserve_node_meta(), sdpa_kernel(SDPBackend.MATH), _explained(lines):
+    with (
+        fx_traceback.preserve_node_meta(),
+        sdpa_kernel(SDPBackend.MATH),
+        _without_mkldnn(),
+        _masks_as_given(),
+        _explained(lines),
+    ):
         module = make_fx(step, decomposition_table=decompositions, tracing_mode="fake")(
-            parameters, buffers, inputs, targets
+            parameters, buffers, tables, inputs, targets
         )
         module.graph.eliminate_dead_code()
         if any(_mutates(node) for node in module.graph.nodes):
             module = _functional(module)
     inputs_of = [("parameter", n) for n in parameters] + [("buffer", n) for n in buffers]
+    inputs_of += [("loss", n) for n in tables]
     inputs_of += [("batch", "inputs"), ("batch", "targets")]
     (output_node,) = [node for node in module.graph.nodes if node.op == "output"]
     attributes = {
@@ -245,6 +265,32 @@ def _functional(module: fx.GraphModule) -> fx.GraphModule:
     pure = make_fx(functionalize(run, remove="mutations"), tracing_mode="fake")(*examples)
     pure.graph.eliminate_dead_code()
     return pure
+
+
+@contextlib.contextmanager
+def _without_mkldnn() -> Iterator[None]:
+    """With it a recurrent layer is one opaque operator.
+
+    ``torch.backends.mkldnn.flags`` would do, but sets TF32 too, which warns.
+    """
+    before = torch._C._get_mkldnn_enabled()
+    torch._C._set_mkldnn_enabled(False)
+    try:
+        yield
+    finally:
+        torch._C._set_mkldnn_enabled(before)
+
+
+@contextlib.contextmanager
+def _masks_as_given() -> Iterator[None]:
+    """``nn.TransformerEncoder`` looks into its mask whether it is the causal one, to use another kernel.
+
+    A trace has no values to look into, and no kernels; the mask is added either way.
+    """
+    with mock.patch(
+        "torch.nn.modules.transformer._detect_is_causal_mask", lambda _mask, causal=None, _size=None: bool(causal)
+    ):
+        yield
 
 
 @contextlib.contextmanager

@@ -20,6 +20,23 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 SEED = 0x0123456789ABCDEF
 
 
+class Of(nn.Module):
+    """A parameterised input to a function: gradients flow through it to a weight of the input's shape."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor], shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(shape) * 0.7 + 0.3)
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x * self.weight)
+
+
+def mean_square(output: Tensor, target: Tensor) -> Tensor:
+    """A loss that gives every output another gradient; the target is not used."""
+    return (output * output * output / 3 + output).mean()
+
+
 def start_state(task: CapturedTask) -> list[np.ndarray[Any, Any]]:
     """State of step 0, in float64."""
     return run(task.init, [], task.constants, 0, SEED)[0]
@@ -53,6 +70,7 @@ def check_against_eager(
     """
     task = capture(model, loss, optimiser or SGD(lr=1.0), data, batch_size or len(data), draw=False, metrics={})
     reference = copy.deepcopy(model).double().train()
+    loss = copy.deepcopy(loss).double() if isinstance(loss, nn.Module) else loss
     step_eager = (eager or (lambda p: torch.optim.SGD(p, lr=1.0)))(reference.parameters())
     state = start_state(task)
     for step in range(steps):

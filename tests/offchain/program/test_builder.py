@@ -220,6 +220,10 @@ COMPOSITES: dict[str, tuple[Callable[[Builder, Value], Value], Callable[[Array],
     "log_softmax": (composites.log_softmax, lambda x: x - np.log(np.exp(x).sum(-1, keepdims=True))),
     "rsqrt": (lambda b, x: composites.rsqrt(b, b.add(b.mul(x, x), 1.0)), lambda x: 1 / np.sqrt(x * x + 1)),
     "relu": (composites.relu, lambda x: np.maximum(x, 0)),
+    "sine": (lambda b, x: composites.sine(b, b.mul(x, 800.0)), lambda x: np.sin(np.float32(x) * np.float32(800))),
+    "cosine": (lambda b, x: composites.sine(b, x, 1), np.cos),
+    "log1p": (lambda b, x: composites.log1p(b, b.mul(x, x)), lambda x: np.log1p(x * x)),
+    "expm1": (composites.expm1, np.expm1),
 }
 
 
@@ -228,6 +232,21 @@ def test_composite_is_near_the_true_function(name: str) -> None:
     emit, truth = COMPOSITES[name]
     x = sample((40, 30)) * 2
     np.testing.assert_allclose(value_of(emit, x), truth(x.astype(np.float64)), rtol=3e-6, atol=1e-6)
+
+
+def test_logarithm_and_exponential_about_one_keep_small_numbers_and_edges() -> None:
+    x = np.array([0.0, 1e-30, -1e-30, 3e-8, np.inf, 1e-3, -0.5, np.nan], np.float32)
+    for emit, truth in ((composites.log1p, np.log1p), (composites.expm1, np.expm1)):
+        np.testing.assert_allclose(value_of(emit, x), truth(x.astype(np.float64)), rtol=3e-7)
+    ends = np.array([-1.0, -np.inf], np.float32)
+    assert value_of(composites.log1p, ends)[0] == -np.inf
+    assert value_of(composites.expm1, ends)[1] == -1.0
+
+
+def test_sine_of_a_large_number_stays_within_one() -> None:
+    x = np.array([1e7, -3e12, 3e38], np.float32)
+    assert (np.abs(value_of(composites.sine, x)) <= 1).all()
+    assert np.isnan(value_of(composites.sine, np.array([np.inf, np.nan], np.float32))).all()
 
 
 def test_relu_passes_a_nan_on() -> None:

@@ -11,25 +11,7 @@ from torch import Tensor, nn
 
 from lockstep.program.ops import Op
 from lockstep.program.selection import Dataset
-from tests.offchain.program.capturing import check_against_eager, classification, regression
-
-
-class Of(nn.Module):
-    """A parameterised input to a function: gradients flow through it to a weight of the input's shape."""
-
-    def __init__(self, function: Callable[[Tensor], Tensor], shape: tuple[int, ...]) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(shape) * 0.7 + 0.3)
-        self.function = function
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.function(x * self.weight)
-
-
-def mean_square(output: Tensor, target: Tensor) -> Tensor:
-    # the cube makes every output's gradient different
-    return (output * output * output / 3 + output).mean()
-
+from tests.offchain.program.capturing import Of, check_against_eager, classification, mean_square, regression
 
 POINTWISE: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": nn.functional.relu,

@@ -1,14 +1,22 @@
 """Lowering: one rule an ATen operator, a file a family of operators."""
 
 from lockstep.program.lowering import (
+    activation,
     contraction,
     convolution,
+    elementary,
+    indexing,
     loss,
     movement,
     normalisation,
+    ordering,
+    padding,
     pointwise,
     pooling,
+    random,
     reduction,
+    regression,
+    resampling,
 )
 from lockstep.program.lowering.registry import INSTEAD, RULES, Context, lowers, nearest, rule_name
 
@@ -16,15 +24,23 @@ __all__ = [
     "INSTEAD",
     "RULES",
     "Context",
+    "activation",
     "contraction",
     "convolution",
+    "elementary",
+    "indexing",
     "loss",
     "lowers",
     "movement",
     "nearest",
     "normalisation",
+    "ordering",
+    "padding",
     "pointwise",
     "pooling",
+    "random",
     "reduction",
+    "regression",
+    "resampling",
     "rule_name",
 ]

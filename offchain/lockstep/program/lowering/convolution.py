@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from lockstep.program.emitter import Value
 from lockstep.program.graph import Shape, View
 from lockstep.program.lowering.registry import Context, lowers
-from lockstep.program.ops import MAX_ROW
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,32 +61,24 @@ def _pair(numbers: Sequence[int]) -> tuple[int, int]:
 
 def geometry(
     c: Context,
-    x: Shape,
+    image: Shape,
     weight: Shape,
+    out: Shape,
     stride: Sequence[int],
     padding: Sequence[int],
     dilation: Sequence[int],
-    transposed: bool,
     groups: int,
 ) -> Geometry:
-    """Sizes of the convolution, one-dimensional ones as images of one row; refuses other kinds."""
-    rank = len(x) - 2
-    if transposed or rank not in (1, 2):
-        kind = "transposed convolution" if transposed else f"{rank}-dimensional convolution"
-        raise c.refuse(f"{kind} is not carried", "nn.Conv1d and nn.Conv2d are.")
-    image = (1, x[2]) if rank == 1 else (x[2], x[3])
-    kernel = (1, weight[2]) if rank == 1 else (weight[2], weight[3])
-    steps, pads, spread = _pair(stride), (0, padding[0]) if rank == 1 else _pair(padding), _pair(dilation)
-    rows, columns = ((image[i] + 2 * pads[i] - spread[i] * (kernel[i] - 1) - 1) // steps[i] + 1 for i in (0, 1))
+    """Sizes of the convolution that takes ``image`` to ``out``; one-dimensional ones are images of one row."""
+    rank = len(image) - 2
+    if rank not in (1, 2):
+        raise c.refuse(f"{rank}-dimensional convolution is not carried", "nn.Conv1d and nn.Conv2d are.")
+    flat = (1,) if rank == 1 else ()
+    pads = (0, int(padding[0])) if rank == 1 else _pair(padding)
     return Geometry(
-        x[0], groups, x[1] // groups, weight[0] // groups, image, kernel, (rows, columns), steps,
-        (int(pads[0]), int(pads[1])), spread,
+        image[0], groups, image[1] // groups, weight[0] // groups, _pair((*flat, *image[2:])),
+        _pair((*flat, *weight[2:])), _pair((*flat, *out[2:])), _pair(stride), pads, _pair(dilation),
     )  # fmt: skip
-
-
-def _limit(c: Context, length: int, what: str, instead: str) -> None:
-    if length > MAX_ROW:
-        raise c.refuse(f"{what} is a sum of {length} products; one leaf can carry {MAX_ROW}", instead)
 
 
 def _grouped(g: Geometry, shape: Shape) -> Shape:
@@ -113,7 +104,6 @@ def _expanded(c: Context, e: Value, g: Geometry, places: int) -> Value:
 def forward(c: Context, x: Value, weight: Value, g: Geometry) -> Value:
     """f32 [samples, groups * filters, rows, columns]: the convolution without its bias."""
     b, length = c.b, g.channels * g.taps
-    _limit(c, length, "an output of the convolution", "Use fewer channels, a smaller kernel or groups.")
     m, e = b.quantize(b.reshape(x, (g.samples, g.groups * g.channels * g.pixels)))
     (h, w), (sh, sw), (ph, pw), (dh, dw) = g.image, g.stride, g.padding, g.dilation
     windows = View(
@@ -131,7 +121,6 @@ def forward(c: Context, x: Value, weight: Value, g: Geometry) -> Value:
 def input_gradient(c: Context, grad: Value, weight: Value, g: Geometry) -> Value:
     """f32 [samples, groups * channels, image]: each pixel the sum over the windows that saw it."""
     b, length = c.b, g.filters * g.taps
-    _limit(c, length, "a gradient of the image", "Use fewer channels, a smaller kernel or groups.")
     m, e = b.quantize(b.reshape(grad, (g.samples, g.groups * g.filters * g.places)))
     (rows, columns), (sh, sw), (ph, pw), (dh, dw) = g.out, g.stride, g.padding, g.dilation
     if g.stride != (1, 1):
@@ -155,7 +144,6 @@ def input_gradient(c: Context, grad: Value, weight: Value, g: Geometry) -> Value
 def weight_gradient(c: Context, grad: Value, x: Value, g: Geometry) -> Value:
     """f32 [groups * filters, channels, kernel]: each weight the sum over samples and places."""
     b, length = c.b, g.samples * g.places
-    _limit(c, length, "a gradient of the weights", f"Use a batch of at most {max(1, MAX_ROW // g.places)}.")
     channels = g.groups * g.channels
     by_filter = b.rows(b.reshape(grad, (g.samples, g.groups * g.filters, g.places)), (0, 2))
     mg, eg = b.quantize(b.reshape(by_filter, _grouped(g, (g.filters, length))))
@@ -190,9 +178,14 @@ def convolution(
     _output_padding: Sequence[int],
     groups: int,
 ) -> Value:
-    """nn.Conv1d and nn.Conv2d: strides, paddings, dilations, groups."""
-    g = geometry(c, x.shape, weight.shape, stride, padding, dilation, transposed, groups)
-    y = c.b.reshape(forward(c, x, weight, g), c.shape)
+    """nn.Conv1d, nn.Conv2d and their transposed kinds: strides, paddings, dilations, groups.
+
+    A transposed convolution is the gradient by the image of the convolution that takes its output to its input.
+    """
+    image, out = (c.shape, x.shape) if transposed else (x.shape, c.shape)
+    g = geometry(c, image, weight.shape, out, stride, padding, dilation, groups)
+    y = input_gradient(c, x, weight, g) if transposed else forward(c, x, weight, g)
+    y = c.b.reshape(y, c.shape)
     return y if bias is None else c.b.add(y, per_channel(c, bias, y.shape))
 
 
@@ -212,8 +205,13 @@ def convolution_backward(
     mask: Sequence[bool],
 ) -> tuple[Value | None, Value | None, Value | None]:
     """Gradients by image, weight and bias, as far as they are asked for."""
-    g = geometry(c, x.shape, weight.shape, stride, padding, dilation, transposed, groups)
-    dx = c.b.reshape(input_gradient(c, grad, weight, g), x.shape) if mask[0] else None
-    dw = c.b.reshape(weight_gradient(c, grad, x, g), weight.shape) if mask[1] else None
+    image, out = (grad, x) if transposed else (x, grad)
+    g = geometry(c, image.shape, weight.shape, out.shape, stride, padding, dilation, groups)
+    dx = dw = None
+    if mask[0]:
+        by_image = forward(c, grad, weight, g) if transposed else input_gradient(c, grad, weight, g)
+        dx = c.b.reshape(by_image, x.shape)
+    if mask[1]:
+        dw = c.b.reshape(weight_gradient(c, out, image, g), weight.shape)
     axes = [axis for axis in range(len(grad.shape)) if axis != 1]
     return dx, dw, c.b.sum_axes(grad, axes) if mask[2] else None

@@ -116,11 +116,17 @@ def select_scatter(c: Context, x: Value, part: Value, axis: int, index: int) -> 
 def slice_scatter(
     c: Context, x: Value, part: Value, axis: int = 0, start: int | None = None, end: int | None = None, step: int = 1
 ) -> Value:
-    """Neighbouring elements of an axis replaced."""
-    if step != 1:
-        raise c.refuse("assignment to every second element or so is not carried", "Use torch.where.")
+    """Every ``step``-th element of an axis from a start replaced."""
     axis %= len(x.shape)
-    return _replaced(c, x, part, axis, slice(start, end).indices(x.shape[axis])[0])
+    first = slice(start, end).indices(x.shape[axis])[0]
+    if step == 1:
+        return _replaced(c, x, part, axis, first)
+    b, extent = c.b, x.shape[axis]
+    place = b.isub(b.iota((extent,)), first)
+    ours = b.bit_and(b.ile(0, place), b.ieq(b.umod(place, step), 0))
+    ours = b.bit_and(ours, b.ilt(place, step * part.shape[axis]))
+    wide = b.view(ours, View((extent,), (0,), tuple((0, int(a == axis)) for a in range(len(x.shape)))), x.shape)
+    return b.select(wide, _scattered(c, b.materialise(part), x.shape, axis, first, step), b.materialise(x))
 
 
 @lowers("tril", "triu")
@@ -150,7 +156,7 @@ def stack(c: Context, values: Sequence[Value], axis: int = 0) -> Value:
     return c.b.concat([c.b.reshape(c.b.materialise(value), single) for value in values], axis)
 
 
-@lowers("split.Tensor", "split_with_sizes", "chunk")
+@lowers("split.Tensor", "split_with_sizes", "unsafe_split.Tensor", "unsafe_split_with_sizes")
 def split(c: Context, x: Value, sizes: int | Sequence[int], axis: int = 0) -> tuple[Value, ...]:
     """Pieces of an axis."""
     axis %= len(x.shape)
@@ -175,6 +181,115 @@ def flip(c: Context, x: Value, axes: Sequence[int]) -> Value:
     for axis in axes:
         x = c.b.flip(x, axis)
     return x
+
+
+@lowers("roll")
+def roll(c: Context, x: Value, shifts: Sequence[int], axes: Sequence[int] = ()) -> Value:
+    """Axes moved on, what leaves at the end coming in at the start."""
+    shape = x.shape
+    if not axes:
+        x, axes = c.b.reshape(x, (math.prod(shape),)), (0,)
+    for shift, axis in zip(shifts, axes, strict=True):
+        extent = x.shape[axis]
+        start = -int(shift) % extent
+        if start:
+            parts = [c.b.slice(x, axis, start, extent - start), c.b.slice(x, axis, 0, start)]
+            x = c.b.concat([c.b.materialise(part) for part in parts], axis)
+    return c.b.reshape(x, shape)
+
+
+@lowers("diagonal")
+def diagonal(c: Context, x: Value, offset: int = 0, a: int = 0, b: int = 1) -> Value:
+    """A diagonal of two axes as a new last axis."""
+    rank = len(x.shape)
+    a, b = a % rank, b % rank
+    start = [0] * rank
+    start[a if offset < 0 else b] = abs(offset)
+    kept = [(axis, 1) for axis in range(rank) if axis not in (a, b)]
+    # both axes at once, row by row: read as one axis of extent rows * columns
+    moved = c.b.permute(x, [axis for axis, _ in kept] + [a, b])
+    columns = x.shape[b]
+    flat = (*moved.shape[:-2], x.shape[a] * columns)
+    offsets = (*(0,) * len(kept), start[a] * columns + start[b])
+    mapping = (*((axis, 1) for axis in range(len(kept))), (len(kept), columns + 1))
+    return c.b.view(moved, View(flat, offsets, mapping), c.shape)
+
+
+def _on_diagonal(c: Context, x: Value, offset: int, rows: int, columns: int) -> Value:
+    """[.., D] on a diagonal of matrices [.., rows, columns], 0 elsewhere."""
+    b, shape = c.b, (*x.shape[:-1], rows, columns)
+    row = b.expand_rows(b.iota((rows,)), columns)
+    column = b.expand(b.iota((columns,)), (rows, columns))
+    on = b.ieq(b.iadd(row, offset), column)
+    at = (*(0,) * (len(x.shape) - 1), min(offset, 0))
+    mapping = (*((axis, 1) for axis in range(len(x.shape))), (0, 0))
+    return b.select(b.expand(on, shape), b.view(b.materialise(x), View(x.shape, at, mapping), shape), 0.0)
+
+
+@lowers("diagonal_backward")
+def diagonal_backward(c: Context, grad: Value, sizes: Sequence[int], offset: int, a: int, b: int) -> Value:
+    """The gradient on the diagonal, zeros elsewhere."""
+    rank = len(sizes)
+    a, b = a % rank, b % rank
+    order = [*(axis for axis in range(rank) if axis not in (a, b)), a, b]
+    made = _on_diagonal(c, grad, offset, sizes[a], sizes[b])
+    return c.b.permute(made, [order.index(axis) for axis in range(rank)])
+
+
+@lowers("diag_embed")
+def diag_embed(c: Context, x: Value, offset: int = 0, a: int = -2, b: int = -1) -> Value:
+    """The last axis on a diagonal of two new axes, zeros elsewhere."""
+    rank, side = len(x.shape) + 1, x.shape[-1] + abs(offset)
+    a, b = a % rank, b % rank
+    order = [*(axis for axis in range(rank) if axis not in (a, b)), a, b]
+    return c.b.permute(_on_diagonal(c, x, offset, side, side), [order.index(axis) for axis in range(rank)])
+
+
+@lowers("unfold")
+def unfold(c: Context, x: Value, axis: int, size: int, step: int) -> Value:
+    """Windows along an axis, their elements a new last axis."""
+    axis %= len(x.shape)
+    mapping = (*((a, step if a == axis else 1) for a in range(len(x.shape))), (axis, 1))
+    return c.b.view(x, View(x.shape, (0,) * len(x.shape), mapping), c.shape)
+
+
+@lowers("unfold_backward")
+def unfold_backward(c: Context, grad: Value, sizes: Sequence[int], axis: int, size: int, step: int) -> Value:
+    """The sum, in the order of the windows' elements, of the gradients of what saw each place."""
+    axis %= len(sizes)
+    total: Value | None = None
+    for tap in range(size):
+        part = c.b.reshape(c.b.slice(grad, -1, tap, 1), grad.shape[:-1])
+        placed = _scattered(c, part, sizes, axis, tap, step)
+        total = placed if total is None else c.b.add(total, placed)
+    assert total is not None
+    return total
+
+
+@lowers("pixel_shuffle")
+def pixel_shuffle(c: Context, x: Value, factor: int) -> Value:
+    """Channels [.., C r r, H, W] as finer images [.., C, H r, W r]."""
+    *lead, channels, rows, columns = x.shape
+    count, n = channels // factor**2, len(lead)
+    parts = c.b.reshape(x, (*lead, count, factor, factor, rows, columns))
+    return c.b.reshape(c.b.permute(parts, (*range(n), n, n + 3, n + 1, n + 4, n + 2)), c.shape)
+
+
+@lowers("pixel_unshuffle")
+def pixel_unshuffle(c: Context, x: Value, factor: int) -> Value:
+    """Images [.., C, H r, W r] as channels [.., C r r, H, W]."""
+    *lead, channels, rows, columns = x.shape
+    n = len(lead)
+    parts = c.b.reshape(x, (*lead, channels, rows // factor, factor, columns // factor, factor))
+    return c.b.reshape(c.b.permute(parts, (*range(n), n, n + 2, n + 4, n + 1, n + 3)), c.shape)
+
+
+@lowers("channel_shuffle", "native_channel_shuffle")
+def channel_shuffle(c: Context, x: Value, groups: int) -> Value:
+    """Channels [N, C, ..] read as groups by members, written as members by groups."""
+    n, channels, *rest = x.shape
+    parts = c.b.reshape(x, (n, groups, channels // groups, math.prod(rest)))
+    return c.b.reshape(c.b.permute(parts, (0, 2, 1, 3)), c.shape)
 
 
 @lowers("constant_pad_nd")

@@ -116,13 +116,17 @@ def layer_norm_backward(
 
 @lowers("native_batch_norm_backward")
 def batch_norm_backward(
-    c: Context, grad: Value, x: Value, weight: Value | None, _running_mean: Value | None, _running_var: Value | None,
+    c: Context, grad: Value, x: Value, weight: Value | None, running_mean: Value | None, running_var: Value | None,
     mean: Value | None, rstd: Value | None, training: bool, eps: float, mask: Sequence[bool],
 ) -> Three:  # fmt: skip
     """Gradients by input, weight and bias; in training the batch's statistics depend on the input."""
     b = c.b
-    if not training or mean is None or rstd is None:
-        raise c.refuse("carried in training mode only")
+    if not training:
+        assert running_mean is not None
+        assert running_var is not None
+        mean, rstd = running_mean, composites.rsqrt(b, b.add(running_var, float(eps)))
+    assert mean is not None
+    assert rstd is not None
     axes = [axis for axis in range(len(x.shape)) if axis != 1]
     wide_mean, wide_rstd = per_channel(c, mean, x.shape), per_channel(c, rstd, x.shape)
     hat = b.mul(b.sub(x, wide_mean), wide_rstd)
@@ -130,9 +134,34 @@ def batch_norm_backward(
     dw = b.sum_axes(b.mul(grad, hat), axes)
     if not mask[0]:
         return None, dw if mask[1] else None, db if mask[2] else None
+    factor = b.mul(rstd, weight) if weight is not None else rstd
+    if not training:
+        return b.mul(grad, per_channel(c, factor, x.shape)), dw if mask[1] else None, db if mask[2] else None
     count = float(math.prod(x.shape) // x.shape[1])
     plain = per_channel(c, b.div(db, count), x.shape)
     along = per_channel(c, b.div(dw, count), x.shape)
-    factor = b.mul(rstd, weight) if weight is not None else rstd
     dx = b.mul(b.sub(b.sub(grad, plain), b.mul(hat, along)), per_channel(c, factor, x.shape))
     return dx, dw if mask[1] else None, db if mask[2] else None
+
+
+def _norms_of(c: Context, x: Value, axis: int) -> Value:
+    """f32 with extent 1 but along ``axis``: the lengths of what stands at each place of it."""
+    axes = [a for a in range(len(x.shape)) if a != axis % len(x.shape)]
+    return c.b.sqrt(c.b.sum_axes(c.b.mul(x, x), axes, keepdim=True))
+
+
+@lowers("_weight_norm_interface")
+def weight_norm(c: Context, v: Value, g: Value, axis: int = 0) -> tuple[Value, Value]:
+    """``v g / |v|``, the length of each slice along an axis being ``g``; and the lengths of ``v``."""
+    norms = _norms_of(c, v, axis)
+    return c.b.mul(v, c.b.expand(c.b.div(g, norms), v.shape)), norms
+
+
+@lowers("_weight_norm_interface_backward")
+def weight_norm_backward(c: Context, grad: Value, v: Value, g: Value, norms: Value, axis: int) -> tuple[Value, Value]:
+    """Gradients by direction, ``(g / |v|) (grad - v (grad v) / |v|^2)``, and by length, ``(grad v) / |v|``."""
+    b = c.b
+    axes = [a for a in range(len(v.shape)) if a != axis % len(v.shape)]
+    along = b.div(b.sum_axes(b.mul(grad, v), axes, keepdim=True), norms)
+    straight = b.mul(v, b.expand(b.div(along, norms), v.shape))
+    return b.mul(b.sub(grad, straight), b.expand(b.div(g, norms), v.shape)), along

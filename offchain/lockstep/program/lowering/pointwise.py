@@ -53,7 +53,7 @@ def widened(c: Context, *operands: Operand, dtype: DType | None = None) -> list[
 
 
 def _arithmetic(floating: str, integer: str | None) -> Callable[..., Value]:
-    def rule(c: Context, a: Operand, b: Operand, *, alpha: float = 1) -> Value:
+    def rule(c: Context, a: Operand, b: Operand, alpha: float = 1) -> Value:
         x, y = widened(c, a, b, dtype=out_dtype(c))
         if x.dtype is F32:
             if alpha != 1:
@@ -65,6 +65,9 @@ def _arithmetic(floating: str, integer: str | None) -> Callable[..., Value]:
             y = c.b.imul(y, int(alpha))
         return _full(c, getattr(c.b, integer)(x, y))
 
+    rule.__doc__ = f"Elementwise ``{floating}``" + (
+        f", of integers ``{integer}``." if integer else "; not of integers."
+    )
     return rule
 
 
@@ -93,6 +96,7 @@ def _unary(name: str) -> Callable[[Context, Value], Value]:
         result: Value = getattr(c.b, name)(as_float(c.b, x))
         return result
 
+    rule.__doc__ = f"Elementwise ``{name}``."
     return rule
 
 
@@ -134,32 +138,14 @@ def rsqrt(c: Context, x: Value) -> Value:
     return composites.rsqrt(c.b, as_float(c.b, x))
 
 
-@lowers("log1p")
-def log1p(c: Context, x: Value) -> Value:
-    """``log(1 + x)``, the sum rounded: small x lose their low bits."""
-    return c.b.log(c.b.add(x, 1.0))
-
-
-@lowers("pow.Tensor_Scalar")
-def power(c: Context, x: Value, exponent: float) -> Value:
-    """Powers that are products and square roots: halves and integers up to 8 in absolute value."""
-    doubled = 2 * exponent
-    if doubled != int(doubled) or abs(exponent) > 8:
-        raise c.refuse(f"the power {exponent} is not carried", "Use exp(exponent * log(x)).")
-    count, half = divmod(int(abs(doubled)), 2)
-    result = c.b.f32(1.0, x.shape)
-    for _ in range(count):
-        result = c.b.mul(result, x)
-    if half:
-        result = c.b.mul(result, c.b.sqrt(x))
-    return c.b.div(1.0, result) if exponent < 0 else result
-
-
 def _compare(floating: str, integer: str, *, swap: bool = False) -> Callable[..., Value]:
     def rule(c: Context, a: Operand, b: Operand) -> Value:
         x, y = widened(c, *((b, a) if swap else (a, b)))
         return _full(c, getattr(c.b, floating if x.dtype is F32 else integer)(x, y))
 
+    rule.__doc__ = f"Elementwise ``{floating}``, of integers ``{integer}``" + (
+        " of the operands exchanged." if swap else "."
+    )
     return rule
 
 
@@ -207,9 +193,15 @@ def masked_fill(c: Context, x: Value, mask: Value, value: Operand) -> Value:
     return where(c, mask, value, x)
 
 
-@lowers("clamp", "hardtanh")
-def clamp(c: Context, x: Value, low: float | None = -1.0, high: float | None = 1.0) -> Value:
+@lowers("hardtanh")
+def hardtanh(c: Context, x: Value, low: float = -1.0, high: float = 1.0) -> Value:
     """``x`` held between two numbers; NaN stays NaN."""
+    return clamp(c, x, low, high)
+
+
+@lowers("clamp")
+def clamp(c: Context, x: Value, low: float | None = None, high: float | None = None) -> Value:
+    """``x`` held between two numbers, or on one side of one; NaN stays NaN."""
     if low is not None:
         x = c.b.maximum(float(low), x)
     return x if high is None else c.b.minimum(float(high), x)
@@ -313,7 +305,7 @@ def gelu_backward(c: Context, grad: Value, x: Value, approximate: str = "none") 
     return b.mul(grad, b.add(b.mul(b.add(t, 1.0), 0.5), slope))
 
 
-@lowers("_to_copy", "to.dtype")
+@lowers("_to_copy")
 def to_copy(c: Context, x: Value, dtype: torch.dtype | None = None, **_options: Any) -> Value:
     """Casts among float32, integers and truth values; devices and layouts mean nothing here."""
     wanted = c.node.meta["val"].dtype
@@ -329,7 +321,7 @@ def same(c: Context, x: Value, **_options: Any) -> Value:
 
 
 @lowers("copy")
-def copy(c: Context, target: Value, x: Value, **_options: Any) -> Value:
+def copy(c: Context, target: Value, x: Value, *_rest: Any) -> Value:
     """The second operand in the first's shape and dtype."""
     return c.b.expand(c.b.cast(x, target.dtype), c.shape)
 
@@ -342,10 +334,13 @@ def _filled(value: float | None) -> Callable[..., Value]:
         dtype = out_dtype(c)
         return c.b.f32(float(number), c.shape) if dtype is F32 else c.b.i32(int(number), c.shape)
 
+    rule.__doc__ = "A number in every element." if value is None else f"{value:g} in every element."
     return rule
 
 
-lowers("zeros", "zeros_like", "new_zeros", "empty", "empty_like", "new_empty", "new_empty_strided")(_filled(0.0))
+lowers("zeros", "zeros_like", "new_zeros", "empty.memory_format", "empty_like", "new_empty", "new_empty_strided")(
+    _filled(0.0)
+)
 lowers("ones", "ones_like", "new_ones")(_filled(1.0))
 lowers("full", "full_like", "new_full", "scalar_tensor", "fill.Scalar", "fill.Tensor")(_filled(None))
 
@@ -360,16 +355,24 @@ def arange(c: Context, *bounds: float, **_options: Any) -> Value:
     return c.b.cast(counted if start else _without_start(c, int(step)), out_dtype(c))
 
 
+@lowers("linspace")
+def linspace(c: Context, start: float, end: float, steps: int, **_options: Any) -> Value:
+    """Equal steps from a number to another."""
+    number = c.b.cast(c.b.iota(c.shape), F32)
+    return c.b.add(c.b.mul(number, (end - start) / max(steps - 1, 1)), float(start))
+
+
+@lowers("eye", "eye.m")
+def eye(c: Context, *_sizes: int, **_options: Any) -> Value:
+    """1 on the diagonal, 0 elsewhere."""
+    rows, columns = c.shape
+    row = c.b.expand_rows(c.b.iota((rows,)), columns)
+    on = c.b.ieq(row, c.b.expand(c.b.iota((columns,)), (rows, columns)))
+    return c.b.cast(on, out_dtype(c))
+
+
 def _without_start(c: Context, step: int) -> Value:
     return c.b.imul(c.b.iota(c.shape), step) if step != 1 else c.b.iota(c.shape)
-
-
-@lowers("lockstep.dropout_mask")
-def dropout_mask(c: Context, like: Value, probability: float, site: int) -> Value:
-    """0 with this probability, else ``1 / (1 - probability)``; one random site a call in the model."""
-    if site not in c.sites:
-        c.sites[site] = c.b.next_site()
-    return composites.dropout_mask(c.b, c.shape, probability, site=c.sites[site])
 
 
 def listed(axes: int | Sequence[int] | None, rank: int) -> list[int]:

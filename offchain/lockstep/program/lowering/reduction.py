@@ -9,6 +9,7 @@ from typing import Any
 from lockstep.numerics.dtypes import DType
 from lockstep.program import composites
 from lockstep.program.emitter import Value
+from lockstep.program.lowering.indexing import broadcast_shape
 from lockstep.program.lowering.pointwise import as_float, listed
 from lockstep.program.lowering.registry import Context, lowers
 
@@ -67,6 +68,84 @@ def amax(c: Context, x: Value, axes: Axes = None, keepdim: bool = False) -> Valu
 def amin(c: Context, x: Value, axes: Axes = None, keepdim: bool = False) -> Value:
     """Smallest over some axes."""
     return c.b.neg(c.b.max_axes(c.b.neg(x), listed(axes, len(x.shape)), keepdim=keepdim))
+
+
+@lowers("std.correction")
+def std(c: Context, x: Value, axes: Axes = None, *, correction: float | None = None, keepdim: bool = False) -> Value:
+    """Standard deviation over some axes."""
+    return c.b.sqrt(var(c, x, axes, correction=correction, keepdim=keepdim))
+
+
+@lowers("max")
+def max_all(c: Context, x: Value) -> Value:
+    """Largest of all."""
+    return c.b.max_axes(x, range(len(x.shape))) if x.shape else x
+
+
+@lowers("min")
+def min_all(c: Context, x: Value) -> Value:
+    """Smallest of all."""
+    return c.b.neg(max_all(c, c.b.neg(x)))
+
+
+def _any(c: Context, x: Value, axes: Axes, keepdim: bool) -> Value:
+    """i32: 1 where any of the truth values is not 0."""
+    if not x.shape:
+        return c.b.ine(x, 0)
+    counted = c.b.max_axes(c.b.cast(c.b.ine(x, 0), F32), listed(axes, len(x.shape)), keepdim=keepdim)
+    return c.b.cast(counted, I32)
+
+
+@lowers("any", "any.dim", "any.dims")
+def any_(c: Context, x: Value, axes: Axes = None, keepdim: bool = False) -> Value:
+    """Whether any truth value over some axes holds."""
+    return _any(c, x if x.dtype is I32 else c.b.ne(x, 0.0), axes, keepdim)
+
+
+@lowers("all", "all.dim", "all.dims")
+def all_(c: Context, x: Value, axes: Axes = None, keepdim: bool = False) -> Value:
+    """Whether all truth values over some axes hold."""
+    return c.b.ieq(_any(c, c.b.ieq(x if x.dtype is I32 else c.b.ne(x, 0.0), 0), axes, keepdim), 0)
+
+
+@lowers("logsumexp")
+def logsumexp(c: Context, x: Value, axes: Axes, keepdim: bool = False) -> Value:
+    """Logarithm of the sum of exponentials over some axes, about the largest where that is finite."""
+    b, chosen = c.b, listed(axes, len(x.shape))
+    largest = b.max_axes(x, chosen, keepdim=True)
+    centre = b.select(b.eq(b.abs(largest), math.inf), 0.0, largest)
+    total = b.sum_axes(b.exp(b.sub(x, b.expand(centre, x.shape))), chosen, keepdim=True)
+    return b.reshape(b.add(b.log(total), centre), c.shape)
+
+
+@lowers("linalg_vector_norm", "norm.ScalarOpt_dim", "norm.Scalar")
+def vector_norm(c: Context, x: Value, order: float | None = 2, axes: Axes = None, keepdim: bool = False,
+                **_options: Any) -> Value:  # fmt: skip
+    """1-, 2- and infinity-norms over some axes."""
+    b, chosen = c.b, listed(axes, len(x.shape))
+    order = 2.0 if order is None else order
+    if order == math.inf:
+        value = b.max_axes(b.abs(x), chosen)
+    elif order == 1:
+        value = b.sum_axes(b.abs(x), chosen)
+    elif order == 2:
+        value = b.sqrt(b.sum_axes(b.mul(x, x), chosen))
+    else:
+        raise c.refuse(f"the {order}-norm is not carried", "Use the 1-, 2- or infinity-norm.")
+    return b.reshape(value, c.shape)
+
+
+@lowers("dist")
+def dist(c: Context, a: Value, b: Value, order: float = 2) -> Value:
+    """Norm of a difference."""
+    shape = broadcast_shape([a.shape, b.shape])
+    return vector_norm(c, c.b.sub(c.b.expand(a, shape), c.b.expand(b, shape)), order)
+
+
+@lowers("argmin")
+def argmin(c: Context, x: Value, axis: int | None = None, keepdim: bool = False) -> Value:
+    """Index of the smallest along one axis, the lowest of equals."""
+    return argmax(c, c.b.neg(x), axis, keepdim)
 
 
 @lowers("argmax")

@@ -76,6 +76,11 @@ class Context:
                 return bool((self.known[source] == number).any())
         return True
 
+    def is_permutation(self, value: Value) -> bool:
+        """Whether the rows of an integer value are known to name nothing twice: places of a sorted row."""
+        nodes = [self.b.node_of(Value(s, self.b.type_of(s))) for s in self._origins(value, {Op.VIEW})]
+        return any(node is not None and node.op is Op.ARGSORT for node in nodes)
+
     def _origins(self, value: Value, through: set[Op]) -> Iterator[Input]:
         """The value's source, and those of what it was moved or cast from."""
         source = value.source
@@ -96,26 +101,44 @@ def rule_name(target: Any) -> str:
 
 
 INSTEAD = {
-    "native_dropout": "Use nn.Dropout or torch.nn.functional.dropout, which are drawn from the task's seed.",
-    "bernoulli": "Use nn.Dropout, which is drawn from the task's seed.",
-    "rand": "Randomness comes from the task's seed: use nn.Dropout, or draw before the task and register a buffer.",
     "_local_scalar_dense": ".item() and float(tensor) leave the program; keep the number as a tensor.",
     "nonzero": "Its shape depends on data; use torch.where with three arguments.",
-    "index": "Indexing by a tensor is not carried yet; use nn.Embedding, slices or torch.where.",
-    "index_put": "Assignment by a tensor index is not carried yet; use torch.where.",
     "masked_select": "Its shape depends on data; use torch.where.",
     "_to_copy": "Only float32, int64, int32 and bool tensors are carried.",
-    "gather": "Use a product with a one-hot mask, or nn.Embedding for rows.",
-    "upsample_nearest2d": "Repeat with torch.repeat_interleave is not carried either; use expand and reshape.",
+    "as_strided": "Use slices, unfold or expand.",
+    "as_strided_scatter": "Use slices, unfold or expand.",
+    "_embedding_bag": "Use nn.Embedding and a mean or a sum over the positions.",
+    "embedding_renorm": "max_norm changes the table in place; leave it out.",
+    "upsample_bicubic2d": "Use mode='bilinear'.",
+    "upsample_nearest3d": "Images of one and two dimensions are carried; fold the third into the batch.",
+    "upsample_trilinear3d": "Images of one and two dimensions are carried; fold the third into the batch.",
+    "grid_sampler_2d": "Use interpolation by whole factors, or a product with fixed weights.",
+    "max_pool3d_with_indices": "Reshape and use amax over the window's axes.",
+    "avg_pool3d": "Reshape and use mean over the window's axes.",
+    "rrelu_with_noise_functional": "Use leaky_relu.",
+    "prod": "Use exp(sum(log(x))) of positive numbers, or products of slices.",
+    "cumprod": "Use exp(cumsum(log(x))) of positive numbers.",
+    "logcumsumexp": "Use cumsum of exponentials about the largest.",
+    "median": "Use sort and a slice.",
+    "kthvalue": "Use topk.",
+    "_cdist_forward": "Write the distance out: ((a.unsqueeze(1) - b.unsqueeze(0)) ** 2).sum(-1).sqrt().",
+    "multi_margin_loss": "Write it out with torch.relu and torch.gather, or use cross_entropy.",
+    "_ctc_loss": "Use cross_entropy of aligned targets.",
+    "std_mean": "Use torch.var_mean and sqrt.",
+    "_fft_r2c": "Use a product with a matrix of cosines and sines (register_buffer).",
+    "view_as_complex": "Programs have no complex numbers: write real and imaginary parts out.",
+    "linalg_inv_ex": "Decompositions of matrices are not carried.",
+    "searchsorted": "Compare with the boundaries and sum.",
+    "bucketize": "Compare with the boundaries and sum.",
 }
 
 
 def nearest(name: str) -> str:
     """A sentence about the nearest thing that can be carried; empty where nothing is near."""
     base = name.split(".")[0]
-    if base.startswith("rand"):
-        return INSTEAD["rand"]
     if base in INSTEAD:
         return INSTEAD[base]
+    if base.endswith("_backward") or base.endswith("_scatter"):
+        return ""
     close = difflib.get_close_matches(base, sorted({rule.split(".")[0] for rule in RULES}), 1, 0.6)
     return f"The nearest that can be carried is {close[0]}." if close else ""
