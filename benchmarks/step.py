@@ -15,6 +15,7 @@ from lockstep.engine.segment import initial_state
 from lockstep.models import CNN, MLP
 from lockstep.program.capture import CapturedTask, capture
 from lockstep.program.optimisers import Adam
+from lockstep.program.tracing import Loss
 
 SEED = 7
 RATE = 1e-3
@@ -44,10 +45,12 @@ def exact_step(task: CapturedTask, threads: int) -> tuple[Callable[[], object], 
     return call, runner.name
 
 
-def eager_step(model: nn.Module, inputs: torch.Tensor, targets: torch.Tensor, batch: int) -> Callable[[], object]:
+def eager_step(
+    model: nn.Module, inputs: torch.Tensor, targets: torch.Tensor, batch: int, loss: Loss | None = None
+) -> Callable[[], object]:
     """A call that does an eager float32 step: a batch without replacement, forward, loss, backward, Adam."""
     model.train()
-    loss = nn.CrossEntropyLoss()
+    loss = loss or nn.CrossEntropyLoss()
     optimiser = torch.optim.Adam(model.parameters(), lr=RATE)
     order = torch.randperm(len(inputs))
     at = 0
