@@ -61,7 +61,8 @@ from lockstep.program.ops import (
 MAGIC = b"LSP1"
 HEADER = struct.Struct(">HI32sI32sQI32sI32sQ")
 EMPTY_ROOT = bytes(32)
-_ATTR = {"u8": ">B", "i16": ">h", "u32": ">I"}
+ATTR_LAYOUT = {"u8": ">B", "i16": ">h", "u32": ">I"}
+"""How an attribute of each kind in ``OP_TABLE`` is packed."""
 
 
 class EncodingError(ValueError):
@@ -87,7 +88,7 @@ def encode_node(node: Node) -> bytes:
         out.append(attrs.axis)
     else:
         for (_, kind), value in zip(OP_TABLE[node.op].attrs, attrs, strict=True):
-            out += struct.pack(_ATTR[kind], value)
+            out += struct.pack(ATTR_LAYOUT[kind], value)
     out += struct.pack(">H", len(node.inputs))
     for source in node.inputs:
         out += struct.pack(">BI", source.kind, source.value)
@@ -155,7 +156,7 @@ def decode_node(data: bytes, what: str = "The node") -> Node:
         (axis,) = reader.take(">B")
         attrs = ()
     else:
-        attrs = tuple(reader.take(_ATTR[kind])[0] for _, kind in OP_TABLE[op].attrs)
+        attrs = tuple(reader.take(ATTR_LAYOUT[kind])[0] for _, kind in OP_TABLE[op].attrs)
     (count,) = reader.take(">H")
     inputs = []
     for _ in range(count):

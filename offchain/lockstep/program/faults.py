@@ -182,7 +182,7 @@ def _raw_inputs(data: bytes) -> list[tuple[int, int]]:
         elif op is Op.CONCAT:
             at += 1
         else:
-            at += sum({"u8": 1, "i16": 2, "u32": 4}[kind] for _, kind in OP_TABLE[op].attrs)
+            at += sum(struct.calcsize(encoding.ATTR_LAYOUT[kind]) for _, kind in OP_TABLE[op].attrs)
         (count,) = struct.unpack_from(">H", data, at)
         return [struct.unpack_from(">BI", data, at + 2 + 5 * slot) for slot in range(count)]
     except (ValueError, IndexError, struct.error):
