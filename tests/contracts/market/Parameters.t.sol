@@ -87,7 +87,7 @@ contract ParametersTest is Test {
         }
         uint256 slash = uint256(fee) * p.solverDepositMultiple;
         uint256 out = slash * p.finderBps / 10_000 + uint256(fee) * p.compensationBps / 10_000;
-        assertLe(out, slash / 2 + 1);
-        assertLe(slash * (p.finderBps + p.clearedSolverBps) / 10_000, slash / 2 + 1);
+        assertLe(out, slash / 2);
+        assertLe(slash * (p.finderBps + p.clearedSolverBps) / 10_000, slash / 2);
     }
 }
