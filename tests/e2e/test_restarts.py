@@ -60,30 +60,26 @@ class DiesBeforePlacing(Whistleblower):
             return True
 
 
-def test_blind_claim_written_down_and_never_placed_is_placed_by_the_next_life(stage: Stage) -> None:
+def against_a_liar(stage: Stage, prefix: str, whistleblower: type[Whistleblower]) -> int:
+    """The task that forgetful parties settled although its verifier lied about one segment."""
     world = stage.world
-    submitter = world.agent(Submitter, "13 submitter")
-    posted = stage.submit(submitter, "mlp", stage.order("killed", 8, 4))
+    posted = stage.submit(world.agent(Submitter, f"{prefix} submitter"), "mlp", stage.order("forgetful", 8, 4))
     task = posted.terms.id
-    verifier = make_verifier(stage, actors.LyingVerifier, "13 verifier", posted, 3, segment=1, step=2)
-    solver = world.agent(Solver, "13 solver", [task])
-    whistleblower = Amnesiac(world, DiesBeforePlacing, "13 whistleblower", [task])
-    state = world.run(task, [solver, verifier, whistleblower])
-    assert DiesBeforePlacing.deaths > 1
-    assert describe(world, task, state) == "settled; 13 verifier convicted"
+    verifier = make_verifier(stage, actors.LyingVerifier, f"{prefix} verifier", posted, 3, segment=1, step=2)
+    solver = Amnesiac(world, Solver, f"{prefix} solver", [task])
+    watcher = Amnesiac(world, whistleblower, f"{prefix} whistleblower", [task])
+    state = world.run(task, [solver, verifier, watcher])
     verifier.retire()
+    assert state is TaskState.SETTLED
+    assert describe(world, task, state) == f"settled; {prefix} verifier convicted"
+    return task
+
+
+def test_blind_claim_written_down_and_never_placed_is_placed_by_the_next_life(stage: Stage) -> None:
+    against_a_liar(stage, "13", DiesBeforePlacing)
+    assert DiesBeforePlacing.deaths > 1
 
 
 def test_forgetful_parties_settle_a_dispute(stage: Stage) -> None:
-    world = stage.world
-    submitter = world.agent(Submitter, "7 submitter")
-    posted = stage.submit(submitter, "mlp", stage.order("forgetful", 8, 4))
-    task = posted.terms.id
-    verifier = make_verifier(stage, actors.LyingVerifier, "7 verifier", posted, 3, segment=1, step=2)
-    solver = Amnesiac(world, Solver, "7 solver", [task])
-    whistleblower = Amnesiac(world, Whistleblower, "7 whistleblower", [task])
-    state = world.run(task, [solver, verifier, whistleblower])
-    assert state is TaskState.SETTLED
-    assert describe(world, task, state) == "settled; 7 verifier convicted"
-    assert count_moves(world, task) == {"defender": 5, "challenger": 5}
-    verifier.retire()
+    task = against_a_liar(stage, "7", Whistleblower)
+    assert count_moves(stage.world, task) == {"defender": 5, "challenger": 5}
