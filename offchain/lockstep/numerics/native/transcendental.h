@@ -53,7 +53,9 @@ inline float exp(float x) {
     const float p = ((r * q) / (2.0f - q) + r) + 1.0f;
     const std::int32_t i = to_int(n);
     const std::int32_t m = sar(static_cast<std::uint32_t>(i), 1);
-    const float scaled = from_bits(to_bits(p) + (static_cast<std::uint32_t>(m) << 23));
+    // Below -103.98 the product is 2**-151 or less and rounds to 0. It is 0 at once here: a product that underflows
+    // takes processors a hundred times longer, and masked attention is full of them.
+    const float scaled = from_bits(x < from_bits(0xC2CFF5C3u) ? 0u : to_bits(p) + (static_cast<std::uint32_t>(m) << 23));
     const float factor = from_bits(static_cast<std::uint32_t>(i - m + 127) << 23);
     return canonical(scaled * factor);
 }
