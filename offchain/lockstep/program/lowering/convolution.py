@@ -8,12 +8,14 @@ an engine may compute the contraction as any exact integer convolution. The shap
     view    the same as [groups, samples * rows * columns, channels * kernel]
     matmul  with the weights as [groups, out channels, channels * kernel]
 
-and the same for the gradient by the image (windows on the output's gradient, its strides filled with
-zeros) and by the weights (one exponent a channel, windows joined with the samples).
+and the same for the gradient by the image (windows on the output's gradient, a contraction for each phase of
+the stride) and by the weights (one exponent a channel, windows joined with the samples).
 """
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -119,26 +121,102 @@ def forward(c: Context, x: Value, weight: Value, g: Geometry) -> Value:
 
 
 def input_gradient(c: Context, grad: Value, weight: Value, g: Geometry) -> Value:
-    """f32 [samples, groups * channels, image]: each pixel the sum over the windows that saw it."""
-    b, length = c.b, g.filters * g.taps
+    """f32 [samples, groups * channels, image]: each pixel the sum over the windows that saw it.
+
+    A stride leaves pixels that only some of the kernel's positions reach. Pixels are taken together by their place
+    between two windows (a phase), so that nothing is multiplied by the zeros that the stride would put into ``grad``.
+    """
+    if all(k <= s and d == 1 for k, s, d in zip(g.kernel, g.stride, g.dilation, strict=True)) and g.stride != (1, 1):
+        return _disjoint(c, grad, weight, g)
+    b = c.b
     m, e = b.quantize(b.reshape(grad, (g.samples, g.groups * g.filters * g.places)))
-    (rows, columns), (sh, sw), (ph, pw), (dh, dw) = g.out, g.stride, g.padding, g.dilation
-    if g.stride != (1, 1):
-        every = g.samples * g.groups * g.filters
-        spread = View((every, rows, 1, columns, 1), (0,) * 5, tuple((axis, 1) for axis in range(5)))
-        m = b.view(m, spread, (every, rows, sh, columns, sw))
-        rows, columns = rows * sh, columns * sw
-    windows = View(
-        (g.samples, g.groups, g.filters, rows, columns),
-        (0, 0, 0, ph, pw),
-        ((1, 1), (0, 1), (3, 1), (4, 1), (2, 1), (3, -dh), (4, -dw)),
-    )
-    seen = b.view(m, windows, (g.groups, g.samples, *g.image, g.filters, *g.kernel))
     by_channel = b.permute(b.reshape(weight, (g.groups, g.filters, g.channels, g.taps)), (0, 2, 1, 3))
-    mw, ew = b.quantize(b.reshape(by_channel, _grouped(g, (g.channels, length))))
-    dx = b.matmul_quantized(_flat(c, seen, g, length), _expanded(c, e, g, g.pixels), mw, ew)
-    dx = b.permute(b.reshape(dx, (g.groups, g.samples, g.pixels, g.channels)), (1, 0, 3, 2))
-    return b.reshape(dx, (g.samples, g.groups * g.channels, *g.image))
+    mw, ew = b.quantize(b.reshape(by_channel, _grouped(g, (g.channels, g.filters * g.taps))))
+    phases = [Phase.of(g, at) for at in itertools.product(*map(range, g.stride))]
+    (ph, pw), (sh, sw), images = phases[0].extents, g.stride, g.samples * g.groups * g.channels
+    wide = _expanded(c, e, g, ph * pw)
+    parts = []
+    for phase in phases:
+        if not phase.taps:
+            parts.append(b.f32(0.0, (1, images * ph * pw)))
+            continue
+        length = g.filters * phase.taps
+        windows = View(
+            (g.samples, g.groups, g.filters, *g.out),
+            (0, 0, 0, *phase.offset),
+            ((1, 1), (0, 1), (3, 1), (4, 1), (2, 1), (3, phase.back[0]), (4, phase.back[1])),
+        )
+        seen = b.view(m, windows, (g.groups, g.samples, ph, pw, g.filters, *phase.counts))
+        chosen = View(
+            (g.groups * g.channels * g.filters, *g.kernel),
+            (0, *phase.first),
+            ((0, 1), (1, phase.every[0]), (2, phase.every[1])),
+        )
+        some = b.view(mw, chosen, (g.groups * g.channels * g.filters, *phase.counts))
+        some = b.reshape(some, _grouped(g, (g.channels, length)))
+        part = b.matmul_quantized(_flat(c, seen, g, length), wide, some, ew)
+        part = b.permute(b.reshape(part, (g.groups, g.samples, ph * pw, g.channels)), (1, 0, 3, 2))
+        parts.append(b.reshape(part, (1, images * ph * pw)))
+    every = b.concat(parts, 0)
+    order = View((sh, sw, images, ph, pw), (0,) * 5, ((2, 1), (3, 1), (0, 1), (4, 1), (1, 1)))
+    x = b.reshape(b.view(every, order, (images, ph, sh, pw, sw)), (g.samples, images // g.samples, ph * sh, pw * sw))
+    return _trimmed(c, x, g, (0, 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """The pixels Y = stride * i + at of an image and the kernel positions that reach them; pairs are (rows, columns).
+
+    Position k reaches Y from the window o = (Y + padding - k * dilation) / stride, where that is whole: for k =
+    first + every * u, from o = i + offset + back * u.
+    """
+
+    extents: tuple[int, int]
+    """How many i there are: as many in every phase, the last ones perhaps beyond the image."""
+    counts: tuple[int, int]
+    first: tuple[int, int]
+    every: tuple[int, int]
+    offset: tuple[int, int]
+    back: tuple[int, int]
+
+    @property
+    def taps(self) -> int:
+        """Positions of the kernel that reach these pixels."""
+        return self.counts[0] * self.counts[1]
+
+    @classmethod
+    def of(cls, g: Geometry, at: Sequence[int]) -> Phase:
+        """The phase of pixels at this place between two windows."""
+        axes = []
+        for a, size, k, s, p, d in zip(at, g.image, g.kernel, g.stride, g.padding, g.dilation, strict=True):
+            every = s // math.gcd(s, d)
+            reaching = [tap for tap in range(k) if (a + p - tap * d) % s == 0]
+            first = reaching[0] if reaching else 0
+            axes.append((-(-size // s), len(reaching), first, every, (a + p - first * d) // s, -every * d // s))
+        rows, columns = axes
+        return cls(*zip(rows, columns, strict=True))
+
+
+def _trimmed(c: Context, x: Value, g: Geometry, offset: tuple[int, int]) -> Value:
+    """The image's part of [samples, channels, rows, columns] from ``offset`` on, zeros beyond what there is."""
+    cut = View(x.shape, (0, 0, *offset), tuple((axis, 1) for axis in range(4)))
+    return c.b.view(x, cut, (*x.shape[:2], *g.image))
+
+
+def _disjoint(c: Context, grad: Value, weight: Value, g: Geometry) -> Value:
+    """The same where windows do not overlap: every product is a pixel, and pixels between windows are 0."""
+    b, (sh, sw) = c.b, g.stride
+    rows = b.reshape(grad, (g.samples, g.groups, g.filters, g.places))
+    rows = b.reshape(b.permute(rows, (1, 0, 3, 2)), _grouped(g, (g.samples * g.places, g.filters)))
+    columns = b.permute(b.reshape(weight, (g.groups, g.filters, g.channels * g.taps)), (0, 2, 1))
+    x = b.contract(rows, b.reshape(columns, _grouped(g, (g.channels * g.taps, g.filters))))
+    parts = View(
+        (g.groups, g.samples, *g.out, g.channels, *g.kernel), (0,) * 7,
+        tuple((axis, 1) for axis in (1, 0, 4, 2, 5, 3, 6)),
+    )  # fmt: skip
+    (h, w) = g.out
+    x = b.view(x, parts, (g.samples, g.groups, g.channels, h, sh, w, sw))
+    return _trimmed(c, b.reshape(x, (g.samples, g.groups * g.channels, h * sh, w * sw)), g, g.padding)
 
 
 def weight_gradient(c: Context, grad: Value, x: Value, g: Geometry) -> Value:
