@@ -12,6 +12,9 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
 namespace lockstep {
 
@@ -39,6 +42,18 @@ inline double double_of(std::uint64_t b) {
 // 2**e for e in [-1022, 1023].
 inline double power_of_two(int e) { return double_of(static_cast<std::uint64_t>(e + 1023) << 52); }
 
+constexpr std::size_t kLargePage = 2 << 20;
+
+// Memory in large pages where the system gives them; null where there is none.
+inline void* large_pages(std::size_t bytes) {
+    bytes = (bytes + kLargePage - 1) / kLargePage * kLargePage;
+    void* data = std::aligned_alloc(kLargePage, bytes);
+#if defined(__linux__)
+    if (data) madvise(data, bytes, MADV_HUGEPAGE);
+#endif
+    return data;
+}
+
 // Scratch memory of one thread: grows, never shrinks, 64-byte aligned.
 class Scratch {
   public:
@@ -47,7 +62,7 @@ class Scratch {
         if (bytes > size_) {
             std::free(data_);
             size_ = (bytes + 4095) / 4096 * 4096;
-            data_ = std::aligned_alloc(64, size_);
+            data_ = size_ < kLargePage / 4 ? std::aligned_alloc(64, size_) : large_pages(size_);
             if (!data_) std::abort();
         }
         return data_;
@@ -97,8 +112,8 @@ struct Instruction {
     virtual ~Instruction() = default;
     virtual int phases() const { return 1; }
     virtual std::int64_t blocks(int phase) const = 0;
-    // Before the first phase, by one thread.
-    virtual void prepare() {}
+    // Before the first phase, by one thread; `shared` is the instruction's until its last phase is done.
+    virtual void prepare(Scratch& shared) { (void)shared; }
     virtual void block(Thread& t, char* const* slots, int phase, std::int64_t b) = 0;
     bool serial = false;      // too small to share
     std::uint64_t epoch = 0;  // number of the step

@@ -20,12 +20,21 @@ inline const Format& best_format() {
 #endif
 }
 
+// The format for rows of a length: a tile of AMX costs as much for a few terms as for 64, and so does its epilogue.
+inline const Format& format_for(std::int64_t length) {
+#if defined(LOCKSTEP_SLICES)
+    static const VnniFormat dots;
+    if (length <= kFewTerms) return dots;
+#endif
+    (void)length;
+    return best_format();
+}
+
 // One operand is resident (packed once, by all threads), the other streams through in groups that fit the
 // second-level cache. The left operand may be either input; the tile is turned over where it is the second.
 class Contract : public Instruction {
   public:
-    explicit Contract(Words& w) {
-        for (Operand& o : input_) o.read(w);
+    explicit Contract(Words& w) : input_{Operand(w), Operand(w)}, format_(format_for(input_[0].length)) {
         slot_ = static_cast<int>(w.next());
         for (Axes& axes : out_) axes.read(w);
         // Neighbouring rows side by side pack well as right panels.
@@ -38,7 +47,7 @@ class Contract : public Instruction {
         right_bytes_ = format_.right_bytes(a.length);
         chunks_ = format_.chunks(a.length);
         const std::int64_t fits = static_cast<std::int64_t>((896 << 10) / left_bytes_);
-        group_ = std::max<std::int64_t>(1, std::min({fits, (streamed + 7) / 8, std::int64_t{16}}));
+        group_ = std::max<std::int64_t>(1, std::min({fits, (streamed + 3) / 4, std::int64_t{16}}));
         left_blocks_ = (a.rows + kSide - 1) / kSide;
         right_blocks_ = (b.rows + kSide - 1) / kSide;
     }
@@ -49,12 +58,12 @@ class Contract : public Instruction {
         if (is_batched()) return input_[0].batch;
         return phase == 0 ? resident() : (streamed() + group_ - 1) / group_;
     }
-    void prepare() override {
-        if (!is_batched()) memory_ = resident_.get(Packed::bytes(resident(), resident_bytes()));
+    void prepare(Scratch& shared) override {
+        if (!is_batched()) memory_ = shared.get(Packed::bytes(resident(), resident_bytes()));
     }
     void block(Thread& t, char* const* slots, int phase, std::int64_t b) override {
         t.last = this;
-        if (t.format != &format_) {
+        if (format_.has_state() && t.format != &format_) {
             format_.begin();
             t.format = &format_;
         }
@@ -240,7 +249,6 @@ class Contract : public Instruction {
         }
     }
 
-    const Format& format_ = best_format();
     Operand input_[2];
     Axes out_[3];
     int slot_;
@@ -248,8 +256,8 @@ class Contract : public Instruction {
     bool stream_left_;
     std::int64_t group_, left_blocks_, right_blocks_, chunks_;
     std::size_t left_bytes_, right_bytes_;
-    Scratch resident_;
     void* memory_ = nullptr;
+    const Format& format_;
 };
 
 }  // namespace lockstep

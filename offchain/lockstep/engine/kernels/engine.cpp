@@ -8,12 +8,8 @@
 #include "elementwise.h"
 #include "movement.h"
 #include "pool.h"
-#include "rows.h"
+#include "reduce.h"
 #include "sha256.h"
-
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
 
 namespace lockstep {
 
@@ -41,20 +37,14 @@ static std::unique_ptr<Instruction> decode(Words& w) {
     return made;
 }
 
-// Memory for a step's values: large pages where the system gives them.
+// Memory for a step's values.
 class Arena {
   public:
-    explicit Arena(std::size_t bytes) : bytes_((bytes + (2 << 20)) / (2 << 20) * (2 << 20)) {
-        data_ = static_cast<char*>(std::aligned_alloc(2 << 20, bytes_));
-#if defined(__linux__)
-        if (data_) madvise(data_, bytes_, MADV_HUGEPAGE);
-#endif
-    }
+    explicit Arena(std::size_t bytes) : data_(static_cast<char*>(large_pages(bytes))) {}
     ~Arena() { std::free(data_); }
     char* data() const { return data_; }
 
   private:
-    std::size_t bytes_;
     char* data_;
 };
 
@@ -95,7 +85,7 @@ class Engine : public Job {
         for (std::size_t n = 0; n < stages_.size(); ++n) {
             Stage& s = stages_[n];
             const double start = seconds ? now() : 0;
-            if (s.phase == 0) s.instruction->prepare();
+            if (s.phase == 0) s.instruction->prepare(shared_);
             if (s.instruction->serial) {
                 for (std::int64_t b = 0; b < s.blocks; ++b) s.instruction->block(me, slots_.data(), s.phase, b);
             } else {
@@ -156,6 +146,7 @@ class Engine : public Job {
 
     static constexpr std::uint64_t kNothing = ~0ull;
     Arena arena_;
+    Scratch shared_;
     std::vector<std::unique_ptr<Instruction>> list_;
     std::deque<Stage> stages_;
     std::vector<char*> slots_;

@@ -12,7 +12,8 @@ class Format {
   public:
     virtual ~Format() = default;
     virtual const char* name() const = 0;
-    // Per thread, around a contraction.
+    // Whether a thread must be set up: `begin` before its first contraction of a step, `end` after its last.
+    virtual bool has_state() const { return false; }
     virtual void begin() const {}
     virtual void end() const {}
     virtual std::int64_t chunks(std::int64_t length) const = 0;
@@ -45,6 +46,10 @@ class Format {
             }
             *width = n;
             return turned;
+        }
+        if (o.even) {
+            *width = o.row_rank ? o.rows_only.stride[0] : 0;
+            return o.first_term(slots, l) + first * *width;
         }
         std::int16_t* own = static_cast<std::int16_t*>(scratch.get(static_cast<std::size_t>(2 * kSide * n + 64)));
         if (!o.runs.empty()) {

@@ -1,7 +1,7 @@
 // One operand of a contraction: rows of mantissas read through a view, with the rows' exponents.
 #pragma once
 
-#include "rows.h"
+#include "quantize.h"
 
 namespace lockstep {
 
@@ -13,8 +13,9 @@ struct Operand {
     int batch_rank, row_rank, term_rank;
     std::int64_t batch, rows, length;
     bool by_columns = false;  // neighbouring rows lie side by side, neighbouring terms do not
+    bool even = false;        // rows are runs of memory, one as far from the next as another
 
-    void read(Words& w) {
+    explicit Operand(Words& w) {
         all.read(w);
         batch_rank = static_cast<int>(w.next());
         row_rank = static_cast<int>(w.next());
@@ -26,6 +27,7 @@ struct Operand {
         rows_only = part(batch_rank, row_rank);
         terms_only = part(batch_rank + row_rank, term_rank);
         by_columns = run_of(rows_only) > run_of(terms_only);
+        even = !all.bounds && !by_columns && row_rank <= 1 && terms_only.contiguous();
         if (!all.bounds && !by_columns && !terms_only.contiguous()) find_runs();
     }
 
@@ -100,6 +102,10 @@ struct Operand {
         load(terms_only, data, 0, length, own, p.shift, p.moved);
         return own;
     }
+    // The first row's first mantissa; only where rows are even.
+    const std::int16_t* first_term(char* const* slots, std::int64_t l) const {
+        return reinterpret_cast<const std::int16_t*>(slots[all.slot]) + terms_only.offset + place(l, 0).shift;
+    }
     // Mantissas of term k in rows [first, first + count).
     void column(char* const* slots, std::int64_t l, std::int64_t k, std::int64_t first, std::int64_t count,
                 std::int16_t* out) const {
@@ -108,9 +114,14 @@ struct Operand {
     }
     // 2**(exponent + plus) of `count` rows, NaN where the exponent is not usable.
     void scales(char* const* slots, std::int64_t l, std::int64_t first, std::int64_t count, int plus, double* out) const {
-        std::int16_t e[kSide];
-        const std::int16_t* data = reinterpret_cast<const std::int16_t*>(slots[exponents.slot]);
-        load(exponents, data, l * rows + first, count, e);
+        std::int16_t own[kSide];
+        const std::int16_t* e = reinterpret_cast<const std::int16_t*>(slots[exponents.slot]);
+        if (exponents.contiguous()) {
+            e += exponents.offset + l * rows + first;
+        } else {
+            load(exponents, e, l * rows + first, count, own);
+            e = own;
+        }
         for (std::int64_t i = 0; i < count; ++i) {
             const bool usable = e[i] >= kLowestQuantize && e[i] <= kHighest;
             out[i] = usable ? power_of_two(e[i] + plus) : double_of(0x7FF8000000000000u);

@@ -15,6 +15,8 @@
 
 namespace lockstep {
 
+constexpr std::int64_t kFewTerms = 64;  // rows that VNNI multiplies also where there is AMX
+
 // Loads of up to 32 mantissas from a row of n, zeros beyond.
 inline __m512i mantissas(const std::int16_t* m, std::int64_t k, std::int64_t n) {
     const __mmask32 mask = k + 32 <= n ? ~0u : k >= n ? 0u : (1u << (n - k)) - 1;
@@ -215,7 +217,13 @@ class VnniFormat : public Format {
 // AMX: tiles of 16 x 64 int8, three int32 accumulators (hh, hl + lh, ll), which hold K <= 65,536.
 class AmxFormat : public Format {
   public:
-    static constexpr std::int64_t kChunk = 384;
+    // Terms that are multiplied before the accumulators are put away: as few parts as fit the first-level cache, all
+    // of a length.
+    static constexpr std::int64_t kMostTerms = 576;
+    static std::int64_t chunk_of(std::int64_t length) {
+        const std::int64_t parts = (length + kMostTerms - 1) / kMostTerms;
+        return padded((length + parts - 1) / parts);
+    }
 
     // Whether this process may use the tiles: the kernel grants their state on request.
     static bool granted() {
@@ -223,6 +231,7 @@ class AmxFormat : public Format {
         return yes;
     }
     const char* name() const override { return "int8 AMX"; }
+    bool has_state() const override { return true; }
     void begin() const override {
         alignas(64) std::uint8_t config[64] = {};
         config[0] = 1;
@@ -235,7 +244,7 @@ class AmxFormat : public Format {
         _tile_loadconfig(config);
     }
     void end() const override { _tile_release(); }
-    std::int64_t chunks(std::int64_t length) const override { return (length + kChunk - 1) / kChunk; }
+    std::int64_t chunks(std::int64_t length) const override { return (length + chunk_of(length) - 1) / chunk_of(length); }
     std::size_t left_bytes(std::int64_t length) const override { return static_cast<std::size_t>(chunks(length) * left_chunk(length)); }
     std::size_t right_bytes(std::int64_t length) const override { return static_cast<std::size_t>(chunks(length) * right_chunk(length)); }
     std::size_t state_bytes() const override { return sizeof(std::int32_t) * 3 * kSide * kSide; }
@@ -244,13 +253,13 @@ class AmxFormat : public Format {
                    std::int8_t* out, Scratch& scratch) const override {
         std::int64_t width;
         const std::int16_t* rows = rows_of(o, slots, l, first, count, &width, scratch);
-        const std::int64_t step = pitch(o.length);
+        const std::int64_t step = pitch(o.length), chunk = chunk_of(o.length);
         for (std::int64_t c = 0; c < chunks(o.length); ++c) {
-            const std::int64_t n = std::min(kChunk, o.length - c * kChunk);
+            const std::int64_t n = std::min(chunk, o.length - c * chunk);
             std::int8_t* high = out + c * left_chunk(o.length);
             std::int8_t* low = high + kSide * step;
             for (std::int64_t i = 0; i < kSide; ++i) {
-                const std::int16_t* m = rows + i * width + c * kChunk;
+                const std::int16_t* m = rows + i * width + c * chunk;
                 for (std::int64_t k = 0; k < padded(n); k += 32) {
                     const __m512i v = i < count ? mantissas(m, k, n) : _mm512_setzero_si512();
                     _mm256_storeu_si256(reinterpret_cast<__m256i*>(high + i * step + k), high_slice(v));
@@ -262,23 +271,23 @@ class AmxFormat : public Format {
 
     void pack_right(const Operand& o, char* const* slots, std::int64_t l, std::int64_t first, std::int64_t count,
                     std::int8_t* out, Scratch& scratch) const override {
-        const std::int64_t size = right_chunk(o.length);
+        const std::int64_t size = right_chunk(o.length), chunk = chunk_of(o.length);
         if (o.by_columns) {
             for (std::int64_t k = 0; k < padded(o.length); k += 4) {
                 __m512i v[4], h[4];
                 four_terms(o, slots, l, k, first, count, v);
                 for (int j = 0; j < 4; ++j) h[j] = high_of(v[j]);
-                std::int8_t* chunk = out + k / kChunk * size;
-                _mm512_store_si512(chunk + k % kChunk * kSide, bytes_of(h));
-                _mm512_store_si512(chunk + size / 2 + k % kChunk * kSide, bytes_of(v));
+                std::int8_t* part = out + k / chunk * size;
+                _mm512_store_si512(part + k % chunk * kSide, bytes_of(h));
+                _mm512_store_si512(part + size / 2 + k % chunk * kSide, bytes_of(v));
             }
             return;
         }
         std::int64_t width;
         const std::int16_t* rows = rows_of(o, slots, l, first, count, &width, scratch);
         for (std::int64_t c = 0; c < chunks(o.length); ++c) {
-            const std::int64_t n = std::min(kChunk, o.length - c * kChunk);
-            const std::int16_t* m = rows + c * kChunk;
+            const std::int64_t n = std::min(chunk, o.length - c * chunk);
+            const std::int16_t* m = rows + c * chunk;
             std::int8_t* high = out + c * size;
             for (std::int64_t k = 0; k < n; k += 64) {
                 __m512i h[16], lo[16];
@@ -301,7 +310,7 @@ class AmxFormat : public Format {
     void accumulate(const std::int8_t* left, const std::int8_t* right, std::int64_t length, std::int64_t c,
                     void* memory) const override {
         std::int32_t* s = static_cast<std::int32_t*>(memory);
-        const std::int64_t width = padded(std::min(kChunk, length - c * kChunk)), step = pitch(length);
+        const std::int64_t width = padded(std::min(chunk_of(length), length - c * chunk_of(length))), step = pitch(length);
         left += c * left_chunk(length);
         right += c * right_chunk(length);
         const std::int8_t* low_left = left + kSide * step;
@@ -357,9 +366,9 @@ class AmxFormat : public Format {
   private:
     static std::int64_t padded(std::int64_t length) { return (length + 63) / 64 * 64; }
     // Distance of two rows of a left block: not a multiple of the cache's stride.
-    static std::int64_t pitch(std::int64_t length) { return std::min(padded(length), kChunk) + 64; }
+    static std::int64_t pitch(std::int64_t length) { return chunk_of(length) + 64; }
     static std::int64_t left_chunk(std::int64_t length) { return 2 * kSide * pitch(length); }
-    static std::int64_t right_chunk(std::int64_t length) { return 2 * kSide * std::min(padded(length), kChunk); }
+    static std::int64_t right_chunk(std::int64_t length) { return 2 * kSide * chunk_of(length); }
 };
 #endif
 

@@ -6,6 +6,10 @@ import bisect
 from collections.abc import Sequence
 
 ALIGN = 64
+PAGE = 4096
+"""Alignment of large values. A processor takes a load for one that waits for a store when their addresses agree modulo
+4,096; element by element, with all values aligned alike, a load is never the later of such two."""
+LARGE = 4 * PAGE
 MARGIN = 64
 """Bytes after each value: vector code may read, never use, a little past the end."""
 
@@ -14,8 +18,15 @@ def place(values: Sequence[tuple[int, int, int]]) -> tuple[int, list[int]]:
     """Total bytes and an offset for each (bytes, first instruction, last instruction).
 
     Values whose spans overlap do not overlap in memory. Best fit among the free blocks, in order of first
-    use. Values of no bytes (externals) get offset 0.
+    use; large values first, small ones behind them. Values of no bytes (externals) get offset 0.
     """
+    large = [(size if size >= LARGE else 0, first, last) for size, first, last in values]
+    small = [(size if size < LARGE else 0, first, last) for size, first, last in values]
+    (top, high), (rest, low) = _place(large, PAGE), _place(small, ALIGN)
+    return max(top + rest, ALIGN), [h if value[0] else top + at for value, h, at in zip(large, high, low, strict=True)]
+
+
+def _place(values: Sequence[tuple[int, int, int]], align: int) -> tuple[int, list[int]]:
     offsets = [0] * len(values)
     order = sorted((i for i, v in enumerate(values) if v[0]), key=lambda i: (values[i][1], -values[i][0]))
     ends: list[tuple[int, int]] = []  # (last use, value), kept sorted
@@ -23,10 +34,10 @@ def place(values: Sequence[tuple[int, int, int]]) -> tuple[int, list[int]]:
     top = 0
     for i in order:
         size, first, last = values[i]
-        size = -(-(size + MARGIN) // ALIGN) * ALIGN
+        size = -(-(size + MARGIN) // align) * align
         while ends and ends[0][0] < first:
             _, gone = ends.pop(0)
-            _release(free, offsets[gone], -(-(values[gone][0] + MARGIN) // ALIGN) * ALIGN)
+            _release(free, offsets[gone], -(-(values[gone][0] + MARGIN) // align) * align)
         best = min((f for f in free if f[1] >= size), key=lambda f: f[1], default=None)
         if best is not None:
             free.remove(best)
@@ -40,7 +51,7 @@ def place(values: Sequence[tuple[int, int, int]]) -> tuple[int, list[int]]:
             offsets[i] = top
             top += size
         bisect.insort(ends, (max(first, last), i))
-    return max(top, ALIGN), offsets
+    return top, offsets
 
 
 def _release(free: list[tuple[int, int]], offset: int, size: int) -> None:

@@ -25,7 +25,7 @@ from lockstep.program.views import compose
 
 ORDER_SLOTS = (Op.REDUCE_MAX, Op.ARGMAX, Op.SORT, Op.ARGSORT)
 SHORT_ROW = 16
-"""Rows of at most this many elements are reduced many at a time (kernels/rows.h)."""
+"""Rows of at most this many elements are reduced many at a time (kernels/reduce.h)."""
 CANONICAL_OPS = frozenset({Op.MATMUL, Op.SUM, Op.SCATTER_ADD, Op.REDUCE_MAX, Op.SORT, Op.ARGMAX, Op.ARGSORT})
 """Ops whose instructions write canonical NaNs only, so that they may write an output themselves."""
 SERIAL_WORK = 12_000
@@ -262,7 +262,9 @@ class Lowering:
     def lower(self) -> Lowered:
         """Everything, in program order."""
         for index in self.live:
-            if index in self.done or self.is_elementwise(index) or self.node(index).op is Op.VIEW:
+            if index in self.done or index in self.products.unread:
+                continue
+            if self.is_elementwise(index) or self.node(index).op is Op.VIEW:
                 continue
             self._emit(index)
         pending = [index for index in self.live if self.is_elementwise(index) and index not in self.done]
@@ -338,7 +340,8 @@ class Lowering:
             self.done.add(index)
             self.add_value(Code.SUM, sums[0], [*rows, 0], 3 * elements)
             return
-        mantissas = next((r for r in partners if self.node(r).op is Op.QUANTIZE), None)
+        kept = [r for r in partners if self.node(r).op is Op.QUANTIZE and r not in self.products.unread]
+        mantissas = kept[0] if kept else None
         e_slot = self.put(index)
         m_slot = self.put(mantissas) if mantissas is not None else -1
         body = [*rows, floor, 0, e_slot, m_slot, *self.layout_words(mantissas)]

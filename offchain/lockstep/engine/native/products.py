@@ -24,15 +24,36 @@ Read = tuple[Input, Access, list[int]]
 
 
 class Products:
-    """Decides, before anything is emitted, which quantised tensors are written for one contraction alone."""
+    """Decides, before anything is emitted, which quantised tensors are written for one contraction alone.
+
+    A tensor that several contractions read is quantised once more for each that wants a layout: that is cheaper than
+    to read windows from the common one.
+    """
 
     def __init__(self, low: Lowering) -> None:
         self.low = low
         self.layouts: dict[int, Layout] = {}
+        self.copies: dict[tuple[int, int], Layout] = {}
         self.reads: dict[tuple[int, int], Read] = {}
         for index in low.live:
             if low.node(index).op is Op.MATMUL:
                 self._plan(index)
+        self.unread = {base for base in {self.reads[key][0].value for key in self.copies} if not self._is_read(base)}
+        """Quantised nodes that are read through copies only."""
+
+    def _is_read(self, base: int) -> bool:
+        """Whether anything reads a quantised node itself, directly or through views."""
+        if base in self.low.wanted:
+            return True
+        for reader in self.low.readers[base]:
+            if self.low.node(reader).op is Op.VIEW:
+                if self._is_read(reader):
+                    return True
+                continue
+            slots = [slot for slot, source in enumerate(self.low.node(reader).inputs) if source.value == base]
+            if any((reader, slot) not in self.copies for slot in slots):
+                return True
+        return False
 
     def _sizes(self, mantissas: Input) -> tuple[int, int, int]:
         """Batch, rows and terms of an operand."""
@@ -60,7 +81,7 @@ class Products:
             base = low.base_of(source.value)[0]
             if not low.computed(base) or low.node(base.value).op is not Op.QUANTIZE:
                 return None
-        if low.node(base.value).op is not Op.QUANTIZE or not self._alone(base.value, index):
+        if low.node(base.value).op is not Op.QUANTIZE:
             return None
         access = low.resolve(source)[1]
         batch, rows, length = self._sizes(source)
@@ -113,8 +134,7 @@ class Products:
         dims = (*parts[1], *terms)
         if len(dims) > MAX_DIMS or len(made.rows) + len(made.terms) > MAX_DIMS:
             return False
-        self.layouts[base] = made.layout
-        self.reads[index, 2 * side] = self._read(base, made)
+        self._lay_out(index, 2 * side, base, made)
         self.reads[index, 2 - 2 * side] = (other_base, replace(moved, dims=dims), [0, len(parts[1]), len(terms)])
         return True
 
@@ -125,13 +145,16 @@ class Products:
         if made is None:
             return
         for base, slot, part in ((mine[0], 2 * side, made[0]), (other[0], 2 - 2 * side, made[1])):
-            self.layouts[base] = part.layout
-            self.reads[index, slot] = self._read(base, part)
+            self._lay_out(index, slot, base, part)
 
-    @staticmethod
-    def _read(base: int, made: Rewritten) -> Read:
+    def _lay_out(self, index: int, slot: int, base: int, made: Rewritten) -> None:
+        """Note the layout in which an operand is written, for all or as a copy of its own."""
+        if self._alone(base, index):
+            self.layouts[base] = made.layout
+        else:
+            self.copies[index, slot] = made.layout
         access = Access((*made.rows, *made.terms), made.offset)
-        return Input(InputKind.NODE, base), access, [0, len(made.rows), len(made.terms)]
+        self.reads[index, slot] = Input(InputKind.NODE, base), access, [0, len(made.rows), len(made.terms)]
 
     # emission
 
@@ -144,13 +167,15 @@ class Products:
                 cut = grouped(low.resolve(node.inputs[slot])[1], self._sizes(node.inputs[slot]))
                 if cut is None:
                     low.write_view(node.inputs[slot].value)
+        copies = {slot: self._copy(index, slot) for slot in (0, 2) if (index, slot) in self.copies}
         body: list[int] = []
         for slot in (0, 2):
             source = node.inputs[slot]
             if (index, slot) in self.reads:
                 base, access, ranks = self.reads[index, slot]
                 low.need(base)
-                made = words(access, low.read(low.slot(base)), ITEMSIZE[node.dtype] // 2, keep=True)
+                place = copies[slot] if slot in copies else low.slot(base)
+                made = words(access, low.read(place), ITEMSIZE[node.dtype] // 2, keep=True)
             else:
                 made, ranks = low.operand(source, self._sizes(source))
             body += [*made, *ranks[:2], *low.operand(node.inputs[slot + 1])[0]]
@@ -166,6 +191,16 @@ class Products:
                 out += [extent, stride]
         low.add(Code.CONTRACT, [*body, low.put(target), *out], work, f"matmul {index}")
         low.deliver(target)
+
+    def _copy(self, index: int, slot: int) -> int:
+        """Quantise an operand once more, in the layout of this contraction; its slot."""
+        low, layout = self.low, self.copies[index, slot]
+        base = self.reads[index, slot][0].value
+        node = low.node(base)
+        body = [*low.rows(node.inputs[0]), 0, 1, *low.operand(node.inputs[1])[0], -1]
+        made = low.new_slot(layout.elements(math.prod(node.shape[:-1])) * ITEMSIZE[node.dtype])
+        low.add(Code.QUANTIZE, [*body, made, *layout.words()], 2 * node.type.elements, f"quantize {base} again")
+        return made
 
     def _target(self, index: int) -> tuple[int, Sequence[Sequence[Dim]]]:
         """The node whose value is written, the result or its one rearrangement, and where its axes lie."""

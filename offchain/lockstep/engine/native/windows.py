@@ -252,7 +252,7 @@ def along_places(
     terms = _moved(windows.terms, places)
     grid = math.prod(axis.cell for axis in order if axis.bound >= 0 or (axis.stride, -1) in free)
     steps = [stride for _, stride, _ in terms]
-    if any(stride <= 0 for stride in steps) or grid > min(MAX_LENGTH, 4 * windows.length):
+    if any(stride <= 0 for stride in steps) or grid > min(MAX_LENGTH, 6 * windows.length):
         return None
     reach = sum(axis.after * places[axis.stride, axis.bound] for axis in image)
     layout = _layout(axes, rows, places, lead, total, reach + grid // max(1, axes[0].extent) + 64)
