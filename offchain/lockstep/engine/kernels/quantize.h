@@ -7,23 +7,28 @@ namespace lockstep {
 
 // m = clamp(rne(x * scale), +-2**14), 0 where x is not finite. The product is exact unless it overflows
 // (clamped) or is subnormal (rounds to 0 either way). A scale of 0 stands for an unusable exponent.
-inline void quantize_row(const float* x, std::int64_t n, float scale, std::int16_t* out) {
-    _Pragma("GCC ivdep") for (std::int64_t i = 0; i < n; ++i) {
-        const float v = float_of((bits_of(x[i]) & 0x7F800000u) == 0x7F800000u ? 0u : bits_of(x[i]));
-        float y = v * scale;
-        y = y < 16384.0f ? y : 16384.0f;
-        y = y > -16384.0f ? y : -16384.0f;
-        out[i] = static_cast<std::int16_t>(static_cast<std::int32_t>(__builtin_rintf(y)));
-    }
-}
-
+//
+// `own` says that the exponent is the row's own: then nothing is to be clamped, and where something is not finite the
+// scale is 0, whose products with infinities and NaNs convert to -2**31, of which the lower half is 0.
 #if defined(__AVX512F__)
-inline __m512i quantize16(__m512 x, __m512 scale) {
+inline __m512i quantize16(__m512 x, __m512 scale, bool own) {
+    if (own) return _mm512_cvtps_epi32(_mm512_mul_ps(x, scale));  // to nearest even: the rounding mode is set (StrictFloat)
     const __m512i infinity = _mm512_set1_epi32(0x7F800000);
     const __mmask16 finite = _mm512_cmpneq_epi32_mask(_mm512_and_si512(_mm512_castps_si512(x), infinity), infinity);
     __m512 y = _mm512_maskz_mul_ps(finite, x, scale);
     y = _mm512_max_ps(_mm512_min_ps(y, _mm512_set1_ps(16384.0f)), _mm512_set1_ps(-16384.0f));
-    return _mm512_cvtps_epi32(y);  // to nearest even: the rounding mode is set (StrictFloat)
+    return _mm512_cvtps_epi32(y);
+}
+inline void quantize_row(const float* x, std::int64_t n, float scale, bool own, std::int16_t* out) {
+    const __m512 s = _mm512_set1_ps(scale);
+    std::int64_t i = 0;
+    for (; i + 16 <= n; i += 16) {
+        const __m512i m = quantize16(_mm512_loadu_ps(x + i), s, own);
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i), _mm512_cvtepi32_epi16(m));
+    }
+    if (i == n) return;
+    const __mmask16 rest = static_cast<__mmask16>((1u << (n - i)) - 1);
+    _mm512_mask_cvtepi32_storeu_epi16(out + i, rest, quantize16(_mm512_maskz_loadu_ps(rest, x + i), s, own));
 }
 
 // A 16 x 16 matrix of 32-bit elements in registers, transposed.
@@ -50,6 +55,16 @@ inline void transpose16(__m512i v[16]) {
         v[i + 8] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0xDD);
         v[i + 4] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0x88);
         v[i + 12] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0xDD);
+    }
+}
+#else
+inline void quantize_row(const float* x, std::int64_t n, float scale, bool, std::int16_t* out) {
+    _Pragma("GCC ivdep") for (std::int64_t i = 0; i < n; ++i) {
+        const float v = float_of((bits_of(x[i]) & 0x7F800000u) == 0x7F800000u ? 0u : bits_of(x[i]));
+        float y = v * scale;
+        y = y < 16384.0f ? y : 16384.0f;
+        y = y > -16384.0f ? y : -16384.0f;
+        out[i] = static_cast<std::int16_t>(static_cast<std::int32_t>(__builtin_rintf(y)));
     }
 }
 #endif
@@ -189,14 +204,14 @@ class Quantize : public Instruction {
         if (in_.run) {
             std::int16_t* at = own;
             in_.in_runs(slots, r, [&](const float* x, std::int64_t n) {
-                quantize_row(x, n, scale, at);
+                quantize_row(x, n, scale, !given_, at);
                 at += n;
             });
         } else {
             // Read again only where that costs nothing: a copied row is still in its scratch.
             const bool again = given_ || in_.access.contiguous();
             const float* x = again ? in_.row(t, slots, r) : static_cast<const float*>(t.scratch[0].get(0));
-            quantize_row(x, in_.length, scale, own);
+            quantize_row(x, in_.length, scale, !given_, own);
         }
         if (layout_.given) layout_.write(own, r, in_.rows, out);
     }
@@ -211,11 +226,11 @@ class Quantize : public Instruction {
             keep(slots, r, e);
             if (!out) continue;
             if (!layout_.given) {
-                quantize_row(x, length, quantize_scale(e), out + r * length);
+                quantize_row(x, length, quantize_scale(e), !given_, out + r * length);
                 continue;
             }
             std::int16_t* own = static_cast<std::int16_t*>(t.scratch[1].get(static_cast<std::size_t>(2 * length + 64)));
-            quantize_row(x, length, quantize_scale(e), own);
+            quantize_row(x, length, quantize_scale(e), !given_, own);
             layout_.write(own, r, in_.rows, out);
         }
     }
@@ -243,8 +258,8 @@ class Quantize : public Instruction {
                     __m512i v[16];
                     for (int p = 0; p < 16; ++p) {
                         const float* at = run + (k + 2 * p) * step + c;
-                        const __m512i even = quantize16(_mm512_maskz_loadu_ps(mask, at), s);
-                        const __m512i odd = quantize16(_mm512_maskz_loadu_ps(mask, at + step), s);
+                        const __m512i even = quantize16(_mm512_maskz_loadu_ps(mask, at), s, !given_);
+                        const __m512i odd = quantize16(_mm512_maskz_loadu_ps(mask, at + step), s, !given_);
                         v[p] = _mm512_or_si512(_mm512_and_si512(even, _mm512_set1_epi32(0xFFFF)), _mm512_slli_epi32(odd, 16));
                     }
                     transpose16(v);
@@ -255,7 +270,7 @@ class Quantize : public Instruction {
 #endif
             for (; k < count; ++k) {
                 for (std::int64_t i = 0; i < n; ++i)
-                    quantize_row(run + k * step + i, 1, scale[i], out + i * length + from + k);
+                    quantize_row(run + k * step + i, 1, scale[i], !given_, out + i * length + from + k);
             }
         });
     }

@@ -6,19 +6,22 @@
 namespace lockstep {
 
 // Exact sum of clamp(rne(x * 2**(33 - e)), +-2**34) over finite x: every partial sum is an integer below 2**53.
-inline double sum_terms(const float* x, std::int64_t n, int e) {
+// `own` says that the exponent is the row's own: then all is finite and nothing is to be clamped.
+inline double sum_terms(const float* x, std::int64_t n, int e, bool own) {
     const double scale = power_of_two(33 - e);
     double total = 0.0;
 #if defined(__AVX512F__)
     const __m512d s = _mm512_set1_pd(scale), low = _mm512_set1_pd(-0x1p34), high = _mm512_set1_pd(0x1p34);
     __m512d a = _mm512_setzero_pd(), b = _mm512_setzero_pd();
     const __m256i infinity = _mm256_set1_epi32(0x7F800000);
+    constexpr int kNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
     auto term = [&](const float* p) {
         __m256 v = _mm256_loadu_ps(p);
+        if (own) return _mm512_roundscale_pd(_mm512_mul_pd(_mm512_cvtps_pd(v), s), kNearest);
         const __m256i exponent = _mm256_and_si256(_mm256_castps_si256(v), infinity);
         v = _mm256_andnot_ps(_mm256_castsi256_ps(_mm256_cmpeq_epi32(exponent, infinity)), v);
         __m512d y = _mm512_mul_pd(_mm512_cvtps_pd(v), s);
-        y = _mm512_roundscale_pd(y, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+        y = _mm512_roundscale_pd(y, kNearest);
         return _mm512_max_pd(_mm512_min_pd(y, high), low);
     };
     std::int64_t i = 0;
@@ -72,11 +75,11 @@ class Sum : public Instruction {
         if (in_.run) {
             e = given_ ? exponent_at(slots, r) : exponent_of(in_.magnitude(t, slots, r), kLowestSum);
             if (sum_usable(e))
-                in_.in_runs(slots, r, [&](const float* x, std::int64_t n) { total += sum_terms(x, n, e); });
+                in_.in_runs(slots, r, [&](const float* x, std::int64_t n) { total += sum_terms(x, n, e, !given_); });
         } else {
             const float* x = in_.row(t, slots, r);
             e = given_ ? exponent_at(slots, r) : exponent_of(largest_magnitude(x, in_.length), kLowestSum);
-            if (sum_usable(e)) total = sum_terms(x, in_.length, e);
+            if (sum_usable(e)) total = sum_terms(x, in_.length, e, !given_);
         }
         return sum_usable(e) ? sum_result(total, e) : float_of(kCanonicalNaN);
     }
@@ -100,6 +103,12 @@ class Sum : public Instruction {
         beside_.terms(x, [&](const float* run, std::int64_t, std::int64_t count, std::int64_t stride) {
             for (std::int64_t k = 0; k < count; ++k) {
                 const float* p = run + k * stride;
+                if (!given_) {
+                    // Where a row is not finite its scale is 0, and its total is not used.
+                    _Pragma("GCC ivdep") for (std::int64_t i = 0; i < n; ++i)
+                        total[i] += __builtin_rint(static_cast<double>(p[i]) * scale[i]);
+                    continue;
+                }
                 _Pragma("GCC ivdep") for (std::int64_t i = 0; i < n; ++i) {
                     const float v = float_of((bits_of(p[i]) & 0x7F800000u) == 0x7F800000u ? 0u : bits_of(p[i]));
                     double y = __builtin_rint(static_cast<double>(v) * scale[i]);
