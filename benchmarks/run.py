@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.measure import Result
 
-MODULES = ("matmul", "step", "zoo", "gas")
+MODULES = ("matmul", "convolution", "step", "zoo", "cached", "checkpoints", "gas")
 OUTPUT = Path(__file__).resolve().parent.parent / "build" / "bench.json"
 
 

@@ -164,8 +164,10 @@ class Hashing : public Job {
         bool any = false;
         for (std::int64_t at; (at = next_.fetch_add(kBlock)) < n_;) {
             const std::int64_t stop = std::min(n_, at + kBlock);
-            for (std::int64_t i = at; i < stop; i += 1024)
-                sha::prefixed(0, data_ + i, static_cast<std::size_t>(std::min<std::int64_t>(1024, n_ - i)), out_ + i / 32);
+            const std::int64_t whole = (stop - at) / 1024;
+            sha::prefixed_all(0, data_ + at, 1024, whole, out_ + at / 32);
+            const std::int64_t i = at + 1024 * whole;
+            if (i < stop) sha::prefixed_all(0, data_ + i, static_cast<std::size_t>(stop - i), 1, out_ + i / 32);
             done_.fetch_add(stop - at);
             any = true;
         }
@@ -218,11 +220,7 @@ void lockstep_chunk_hashes(void* team_, const std::uint8_t* data, std::int64_t n
 
 // One level of a tree in place: neighbours joined, an odd last one carried. Returns the new count.
 std::int64_t lockstep_join_level(std::uint8_t* hashes, std::int64_t count) {
-    for (std::int64_t i = 0; i + 1 < count; i += 2) {
-        std::uint8_t joined[32];
-        lockstep::sha::prefixed(1, hashes + 32 * i, 64, joined);
-        std::memcpy(hashes + 16 * i, joined, 32);
-    }
+    lockstep::sha::prefixed_all(1, hashes, 64, count / 2, hashes);
     if (count % 2 && count > 1) std::memcpy(hashes + 16 * (count - 1), hashes + 32 * (count - 1), 32);
     return (count + 1) / 2;
 }

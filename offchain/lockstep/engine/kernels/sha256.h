@@ -49,61 +49,101 @@ inline void blocks_portable(std::uint32_t state[8], const std::uint8_t* data, st
     }
 }
 
+// N messages of as many blocks. A round waits for the one before it, so two messages together take little longer than
+// one alone.
 #if defined(__SHA__) && defined(__SSE4_1__)
-inline void blocks(std::uint32_t state[8], const std::uint8_t* data, std::size_t count) {
+template <int N>
+inline void blocks(std::uint32_t (*state)[8], const std::uint8_t* const* message, std::size_t count) {
     const __m128i swap = _mm_set_epi64x(0x0c0d0e0f08090a0bLL, 0x0405060700010203LL);
-    __m128i t = _mm_shuffle_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(state)), 0xB1);
-    __m128i s1 = _mm_shuffle_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(state + 4)), 0x1B);
-    __m128i s0 = _mm_alignr_epi8(t, s1, 8);
-    s1 = _mm_blend_epi16(s1, t, 0xF0);
-    for (; count; --count, data += 64) {
-        const __m128i save0 = s0, save1 = s1;
-        __m128i w[4];
-        for (int i = 0; i < 4; ++i)
-            w[i] = _mm_shuffle_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(data + 16 * i)), swap);
-        for (int i = 0; i < 16; ++i) {
-            __m128i m = _mm_add_epi32(w[i & 3], _mm_loadu_si128(reinterpret_cast<const __m128i*>(kRound + 4 * i)));
-            s1 = _mm_sha256rnds2_epu32(s1, s0, m);
-            s0 = _mm_sha256rnds2_epu32(s0, s1, _mm_shuffle_epi32(m, 0x0E));
-            if (i < 12) {
-                const __m128i next = _mm_alignr_epi8(w[(i + 3) & 3], w[(i + 2) & 3], 4);
-                w[i & 3] = _mm_add_epi32(_mm_sha256msg1_epu32(w[i & 3], w[(i + 1) & 3]), next);
-                w[i & 3] = _mm_sha256msg2_epu32(w[i & 3], w[(i + 3) & 3]);
+#if defined(__AVX__)
+    _mm256_zeroupper();  // the SHA instructions crawl where the registers' upper halves are in use
+#endif
+    __m128i s0[N], s1[N];
+    for (int m = 0; m < N; ++m) {
+        const __m128i t = _mm_shuffle_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(state[m])), 0xB1);
+        s1[m] = _mm_shuffle_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(state[m] + 4)), 0x1B);
+        s0[m] = _mm_alignr_epi8(t, s1[m], 8);
+        s1[m] = _mm_blend_epi16(s1[m], t, 0xF0);
+    }
+    for (std::size_t b = 0; b < count; ++b) {
+        __m128i save0[N], save1[N], w[N][4];
+        for (int m = 0; m < N; ++m) {
+            save0[m] = s0[m];
+            save1[m] = s1[m];
+            for (int i = 0; i < 4; ++i) {
+                const std::uint8_t* at = message[m] + 64 * b + 16 * static_cast<std::size_t>(i);
+                w[m][i] = _mm_shuffle_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at)), swap);
             }
         }
-        s0 = _mm_add_epi32(s0, save0);
-        s1 = _mm_add_epi32(s1, save1);
+#pragma GCC unroll 16
+        for (int i = 0; i < 16; ++i) {
+            const __m128i k = _mm_loadu_si128(reinterpret_cast<const __m128i*>(kRound + 4 * i));
+            __m128i x[N];
+            for (int m = 0; m < N; ++m) {
+                x[m] = _mm_add_epi32(w[m][i & 3], k);
+                s1[m] = _mm_sha256rnds2_epu32(s1[m], s0[m], x[m]);
+            }
+            for (int m = 0; m < N; ++m) {
+                s0[m] = _mm_sha256rnds2_epu32(s0[m], s1[m], _mm_shuffle_epi32(x[m], 0x0E));
+                if (i >= 12) continue;
+                const __m128i next = _mm_alignr_epi8(w[m][(i + 3) & 3], w[m][(i + 2) & 3], 4);
+                w[m][i & 3] = _mm_add_epi32(_mm_sha256msg1_epu32(w[m][i & 3], w[m][(i + 1) & 3]), next);
+                w[m][i & 3] = _mm_sha256msg2_epu32(w[m][i & 3], w[m][(i + 3) & 3]);
+            }
+        }
+        for (int m = 0; m < N; ++m) {
+            s0[m] = _mm_add_epi32(s0[m], save0[m]);
+            s1[m] = _mm_add_epi32(s1[m], save1[m]);
+        }
     }
-    t = _mm_shuffle_epi32(s0, 0x1B);
-    s1 = _mm_shuffle_epi32(s1, 0xB1);
-    s0 = _mm_blend_epi16(t, s1, 0xF0);
-    s1 = _mm_alignr_epi8(s1, t, 8);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(state), s0);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(state + 4), s1);
+    for (int m = 0; m < N; ++m) {
+        const __m128i t = _mm_shuffle_epi32(s0[m], 0x1B), u = _mm_shuffle_epi32(s1[m], 0xB1);
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(state[m]), _mm_blend_epi16(t, u, 0xF0));
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(state[m] + 4), _mm_alignr_epi8(u, t, 8));
+    }
 }
 #else
-inline void blocks(std::uint32_t state[8], const std::uint8_t* data, std::size_t count) {
-    blocks_portable(state, data, count);
+template <int N>
+inline void blocks(std::uint32_t (*state)[8], const std::uint8_t* const* message, std::size_t count) {
+    for (int m = 0; m < N; ++m) blocks_portable(state[m], message[m], count);
 }
 #endif
 
-// H(prefix || data), at most 1024 bytes of data.
-inline void prefixed(std::uint8_t prefix, const std::uint8_t* data, std::size_t n, std::uint8_t out[32]) {
-    alignas(64) std::uint8_t message[1152];
-    message[0] = prefix;
-    std::memcpy(message + 1, data, n);
+// H(prefix || data) of N pieces of n bytes, at most 1024 each.
+template <int N>
+inline void prefixed(std::uint8_t prefix, const std::uint8_t* const* data, std::size_t n, std::uint8_t* const* out) {
+    alignas(64) std::uint8_t memory[N][1152];
+    const std::uint8_t* message[N];
+    std::uint32_t state[N][8];
     const std::size_t total = (n + 1 + 8) / 64 * 64 + 64;
-    message[n + 1] = 0x80;
-    std::memset(message + n + 2, 0, total - n - 2);
     const std::uint64_t bits = __builtin_bswap64(8 * (n + 1));
-    std::memcpy(message + total - 8, &bits, 8);
-    std::uint32_t state[8];
-    std::memcpy(state, kStart, sizeof state);
-    blocks(state, message, total / 64);
-    for (int i = 0; i < 8; ++i) {
-        const std::uint32_t x = __builtin_bswap32(state[i]);
-        std::memcpy(out + 4 * i, &x, 4);
+    for (int m = 0; m < N; ++m) {
+        memory[m][0] = prefix;
+        std::memcpy(memory[m] + 1, data[m], n);
+        memory[m][n + 1] = 0x80;
+        std::memset(memory[m] + n + 2, 0, total - n - 2);
+        std::memcpy(memory[m] + total - 8, &bits, 8);
+        message[m] = memory[m];
+        std::memcpy(state[m], kStart, sizeof state[m]);
     }
+    blocks<N>(state, message, total / 64);
+    for (int m = 0; m < N; ++m) {
+        for (int i = 0; i < 8; ++i) {
+            const std::uint32_t x = __builtin_bswap32(state[m][i]);
+            std::memcpy(out[m] + 4 * i, &x, 4);
+        }
+    }
+}
+
+// Hashes of `count` pieces of n bytes that follow each other; out may be where they are, as an n of 64 is never caught up.
+inline void prefixed_all(std::uint8_t prefix, const std::uint8_t* data, std::size_t n, std::int64_t count, std::uint8_t* out) {
+    std::int64_t i = 0;
+    for (; i + 2 <= count; i += 2, data += 2 * n, out += 64) {
+        const std::uint8_t* const pieces[2] = {data, data + n};
+        std::uint8_t* const to[2] = {out, out + 32};
+        prefixed<2>(prefix, pieces, n, to);
+    }
+    if (i < count) prefixed<1>(prefix, &data, n, &out);
 }
 
 }  // namespace sha

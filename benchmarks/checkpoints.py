@@ -1,0 +1,50 @@
+"""What checkpoints cost: root and artifact of the state after every segment of 32 steps, as a share of the solving."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+from benchmarks.measure import Result, torch_threads
+from benchmarks.step import RATE, SEED
+from benchmarks.zoo import MODELS
+from lockstep.cli.zoo import PRESETS
+from lockstep.engine.checkpoint import checkpoint_bytes, state_root
+from lockstep.engine.run import Runner
+from lockstep.engine.segment import initial_state
+from lockstep.program.capture import capture
+from lockstep.program.optimisers import Adam
+from lockstep.storage.store import ArtifactStore
+
+SEGMENT = 32
+LIMIT = 2.0
+
+
+def measure(quick: bool = False) -> Iterator[Result]:
+    """``checkpoint_share/MODEL`` in per cent of a segment's time; the peer is the limit."""
+    named = os.environ.get("LOCKSTEP_BENCH", "")
+    for name in named.split(",") if named else MODELS[:2] if quick else MODELS:
+        preset = PRESETS[name]
+        job = preset.build()
+        task = capture(job.model, job.loss, Adam(lr=RATE), replace(job.train, augmentation=None), preset.batch_size)
+        runner = Runner(task.step, task.constants, SEED, threads=1)
+        state = initial_state(task.init, task.constants, SEED)
+        buffers = (runner.empty_state(), runner.empty_state())
+        steps, ends = [], []
+        with torch_threads(1), tempfile.TemporaryDirectory() as folder:
+            store = ArtifactStore(folder)
+            for number in range(5 if quick else 12):
+                start = time.perf_counter()
+                state, _ = runner.step(state, number, buffers[number % 2])
+                middle = time.perf_counter()
+                state_root(state)
+                store.put(checkpoint_bytes(task.step, state))
+                steps.append(middle - start)
+                ends.append(time.perf_counter() - middle)
+        end, segment = statistics.median(ends), SEGMENT * statistics.median(steps)
+        detail = f"root and artifact {end * 1e3:.1f} ms, {SEGMENT} steps {segment * 1e3:.0f} ms, one thread"
+        yield Result(f"checkpoint_share/{name}", 100 * end / (end + segment), LIMIT, None, "%", detail)
