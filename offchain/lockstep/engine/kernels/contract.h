@@ -209,22 +209,27 @@ class Contract : public Instruction {
         const std::int64_t ahead = static_cast<std::int64_t>(resident_bytes()) / chunks_;
         const std::int64_t first = g * group_, count = std::min(group_, streamed() - first);
         for (std::int64_t n = 0; n < count; ++n) pack(t, slots, stream_left_, 0, first + n, moving, n);
+        const auto state = [&](std::int64_t n) { return states + state_bytes * static_cast<std::size_t>(n); };
         for (std::int64_t r = 0; r < resident(); ++r) {
+            const auto finish = [&](std::int64_t n) {
+                if (stream_left_)
+                    deliver(out, moving, n, fixed, r, state(n));
+                else
+                    deliver(out, fixed, r, moving, n, state(n));
+            };
             for (std::int64_t c = 0; c < chunks_; ++c) {
+                const bool last = c + 1 == chunks_;
                 for (std::int64_t n = 0; n < count; ++n) {
                     const std::int8_t *a = moving.block(n), *b = fixed.block(r);
                     if (!stream_left_) std::swap(a, b);
-                    char* state = states + state_bytes * static_cast<std::size_t>(n);
                     // The resident operand's next chunk, a part at each turn.
                     const std::int8_t* next = fixed.block(r) + (c + 1) * ahead + n * ahead / count;
                     for (std::int64_t i = 0; i < ahead / count; i += 64) __builtin_prefetch(next + i, 0, 2);
-                    format_.accumulate(a, b, input_[0].length, c, state);
-                    if (c + 1 < chunks_) continue;
-                    if (stream_left_)
-                        deliver(out, moving, n, fixed, r, state);
-                    else
-                        deliver(out, fixed, r, moving, n, state);
+                    format_.accumulate(a, b, input_[0].length, c, state(n));
+                    // A tile is finished while the next is multiplied: its sums take a while to reach memory.
+                    if (last && n > 0) finish(n - 1);
                 }
+                if (last) finish(count - 1);
             }
         }
     }
@@ -232,20 +237,22 @@ class Contract : public Instruction {
     // One product of a batch.
     void batch(Thread& t, char* const* slots, std::int64_t l) {
         const Packed p(t.scratch[2].get(Packed::bytes(left_blocks_, left_bytes_)), left_blocks_, left_bytes_);
-        // Right panels share a buffer with the one tile's state behind them.
+        // Right panels share a buffer with the states of two tiles behind them: one finished while the other is multiplied.
         const std::size_t right = (Packed::bytes(right_blocks_, right_bytes_) + 63) / 64 * 64;
-        char* memory = static_cast<char*>(t.scratch[3].get(right + format_.state_bytes()));
+        char* memory = static_cast<char*>(t.scratch[3].get(right + 2 * format_.state_bytes()));
         const Packed q(memory, right_blocks_, right_bytes_);
         char* state = memory + right;
         float* out = reinterpret_cast<float*>(slots[slot_]) + out_[0].at(l);
         for (std::int64_t n = 0; n < left_blocks_; ++n) pack(t, slots, true, l, n, p, n);
         for (std::int64_t n = 0; n < right_blocks_; ++n) pack(t, slots, false, l, n, q, n);
-        for (std::int64_t j = 0; j < right_blocks_; ++j) {
-            for (std::int64_t i = 0; i < left_blocks_; ++i) {
-                for (std::int64_t c = 0; c < chunks_; ++c)
-                    format_.accumulate(p.block(i), q.block(j), input_[0].length, c, state);
-                deliver(out, p, i, q, j, state);
-            }
+        const std::int64_t tiles = left_blocks_ * right_blocks_;
+        const auto at = [&](std::int64_t tile) { return state + (tile % 2) * static_cast<std::int64_t>(format_.state_bytes()); };
+        for (std::int64_t tile = 0; tile <= tiles; ++tile) {
+            const std::int64_t i = tile % left_blocks_, j = tile / left_blocks_;
+            for (std::int64_t c = 0; tile < tiles && c < chunks_; ++c)
+                format_.accumulate(p.block(i), q.block(j), input_[0].length, c, at(tile));
+            const std::int64_t done = tile - 1;
+            if (done >= 0) deliver(out, p, done % left_blocks_, q, done / left_blocks_, at(done));
         }
     }
 

@@ -15,7 +15,7 @@
 
 namespace lockstep {
 
-constexpr std::int64_t kFewTerms = 64;  // rows that VNNI multiplies also where there is AMX
+constexpr std::int64_t kFewTerms = 32;  // rows that VNNI multiplies also where there is AMX
 
 // Loads of up to 32 mantissas from a row of n, zeros beyond.
 inline __m512i mantissas(const std::int16_t* m, std::int64_t k, std::int64_t n) {
