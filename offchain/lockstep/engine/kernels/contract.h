@@ -50,6 +50,12 @@ class Contract : public Instruction {
         group_ = std::max<std::int64_t>(1, std::min({fits, (streamed + 3) / 4, std::int64_t{16}}));
         left_blocks_ = (a.rows + kSide - 1) / kSide;
         right_blocks_ = (b.rows + kSide - 1) / kSide;
+        // Rows so long that few of them fit go part by part, all tiles of a group side by side: then a group may be
+        // larger, and the resident operand is read as much less often.
+        const std::int64_t tiles = static_cast<std::int64_t>((2 << 20) / format_.state_bytes()) / resident();
+        const std::int64_t abreast = std::min({tiles, (streamed + 3) / 4, std::int64_t{16}});
+        abreast_ = chunks_ > 1 && abreast > group_;
+        if (abreast_) group_ = abreast;
     }
 
     bool is_batched() const { return input_[0].batch > 1; }
@@ -204,33 +210,37 @@ class Contract : public Instruction {
         const Packed moving(t.scratch[2].get(Packed::bytes(group_, stream_left_ ? left_bytes_ : right_bytes_)), group_,
                             stream_left_ ? left_bytes_ : right_bytes_);
         const std::size_t state_bytes = format_.state_bytes();
-        char* states = static_cast<char*>(t.scratch[3].get(state_bytes * static_cast<std::size_t>(group_)));
+        const std::int64_t tiles = abreast_ ? resident() * group_ : group_;
+        char* states = static_cast<char*>(t.scratch[3].get(state_bytes * static_cast<std::size_t>(tiles)));
         float* out = reinterpret_cast<float*>(slots[slot_]);
-        const std::int64_t ahead = static_cast<std::int64_t>(resident_bytes()) / chunks_;
-        const std::int64_t first = g * group_, count = std::min(group_, streamed() - first);
+        const std::int64_t part = static_cast<std::int64_t>(resident_bytes()) / chunks_;
+        const std::int64_t first = g * group_, count = std::min(group_, streamed() - first), turns = resident() * chunks_;
         for (std::int64_t n = 0; n < count; ++n) pack(t, slots, stream_left_, 0, first + n, moving, n);
-        const auto state = [&](std::int64_t n) { return states + state_bytes * static_cast<std::size_t>(n); };
-        for (std::int64_t r = 0; r < resident(); ++r) {
+        // Turn q takes chunk c of resident block r.
+        const auto block_of = [&](std::int64_t q) { return abreast_ ? q % resident() : q / chunks_; };
+        const auto chunk_of = [&](std::int64_t q) { return abreast_ ? q / resident() : q % chunks_; };
+        for (std::int64_t q = 0; q < turns; ++q) {
+            const std::int64_t r = block_of(q), c = chunk_of(q);
+            char* own = states + state_bytes * static_cast<std::size_t>(abreast_ ? r * group_ : 0);
+            const auto state = [&](std::int64_t n) { return own + state_bytes * static_cast<std::size_t>(n); };
             const auto finish = [&](std::int64_t n) {
                 if (stream_left_)
                     deliver(out, moving, n, fixed, r, state(n));
                 else
                     deliver(out, fixed, r, moving, n, state(n));
             };
-            for (std::int64_t c = 0; c < chunks_; ++c) {
-                const bool last = c + 1 == chunks_;
-                for (std::int64_t n = 0; n < count; ++n) {
-                    const std::int8_t *a = moving.block(n), *b = fixed.block(r);
-                    if (!stream_left_) std::swap(a, b);
-                    // The resident operand's next chunk, a part at each turn.
-                    const std::int8_t* next = fixed.block(r) + (c + 1) * ahead + n * ahead / count;
-                    for (std::int64_t i = 0; i < ahead / count; i += 64) __builtin_prefetch(next + i, 0, 2);
-                    format_.accumulate(a, b, input_[0].length, c, state(n));
-                    // A tile is finished while the next is multiplied: its sums take a while to reach memory.
-                    if (last && n > 0) finish(n - 1);
-                }
-                if (last) finish(count - 1);
+            const bool last = c + 1 == chunks_;
+            const std::int8_t* next = fixed.block(block_of(q + 1) % resident()) + chunk_of(q + 1) % chunks_ * part;
+            for (std::int64_t n = 0; n < count; ++n) {
+                const std::int8_t *a = moving.block(n), *b = fixed.block(r);
+                if (!stream_left_) std::swap(a, b);
+                // What the next turn reads of the resident operand, a piece at a time.
+                for (std::int64_t i = n * part / count; i < (n + 1) * part / count; i += 64) __builtin_prefetch(next + i, 0, 2);
+                format_.accumulate(a, b, input_[0].length, c, state(n));
+                // A tile is finished while the next is multiplied: its sums take a while to reach memory.
+                if (last && n > 0) finish(n - 1);
             }
+            if (last) finish(count - 1);
         }
     }
 
@@ -260,7 +270,7 @@ class Contract : public Instruction {
     Axes out_[3];
     int slot_;
     int left_;
-    bool stream_left_;
+    bool stream_left_, abreast_;
     std::int64_t group_, left_blocks_, right_blocks_, chunks_;
     std::size_t left_bytes_, right_bytes_;
     void* memory_ = nullptr;
