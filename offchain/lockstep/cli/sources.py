@@ -123,8 +123,8 @@ def _capture(built: Any, batch_size: int, source: str, chosen: Chosen) -> Captur
         )
     if chosen.optimiser is not None:
         raise CommandError(
-            f"{source} returns its own optimiser; change it there. Of the options only --accumulate and --patience "
-            "are for it, too."
+            f"{source} returns its own optimiser; change it there. Of the options only --accumulate, --patience, "
+            "--loss-scale and --residual are for it, too."
         )
     return _captured(model, loss, optimiser, dataset, batch_size, evaluation[0] if evaluation else None, chosen)
 
@@ -147,4 +147,6 @@ def _captured(
         evaluation=evaluation,
         accumulate=chosen.accumulate,
         early_stopping=chosen.early_stopping,
+        loss_scale=chosen.loss_scale,
+        residual=chosen.residual,
     )

@@ -112,6 +112,7 @@ def capture(
     accumulate: int = 1,
     loss_scale: float = 1.0,
     early_stopping: EarlyStopping | None = None,
+    residual: Collection[str] | None = (),
 ) -> CapturedTask:
     """Capture one training step of ``model`` as programs.
 
@@ -122,7 +123,8 @@ def capture(
     ``accumulate`` cuts every batch into as many equal micro-batches, whose gradients' mean makes the step's one update
     (``lockstep.program.accumulation``); the loss is then a mean over its batch. ``loss_scale``, a power of two,
     multiplies the loss before the backward pass and divides the gradients after it. ``early_stopping`` adds its
-    metric, ``stop``.
+    metric, ``stop``. ``residual`` names layers, by patterns of ``model.named_modules()``, whose products get residual
+    parts of both operands, beside those that rules give by themselves; None: no product gets any (docs/NUMERICS.md).
 
     ``CaptureError`` names every operator that cannot be carried with the user's source line, before
     anything else is done; ``ProgramError`` what else does not fit.
@@ -138,7 +140,7 @@ def capture(
     try:
         model.train()
         examples = _examples(dataset, batch_size // accumulate)
-        traced = trace(model, loss, measured, *examples, backward=True, loss_scale=loss_scale)
+        traced = trace(model, loss, measured, *examples, backward=True, loss_scale=loss_scale, residual=residual)
         _refuse_unknown(traced)
         entries = _entries(model, traced, draw=draw)
         tables = _tables(model, loss, traced, entries)
@@ -151,7 +153,7 @@ def capture(
         if evaluation is not None:
             rows = _evaluation_batch(len(evaluation))
             model.eval()
-            forward = trace(model, loss, measured, *_examples(evaluation, rows), backward=False)
+            forward = trace(model, loss, measured, *_examples(evaluation, rows), backward=False, residual=residual)
             _refuse_unknown(forward)
             evaluated, outputs = _evaluate_program(
                 model, loss, forward, entries, step.program, evaluation, rows, early_stopping
@@ -304,7 +306,7 @@ def _lower(
 ) -> dict[fx.Node, Any]:
     """Every node of the graph as a value (or a tuple of values)."""
     made: dict[fx.Node, Any] = {node: given[key] for key, node in _placeholders(traced).items() if key in given}
-    residual: set[Input] = set()
+    residual: dict[Input, int] | None = {} if traced.residuals else None
     sites: dict[int, int] = {}
 
     def value(node: fx.Node) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -63,12 +63,14 @@ def check_against_eager(
     batch_size: int | None = None,
     steps: int = 1,
     tolerance: float = 1e-12,
+    residual: Collection[str] | None = (),
 ) -> CapturedTask:
     """Capture, run some steps in float64, and hold loss, parameters and buffers to eager PyTorch.
 
     Without an optimiser: one step of gradient descent with rate 1, so that parameters differ by their gradients.
     """
-    task = capture(model, loss, optimiser or SGD(lr=1.0), data, batch_size or len(data), draw=False, metrics={})
+    rule, rows = optimiser or SGD(lr=1.0), batch_size or len(data)
+    task = capture(model, loss, rule, data, rows, draw=False, metrics={}, residual=residual)
     reference = copy.deepcopy(model).double().train()
     loss = copy.deepcopy(loss).double() if isinstance(loss, nn.Module) else loss
     step_eager = (eager or (lambda p: torch.optim.SGD(p, lr=1.0)))(reference.parameters())
