@@ -103,15 +103,15 @@ JOBS: dict[str, Job] = {
         1_500,
     ),
     "bert-small": Job(
-        "who wrote 6 to 12 words", BERT, _passages(64, None, 6, 12), Adam(_warm(1e-3, 2_000, 100)), 16, 2_000
+        "who wrote 6 to 12 words", BERT, _passages(64, None, 6, 12), Adam(_warm(1e-3, 1_000, 100)), 16, 1_000
     ),
     "gpt-small": Job(
         "bytes of three books",
         GPT,
         _books(64, 32),
-        AdamW(_warm(3e-3, 3_000, 100)),
+        AdamW(_warm(3e-3, 1_500, 100)),
         16,
-        3_000,
+        1_500,
         "loss",
         "within 0.01 nats of float32",
         next_token_loss,
@@ -129,9 +129,9 @@ JOBS: dict[str, Job] = {
         "who wrote 12 to 48 words",
         bert_tiny,
         _passages(64, 30_000, 12, 48),
-        Adam(_warm(3e-4, 600, 50)),
+        Adam(_warm(3e-4, 400, 50)),
         16,
-        600,
+        400,
     ),
     "resnet18-width-16": Job(
         "Fashion-MNIST, flipped and cropped",
@@ -146,9 +146,9 @@ JOBS: dict[str, Job] = {
         "byte pairs of three books",
         gpt_mini,
         _books(128, 64, 50_000),
-        AdamW(_warm(3e-4, 60, 10)),
+        AdamW(_warm(3e-4, 30, 5)),
         8,
-        60,
+        30,
         "loss",
         "within 0.01 nats of float32",
         next_token_loss,

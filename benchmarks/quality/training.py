@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lockstep.engine.run import Runner
-from lockstep.engine.segment import initial_state, run_segment
+from lockstep.engine.segment import initial_state, mean_metrics, run_segment
 from lockstep.program import selection
 from lockstep.program.builder import Builder, Built
 from lockstep.program.capture import CapturedTask
@@ -31,8 +31,7 @@ def exact(task: CapturedTask, seed: int, steps: int, threads: int) -> Metrics:
     runner = Runner(task.step, task.constants, seed, threads=threads)
     state = run_segment(runner, initial_state(task.init, task.constants, seed), 0, steps).state
     judge = Runner(task.evaluate, task.evaluation_constants, seed, threads=threads)
-    found = [judge.step(state, step)[1] for step in range(task.evaluation_steps)]
-    means = [math.fsum(values) / len(found) for values in zip(*found, strict=True)]
+    means = mean_metrics(judge, state, task.evaluation_steps)
     return dict(zip(task.step.names.metrics, means, strict=True))
 
 
