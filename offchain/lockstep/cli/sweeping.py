@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lockstep.cli.errors import CommandError
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from lockstep.cli.training import Chosen
     from lockstep.cli.zoo import Job
     from lockstep.program.capture import CapturedTask
-    from lockstep.program.selection import Dataset
 
 MAX_FILE = 64 << 20
 EVEN = 64
@@ -105,12 +104,8 @@ def folds(job: Job, count: int) -> Iterator[Job]:
     parts = split_rows(rows, *[size] * count, *([rows - size * count] if rows > size * count else []))
     for fold in range(count):
         rest = [row for other, part in enumerate(parts) if other != fold for row in part]
-        held = replace(_rows(job.train, parts[fold]), augmentation=None)
-        yield job._replace(train=_rows(job.train, rest), evaluation=held)
-
-
-def _rows(data: Dataset, rows: Any) -> Dataset:
-    return replace(data, inputs=data.inputs[rows], targets=data.targets[rows])
+        held = replace(job.train.rows(parts[fold]), augmentation=None)
+        yield job._replace(train=job.train.rows(rest), evaluation=held)
 
 
 def program_hash(task: CapturedTask) -> str:

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, fx, nn
+from torch.utils._pytree import tree_leaves
 
 from lockstep.numerics.dtypes import DType
 from lockstep.program import lowering, selection
@@ -33,7 +34,7 @@ from lockstep.program.optimisers import Optimiser, Update
 from lockstep.program.selection import Dataset
 from lockstep.program.spec import check_program, check_task_programs
 from lockstep.program.stopping import METRIC, EarlyStopping
-from lockstep.program.tracing import CaptureError, Loss, Traced, location_of, trace
+from lockstep.program.tracing import CaptureError, Loss, Traced, input_name, location_of, trace
 
 Array = npt.NDArray[Any]
 F32, I32 = DType.F32, DType.I32
@@ -95,7 +96,8 @@ class _Entry:
 
 
 def accuracy(output: Tensor, targets: Tensor) -> Tensor:
-    """Share of rows whose largest score is the target's: a metric for ``capture``."""
+    """Share of rows whose largest score is the target's: a metric for ``capture``. The first output counts."""
+    output = tree_leaves(output)[0]
     return (output.argmax(-1) == targets).to(torch.float32).mean()
 
 
@@ -116,6 +118,7 @@ def capture(
 ) -> CapturedTask:
     """Capture one training step of ``model`` as programs.
 
+    ``model`` takes the data set's inputs, one an argument, and gives a tensor, or several in a tuple or the like.
     ``loss`` and ``metrics`` take (output, targets) and give a scalar; the loss is a metric too, and
     accuracy is one by default where the targets are classes. ``draw`` False starts from the model's
     present values instead of drawing them from the task's seed (``lockstep.program.initial``).
@@ -136,6 +139,11 @@ def capture(
     measured = dict(metrics) if metrics is not None else ({"accuracy": accuracy} if classes else {})
     if early_stopping and METRIC in measured:
         raise CaptureError(f"A metric is named {METRIC}, as early stopping's is; give it another name.")
+    if evaluation is not None and len(evaluation.further) != len(dataset.further):
+        raise CaptureError(
+            f"The evaluation data have {1 + len(evaluation.further)} inputs, and the training data"
+            f" {1 + len(dataset.further)}; the model takes the same of both."
+        )
     was_training = model.training
     try:
         model.train()
@@ -177,10 +185,12 @@ def capture(
     )
 
 
-def _examples(dataset: Dataset, batch_size: int) -> tuple[Tensor, Tensor]:
+def _examples(dataset: Dataset, batch_size: int) -> tuple[list[Tensor], Tensor]:
     """A batch's shapes and dtypes, as the model and the loss see them."""
-    floating = dataset.scale is not None
-    inputs = torch.zeros((batch_size, *dataset.inputs.shape[1:]), dtype=torch.float32 if floating else torch.int64)
+    inputs = []
+    for column in dataset.columns:
+        dtype = torch.int64 if column.scale is None else torch.float32
+        inputs.append(torch.zeros((batch_size, *column.values.shape[1:]), dtype=dtype))
     dtype = torch.float32 if dataset.targets.dtype == np.float32 else torch.int64
     return inputs, torch.zeros((batch_size, *dataset.targets.shape[1:]), dtype=dtype)
 
@@ -282,23 +292,27 @@ def _tables(model: nn.Module, loss: Loss, traced: Traced, entries: list[_Entry])
     return tables | {key: _array(value)[0] for key, value in written.items()}
 
 
-def _start(b: Builder, dataset: Dataset, tables: Tables) -> tuple[Value, Value, dict[tuple[str, str], Value]]:
+def _start(b: Builder, dataset: Dataset, tables: Tables) -> tuple[list[Value], Value, dict[tuple[str, str], Value]]:
     """The constants every program of a task begins with."""
-    inputs = b.add_constant("inputs", np.ascontiguousarray(dataset.inputs))
+    first, *further = (np.ascontiguousarray(column.values) for column in dataset.columns)
+    inputs = [b.add_constant(input_name(0), first)]
     targets = b.add_constant("targets", np.ascontiguousarray(dataset.targets))
+    inputs += [b.add_constant(input_name(place), values) for place, values in enumerate(further, 1)]
     names = {key: key[1] if key[0] == "buffer" else ".".join(key) for key in tables}
     return inputs, targets, {key: b.add_constant(names[key], array) for key, array in tables.items()}
 
 
 def _batch(
-    b: Builder, dataset: Dataset, inputs: Value, targets: Value, rows: Value, *, training: bool
+    b: Builder, dataset: Dataset, inputs: list[Value], targets: Value, rows: Value, *, training: bool
 ) -> dict[tuple[str, str], Value]:
     floating = dataset.targets.dtype == np.float32
     augmentation = dataset.augmentation if training else None
-    return {
-        ("batch", "inputs"): selection.select(b, inputs, rows, dataset.scale, dataset.shift, augmentation),
-        ("batch", "targets"): selection.select(b, targets, rows, 1.0 if floating else None, 0.0),
-    }
+    given = {}
+    for place, (table, column) in enumerate(zip(inputs, dataset.columns, strict=True)):
+        moved = augmentation if place == 0 else None
+        given["batch", input_name(place)] = selection.select(b, table, rows, column.scale, column.shift, moved)
+    given["batch", "targets"] = selection.select(b, targets, rows, 1.0 if floating else None, 0.0)
+    return given
 
 
 def _lower(

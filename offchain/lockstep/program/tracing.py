@@ -24,6 +24,7 @@ from torch.func import functional_call, functionalize
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves, tree_map
 
 from lockstep.program import layers
 from lockstep.program.infer import ProgramError
@@ -162,9 +163,10 @@ class Traced:
     """A functional ATen graph and what its inputs and outputs are.
 
     ``inputs`` are ``("parameter" | "buffer", name)``, ``("loss", buffer of the loss)``, ``("batch", "inputs" |
-    "targets")`` in the order of the placeholders; ``outputs`` are ``("loss", "")``, ``("output", "")``,
-    ``("metric", name)``, ``("gradient", parameter)`` and ``("buffer", name)`` with the node of each (None: no
-    gradient). ``residuals``: whether rules may ask for residual parts by themselves.
+    "inputs.1" | ... | "targets")`` in the order of the placeholders; ``outputs`` are ``("loss", "")``,
+    ``("output", "")`` (the first of several), ``("metric", name)``, ``("gradient", parameter)`` and
+    ``("buffer", name)`` with the node of each (None: no gradient). ``residuals``: whether rules may ask for residual
+    parts by themselves.
     """
 
     graph: fx.Graph
@@ -178,7 +180,7 @@ def trace(
     model: nn.Module,
     loss: Loss,
     metrics: Mapping[str, Loss],
-    inputs: Tensor,
+    inputs: Sequence[Tensor],
     targets: Tensor,
     *,
     backward: bool,
@@ -187,8 +189,8 @@ def trace(
 ) -> Traced:
     """Trace one batch through model, loss and metrics, and with ``backward`` through the gradients.
 
-    The gradients, not the loss, are ``loss_scale`` times their value. ``inputs`` and ``targets`` give shapes and dtypes
-    only. The model is traced in the mode (training or
+    The gradients, not the loss, are ``loss_scale`` times their value. ``inputs`` (one an argument of the
+    model) and ``targets`` give shapes and dtypes only. The model is traced in the mode (training or
     evaluation) it is in. ``residual`` as in ``capture``.
     """
     parameters = {name: p.detach() for name, p in model.named_parameters()}
@@ -201,28 +203,32 @@ def trace(
         parameters: dict[str, Tensor],
         buffers: dict[str, Tensor],
         tables: dict[str, Tensor],
-        inputs: Tensor,
+        inputs: list[Tensor],
         targets: Tensor,
     ) -> Any:
         leaves = {n: p.detach().requires_grad_(n in trained and backward) for n, p in parameters.items()}
         state = {n: b.clone() for n, b in buffers.items()}
         with lines:
-            output = functional_call(model, {**leaves, **state}, (inputs,), tie_weights=True)
+            output = functional_call(model, {**leaves, **state}, tuple(inputs), tie_weights=True)
             value = (
                 functional_call(loss, tables, (output, targets))
                 if isinstance(loss, nn.Module)
                 else loss(output, targets)
             )
-            measured = {n: metric(output.detach(), targets) for n, metric in metrics.items()}
-        if not isinstance(output, Tensor) or value.numel() != 1:
-            raise CaptureError("The model gives one tensor, and the loss of it and the targets is one number.")
+            given = tree_leaves(output)
+            if not given or not all(isinstance(leaf, Tensor) for leaf in given):
+                raise CaptureError("The model gives a tensor, or tensors in a tuple, a list or a dictionary.")
+            watched = tree_map(Tensor.detach, output)
+            measured = {n: metric(watched, targets) for n, metric in metrics.items()}
+        if not isinstance(value, Tensor) or value.numel() != 1:
+            raise CaptureError("The loss of the model's output and the targets is a tensor of one number.")
         wanted = {n: leaf for n, leaf in leaves.items() if leaf.requires_grad}
         gradients = dict.fromkeys(wanted, None)
         if backward:
             seed = value.reshape(()) if loss_scale == 1.0 else value.reshape(()) * loss_scale
             found = torch.autograd.grad(seed, list(wanted.values()), allow_unused=True)
             gradients = dict(zip(wanted, found, strict=True))
-        named: dict[tuple[str, str], Any] = {("loss", ""): value.reshape(()), ("output", ""): output}
+        named: dict[tuple[str, str], Any] = {("loss", ""): value.reshape(()), ("output", ""): given[0]}
         named |= {("metric", n): v for n, v in measured.items()}
         named |= {("gradient", n): g for n, g in gradients.items()}
         named |= {("buffer", n): b for n, b in state.items()}
@@ -239,20 +245,25 @@ def trace(
         _explained(lines := _SourceLines(in_named_layer)),
     ):
         module = make_fx(step, decomposition_table=decompositions, tracing_mode="fake")(
-            parameters, buffers, tables, inputs, targets
+            parameters, buffers, tables, list(inputs), targets
         )
         module.graph.eliminate_dead_code()
         if any(_mutates(node) for node in module.graph.nodes):
             module = _functional(module)
     inputs_of = [("parameter", n) for n in parameters] + [("buffer", n) for n in buffers]
     inputs_of += [("loss", n) for n in tables]
-    inputs_of += [("batch", "inputs"), ("batch", "targets")]
+    inputs_of += [*(("batch", input_name(place)) for place in range(len(inputs))), ("batch", "targets")]
     (output_node,) = [node for node in module.graph.nodes if node.op == "output"]
     attributes = {
         str(node.target): getattr(module, str(node.target)) for node in module.graph.nodes if node.op == "get_attr"
     }
     outputs = list(zip(keys, output_node.args[0], strict=True))
     return Traced(module.graph, attributes, inputs_of, outputs, residual is not None)
+
+
+def input_name(place: int) -> str:
+    """What a model's argument is called, among a batch and among the constants."""
+    return f"inputs.{place}" if place else "inputs"
 
 
 def _mutates(node: fx.Node) -> bool:

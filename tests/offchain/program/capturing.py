@@ -42,14 +42,16 @@ def start_state(task: CapturedTask) -> list[np.ndarray[Any, Any]]:
     return run(task.init, [], task.constants, 0, SEED)[0]
 
 
-def batch_of(task: CapturedTask, data: Dataset, values: list[np.ndarray[Any, Any]]) -> tuple[Tensor, Tensor]:
+def batch_of(task: CapturedTask, data: Dataset, values: list[np.ndarray[Any, Any]]) -> tuple[list[Tensor], Tensor]:
     """The batch a step read, as float64 and int64 tensors, from the values of the step's nodes."""
     rows = next(v for n, v in zip(task.step.nodes, values, strict=False) if n.op is Op.SHUFFLE)
-    inputs, targets = data.inputs[rows], data.targets[rows]
-    if data.scale is None:
-        x = torch.from_numpy(inputs.astype(np.int64))
-    else:
-        x = torch.from_numpy(inputs.astype(np.float64) * data.scale + data.shift)
+    targets = data.targets[rows]
+    x = []
+    for column in data.rows(rows).columns:
+        if column.scale is None:
+            x.append(torch.from_numpy(column.values.astype(np.int64)))
+        else:
+            x.append(torch.from_numpy(column.values.astype(np.float64) * column.scale + column.shift))
     return x, torch.from_numpy(targets.astype(np.float64 if targets.dtype == np.float32 else np.int64))
 
 
@@ -78,7 +80,7 @@ def check_against_eager(
     for step in range(steps):
         new, values = run(task.step, state, task.constants, step, SEED, task.step_literals)
         x, y = batch_of(task, data, values)
-        value = loss(reference(x), y)
+        value = loss(reference(*x), y)
         step_eager.zero_grad()
         value.backward()
         step_eager.step()
