@@ -100,5 +100,5 @@ def _row(name: str, job: Job, found: Sequence[Run]) -> str:
 
 def _spread(values: Sequence[float], sign: str = "") -> str:
     """Mean and standard deviation over the seeds."""
-    mean = f"{statistics.fmean(values):{sign}.4f}"
+    mean = f"{round(statistics.fmean(values), 4) + 0.0:{sign}.4f}"  # -0.0000 reads as if it were less
     return f"{mean} ± {statistics.stdev(values):.4f}" if len(values) > 1 else mean
