@@ -155,8 +155,8 @@ def input_gradient(c: Context, grad: Value, weight: Value, g: Geometry) -> Value
             (0, *phase.first),
             ((0, 1), (1, phase.every[0]), (2, phase.every[1])),
         )
-        shape = (g.groups * g.channels * g.filters, *phase.counts)
-        some = [(b.reshape(b.view(m, chosen, shape), _grouped(g, (g.channels, length))), e) for m, e in kernels]
+        reaching = (g.groups * g.channels * g.filters, *phase.counts)
+        some = [(b.reshape(b.view(m, chosen, reaching), _grouped(g, (g.channels, length))), e) for m, e in kernels]
         part = b.matmul_parts([(_flat(c, m, g, length), e) for m, e in zip(seen, wide, strict=True)], some)
         part = b.permute(b.reshape(part, (g.groups, g.samples, ph * pw, g.channels)), (1, 0, 3, 2))
         parts.append(b.reshape(part, (1, images * ph * pw)))
