@@ -32,9 +32,10 @@ def first_rows(data: Dataset, rows: int) -> Dataset:
     return replace(data, inputs=data.inputs[:rows], targets=data.targets[:rows])
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.long if name in MINUTES else ()) for name in PRESETS]
-)
+LONG = (pytest.mark.long, pytest.mark.timeout(3600))
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=LONG if name in MINUTES else ()) for name in PRESETS])
 def test_gradients_of_every_preset_are_float64s_to_1e12(name: str) -> None:
     job = job_of(name)
     check_against_eager(job.model, job.loss, first_rows(job.train, 2), tolerance=1e-12)
