@@ -46,6 +46,7 @@ FIRST_USER = {
     "tokenizers": "data",
     "typer": "cli",
     "rich": "cli",
+    "matplotlib": "cli",
 }
 """The lowest layer that may import a library; the pure layers below know nothing of it."""
 

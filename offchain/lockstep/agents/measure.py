@@ -5,7 +5,6 @@ The measuring program is for people and outside every commitment; it is checked 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from torch import Tensor
@@ -14,6 +13,7 @@ from lockstep.agents.workload import PROGRAM_LIMIT, Workload, WorkloadError, loa
 from lockstep.chain.types import TaskTerms
 from lockstep.engine.errors import EngineError
 from lockstep.engine.run import Runner
+from lockstep.engine.segment import mean_metrics
 from lockstep.program.encoding import EncodingError, decode_program
 from lockstep.program.spec import ProgramError, check_program
 from lockstep.storage.manifest import TaskManifest, get_manifest
@@ -44,10 +44,10 @@ def measure(
             raise WorkloadError("The task's measuring program is for another state than the one that was trained.")
         constants = load_constants(store, manifest.predict_constants, program)
         runner = Runner(program, constants, terms.seed, memory_limit=memory_limit)
-        steps = [runner.step(state, step)[1] for step in range(manifest.predict_steps)]
+        means = mean_metrics(runner, state, manifest.predict_steps)
     except (StorageError, EncodingError, ProgramError, EngineError) as error:
         raise WorkloadError(f"The state cannot be measured: {error}") from error
     names = workload.step.names.metrics
     if len(names) != len(program.metrics):
         names = tuple(f"metric {index}" for index in range(len(program.metrics)))
-    return {name: math.fsum(values) / len(steps) for name, values in zip(names, zip(*steps, strict=True), strict=True)}
+    return dict(zip(names, means, strict=True))

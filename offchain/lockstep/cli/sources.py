@@ -18,12 +18,10 @@ from torch import nn
 
 from lockstep.cli.errors import CommandError
 from lockstep.cli.training import Chosen
-from lockstep.cli.zoo import PRESETS, Preset
+from lockstep.cli.zoo import PRESETS, Job
 from lockstep.program.capture import CapturedTask, capture
 from lockstep.program.infer import ProgramError
-from lockstep.program.optimisers import Optimiser
 from lockstep.program.selection import Dataset
-from lockstep.program.tracing import Loss
 
 FILE_BATCH_SIZE = 64
 """Samples a step of a model from a file, where nobody says how many."""
@@ -46,25 +44,55 @@ def captured_task(source: str, batch_size: int | None = None, chosen: Chosen | N
     """
     chosen = chosen or Chosen()
     if source in PRESETS:
-        return _from_zoo(PRESETS[source], batch_size, chosen)
+        preset = PRESETS[source]
+        return capture_job(preset.build(), batch_size or preset.batch_size, chosen)
+    built = _built(source)
+    if not isinstance(built, CapturedTask):
+        job = _job(built, source)
+        refuse_optimiser(source, chosen)
+        return capture_job(job, batch_size or FILE_BATCH_SIZE, chosen)
+    if chosen != Chosen():
+        raise CommandError(f"{source} returns a captured task; say how it is trained there, in the call of capture.")
+    return built
+
+
+def training_job(source: str) -> tuple[Job, int]:
+    """What a name of the zoo or ``file.py:function`` trains, and how many samples a step of it reads by default.
+
+    Raises:
+        CommandError: there is no such thing, or the function fails or returns something else
+
+    """
+    if source in PRESETS:
+        return PRESETS[source].build(), PRESETS[source].batch_size
+    return _job(_built(source), source), FILE_BATCH_SIZE
+
+
+def capture_job(job: Job, batch_size: int, chosen: Chosen) -> CapturedTask:
+    """The programs of a job, trained as ``chosen`` says."""
+    return capture(
+        job.model,
+        job.loss,
+        chosen.optimiser or job.optimiser,
+        job.train,
+        batch_size,
+        evaluation=job.evaluation,
+        accumulate=chosen.accumulate,
+        early_stopping=chosen.early_stopping,
+        loss_scale=chosen.loss_scale,
+        residual=chosen.residual,
+    )
+
+
+def _built(source: str) -> Any:
+    """What the function gives that ``file.py:function`` names."""
     file, colon, name = source.rpartition(":")
     if not colon or not file or not name.isidentifier():
         names = ", ".join(PRESETS)
         raise CommandError(
             f"{source!r} is neither a model of the zoo ({names}) nor FILE.py:FUNCTION, such as train.py:build."
         )
-    built = _call(Path(file), name)
-    if not isinstance(built, CapturedTask):
-        return _capture(built, batch_size or FILE_BATCH_SIZE, source, chosen)
-    if chosen != Chosen():
-        raise CommandError(f"{source} returns a captured task; say how it is trained there, in the call of capture.")
-    return built
-
-
-def _from_zoo(preset: Preset, batch_size: int | None, chosen: Chosen) -> CapturedTask:
-    model, loss, optimiser, train, evaluation = preset.build()
-    size = batch_size or preset.batch_size
-    return _captured(model, loss, chosen.optimiser or optimiser, train, size, evaluation, chosen)
+    return _call(Path(file), name)
 
 
 def _call(file: Path, name: str) -> Any:
@@ -104,14 +132,15 @@ def _place(error: Exception, file: Path) -> str:
     return f"{file}:{number}" if number else str(file)
 
 
-def _capture(built: Any, batch_size: int, source: str, chosen: Chosen) -> CapturedTask:
+def _job(built: Any, source: str) -> Job:
+    """The job that a function returned as a tuple."""
     if not isinstance(built, tuple) or len(built) not in (4, 5):
         raise CommandError(f"{source} returned {type(built).__name__}; it returns {WANTED}.")
-    model, loss, optimiser, dataset, *evaluation = built
+    model, loss, optimiser, *data = built
     if not isinstance(model, nn.Module) or not callable(loss):
         what = "model is no nn.Module" if not isinstance(model, nn.Module) else "loss cannot be called"
         raise CommandError(f"{source} returned a tuple whose {what}; it returns {WANTED}.")
-    for value, what in ((dataset, "data set"), *((other, "evaluation data set") for other in evaluation)):
+    for value, what in zip(data, ("data set", "evaluation data set"), strict=False):
         if not isinstance(value, Dataset):
             raise CommandError(
                 f"{source} returned {type(value).__name__} as the {what}; it is a lockstep.data.Dataset."
@@ -121,30 +150,13 @@ def _capture(built: Any, batch_size: int, source: str, chosen: Chosen) -> Captur
             f"{source} returned {type(optimiser).__name__} as the optimiser; it is one of lockstep.program.optimisers, "
             "such as AdamW."
         )
-    if chosen.optimiser is not None:
+    return Job(*built)
+
+
+def refuse_optimiser(source: str, chosen: Chosen) -> None:
+    """Refuse options that make an optimiser for what brings its own: a function."""
+    if source not in PRESETS and chosen.optimiser is not None:
         raise CommandError(
-            f"{source} returns its own optimiser; change it there. Of the options only --accumulate and --patience "
-            "are for it, too."
+            f"{source} returns its own optimiser; change it there. Of the options only --accumulate, --patience, "
+            "--loss-scale and --residual are for it, too."
         )
-    return _captured(model, loss, optimiser, dataset, batch_size, evaluation[0] if evaluation else None, chosen)
-
-
-def _captured(
-    model: nn.Module,
-    loss: Loss,
-    optimiser: Optimiser,
-    dataset: Dataset,
-    batch_size: int,
-    evaluation: Dataset | None,
-    chosen: Chosen,
-) -> CapturedTask:
-    return capture(
-        model,
-        loss,
-        optimiser,
-        dataset,
-        batch_size,
-        evaluation=evaluation,
-        accumulate=chosen.accumulate,
-        early_stopping=chosen.early_stopping,
-    )

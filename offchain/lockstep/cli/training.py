@@ -56,13 +56,21 @@ DEFAULT_RATES = {
 """Rates that train the zoo's models on the digits."""
 
 
+OPTIMISERS_OWN = (
+    "optimiser", "lr", "weight_decay", "schedule", "warmup", "floor", "decay_at", "clip_norm", "clip_value",
+)  # fmt: skip
+"""The options that make an optimiser; a function brings its own."""
+
+
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """What options chose. ``optimiser`` None: the source's own; ``accumulate`` 1 and no ``early_stopping``: without."""
+    """What options chose. ``optimiser`` None: the source's own; the others are those of ``capture``."""
 
     optimiser: Optimiser | None = None
     accumulate: int = 1
     early_stopping: EarlyStopping | None = None
+    loss_scale: float = 1.0
+    residual: tuple[str, ...] | None = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,20 +187,41 @@ class Training(Bundle):
         ),
     ] = None
 
+    loss_scale: Annotated[
+        float,
+        typer.Option(
+            "--loss-scale",
+            metavar="2^K",
+            help="Multiply the loss before the backward pass and divide the gradients after it: a power of two.",
+            rich_help_panel=PANEL,
+        ),
+    ] = 1.0
+    residual: Annotated[
+        str | None,
+        typer.Option(
+            "--residual",
+            metavar="LAYER,LAYER,...|none",
+            help="Layers, by names as in `blocks.*.queries`, whose products keep about as many digits as float32's do:"
+            " three products for one. none: not even where a rule puts a residual by itself (docs/NUMERICS.md).",
+            show_default="where rows hide much: logits of many classes, attention",
+            rich_help_panel=PANEL,
+        ),
+    ] = None
+
     def chosen(self, steps: int) -> Chosen:
         """What the options say for a task of ``steps`` steps; a usage error where they do not fit together."""
         from lockstep.program.stopping import EarlyStopping
 
         stopping = EarlyStopping(self.patience) if self.patience is not None else None
         try:
-            return Chosen(self._optimiser(steps), self.accumulate, stopping)
+            return Chosen(self._optimiser(steps), self.accumulate, stopping, self.loss_scale, self._residual())
         except ValueError as error:
             raise typer.BadParameter(str(error)) from None
 
     def _optimiser(self, steps: int) -> Optimiser | None:
         from lockstep.program.optimisers import SGD, Adam, AdamW, ClipNorm, ClipValue, Lion, Momentum, Muon
 
-        if self == Training(accumulate=self.accumulate, patience=self.patience):
+        if all(getattr(self, name) == getattr(Training(), name) for name in OPTIMISERS_OWN):
             return None
         name = self.optimiser or OptimiserName.ADAM
         rate = self._rate(DEFAULT_RATES[name] if self.lr is None else self.lr, steps)
@@ -220,6 +249,15 @@ class Training(Bundle):
         if self.clip_value is not None:
             made = ClipValue(made, self.clip_value)
         return made
+
+    def _residual(self) -> tuple[str, ...] | None:
+        """The layers of --residual; None for none, not even where rules want one."""
+        if self.residual == "none":
+            return None
+        names = tuple(name.strip() for name in self.residual.split(",")) if self.residual is not None else ()
+        if not all(names):
+            raise ValueError(f"--residual {self.residual!r}: names of layers with commas between, or none.")
+        return names
 
     def _rate(self, lr: float, steps: int) -> Rate:
         from lockstep.program.optimisers import Cosine, Linear, MultiStep, Warmup

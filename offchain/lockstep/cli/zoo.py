@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 class Job(NamedTuple):
-    """What is trained; the same five things that a function of the user's own file returns."""
+    """What is trained; the same five things that a function of the user's own file returns, the last if it likes."""
 
     model: nn.Module
     loss: Loss
     optimiser: Optimiser
     train: Dataset
-    evaluation: Dataset
+    evaluation: Dataset | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,14 @@ def _cnn_batch_norm() -> Job:
     from lockstep.models import CNN
 
     return _classifier(CNN(norm="batch"), 3e-3, *digits(flat=False))
+
+
+def _cnn_fashion() -> Job:
+    from lockstep.data import images, standardised
+    from lockstep.models import CNN
+
+    splits = standardised(images())
+    return _classifier(CNN(size=28, widths=(32, 64), norm="batch"), 2e-3, splits.train, splits.validation)
 
 
 def _attention() -> Job:
@@ -134,6 +142,7 @@ PRESETS: dict[str, Preset] = {
     "mlp": Preset("perceptron 64-128-10, handwritten digits", 64, _mlp),
     "cnn": Preset("convolutions with group norm, handwritten digits", 64, _cnn),
     "cnn-batch-norm": Preset("convolutions with batch norm, handwritten digits", 64, _cnn_batch_norm),
+    "cnn-fashion": Preset("convolutions with batch norm, images of 28x28 (Fashion-MNIST or MNIST)", 64, _cnn_fashion),
     "attention": Preset("one block of self-attention, rows of handwritten digits", 64, _attention),
     "resnet18": Preset("ResNet-18, augmented images of 28x28 (Fashion-MNIST or MNIST)", 16, _resnet18),
     "gpt-small": Preset("GPT of 2 layers, bytes of three books", 16, _gpt_small),

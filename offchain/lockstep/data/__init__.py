@@ -7,12 +7,13 @@ from lockstep.data.splits import Splits, normalised, split_rows, standardised
 from lockstep.data.text_tasks import authors, next_token, windows
 from lockstep.data.tokens import BytePairTokenizer, ByteTokenizer, books_bpe
 from lockstep.program.augmentation import Augmentation
-from lockstep.program.selection import Dataset
+from lockstep.program.selection import Column, Dataset
 
 __all__ = [
     "Augmentation",
     "BytePairTokenizer",
     "ByteTokenizer",
+    "Column",
     "DataError",
     "Dataset",
     "Splits",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -51,6 +52,12 @@ def run_segment(
         if on_step is not None:
             on_step(step, current, values)
     return Segment(first_step, steps, current, metrics)
+
+
+def mean_metrics(runner: Runner, state: Sequence[TensorLike], steps: int) -> list[float]:
+    """Means of an evaluation program's metrics over its steps, 0 to ``steps - 1``, of one state."""
+    found = [runner.step(state, step)[1] for step in range(steps)]
+    return [math.fsum(values) / steps for values in zip(*found, strict=True)]
 
 
 def segment_state_roots(runner: Runner, state: Sequence[TensorLike], first_step: int, steps: int) -> list[bytes]:

@@ -40,6 +40,8 @@ _MINUS_INFINITY = 0xFF800000
 Unary = Callable[["Builder", Operand], Value]
 Binary = Callable[["Builder", Operand, Operand], Value]
 Shift = Callable[["Builder", Operand, int], Value]
+Quantized = tuple[Value, Value]
+"""Mantissas m16 [..., K] and exponents e16 [...]."""
 
 
 def _unary(op: Op) -> Unary:
@@ -245,27 +247,40 @@ class Builder(Emitter):
         cut = View((rows, length), (0, 0), ((1, size), (0, 1), (1, 1)))
         return self.reshape(self.view(x, cut, (blocks, rows, size)), (blocks, *lead, size))
 
-    def contract(self, a: Value, b: Value, *, residual: bool = False) -> Value:
+    def quantized_parts(self, x: Value, *, residual: bool = False) -> list[Quantized]:
+        """Mantissas and exponents of ``x``, and with ``residual`` those of what quantising it lost, which is exact."""
+        m, e = self.quantize(x)
+        if not residual:
+            return [(m, e)]
+        scale = self.bitcast(self.shl(self.iadd(self.cast(e, I32), 127 - (QUANTIZE_BITS - 1)), 23))
+        kept = self.mul(self.cast(m, F32), self.expand_rows(scale, x.shape[-1]))
+        return [(m, e), self.quantize(self.sub(x, kept))]
+
+    def matmul_parts(self, a: Sequence[Quantized], b: Sequence[Quantized]) -> Value:
+        """The sum of the products of two operands' parts, without that of the two residuals, which is below 2^-28."""
+        (ma, ea), (mb, eb) = a[0], b[0]
+        total = self.matmul_quantized(ma, ea, mb, eb)
+        for m, e in a[1:]:
+            total = self.add(total, self.matmul_quantized(m, e, mb, eb))
+        for m, e in b[1:]:
+            total = self.add(total, self.matmul_quantized(ma, ea, m, e))
+        return total
+
+    def contract(self, a: Value, b: Value, *, residuals: tuple[bool, bool] = (False, False)) -> Value:
         """f32 ``a`` [L.., M, K], ``b`` [L.., N, K] -> f32 [L.., M, N]: ``a b^T``, quantised along K.
 
-        With ``residual`` what quantising ``a`` lost is quantised under exponents of its own, contracted
+        ``residuals`` says of which operand what quantising lost is quantised under exponents of its own, contracted
         too and added: for rows where one large entry hides many small ones. Rows above 16,384 are cut into
         blocks, each quantised under exponents of its own, and the blocks' results summed.
         """
         if a.shape[-1] > MAX_ROW:
-            return self.sum_axes(self.contract(self._cut(a), self._cut(b), residual=residual), [0])
-        (ma, ea), (mb, eb) = self.quantize(a), self.quantize(b)
-        product = self.matmul_quantized(ma, ea, mb, eb)
-        if not residual:
-            return product
-        scale = self.bitcast(self.shl(self.iadd(self.cast(ea, I32), 127 - (QUANTIZE_BITS - 1)), 23))
-        lost = self.sub(a, self.mul(self.cast(ma, F32), self.expand_rows(scale, a.shape[-1])))
-        ml, el = self.quantize(lost)
-        return self.add(product, self.matmul_quantized(ml, el, mb, eb))
+            return self.sum_axes(self.contract(self._cut(a), self._cut(b), residuals=residuals), [0])
+        parts = [self.quantized_parts(x, residual=more) for x, more in zip((a, b), residuals, strict=True)]
+        return self.matmul_parts(*parts)
 
-    def matmul(self, a: Value, b: Value, *, residual: bool = False) -> Value:
+    def matmul(self, a: Value, b: Value) -> Value:
         """f32 ``a`` [L.., M, K], ``b`` [L.., K, N] -> f32 [L.., M, N]; as ``contract``."""
-        return self.contract(a, self.transpose(b), residual=residual)
+        return self.contract(a, self.transpose(b))
 
     # reductions
 

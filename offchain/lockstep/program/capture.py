@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, fx, nn
+from torch.utils._pytree import tree_leaves
 
 from lockstep.numerics.dtypes import DType
 from lockstep.program import lowering, selection
@@ -33,7 +34,7 @@ from lockstep.program.optimisers import Optimiser, Update
 from lockstep.program.selection import Dataset
 from lockstep.program.spec import check_program, check_task_programs
 from lockstep.program.stopping import METRIC, EarlyStopping
-from lockstep.program.tracing import CaptureError, Loss, Traced, location_of, trace
+from lockstep.program.tracing import CaptureError, Loss, Traced, input_name, location_of, trace
 
 Array = npt.NDArray[Any]
 F32, I32 = DType.F32, DType.I32
@@ -95,7 +96,8 @@ class _Entry:
 
 
 def accuracy(output: Tensor, targets: Tensor) -> Tensor:
-    """Share of rows whose largest score is the target's: a metric for ``capture``."""
+    """Share of rows whose largest score is the target's: a metric for ``capture``. The first output counts."""
+    output = tree_leaves(output)[0]
     return (output.argmax(-1) == targets).to(torch.float32).mean()
 
 
@@ -112,9 +114,11 @@ def capture(
     accumulate: int = 1,
     loss_scale: float = 1.0,
     early_stopping: EarlyStopping | None = None,
+    residual: Collection[str] | None = (),
 ) -> CapturedTask:
     """Capture one training step of ``model`` as programs.
 
+    ``model`` takes the data set's inputs, one an argument, and gives a tensor, or several in a tuple or the like.
     ``loss`` and ``metrics`` take (output, targets) and give a scalar; the loss is a metric too, and
     accuracy is one by default where the targets are classes. ``draw`` False starts from the model's
     present values instead of drawing them from the task's seed (``lockstep.program.initial``).
@@ -122,7 +126,8 @@ def capture(
     ``accumulate`` cuts every batch into as many equal micro-batches, whose gradients' mean makes the step's one update
     (``lockstep.program.accumulation``); the loss is then a mean over its batch. ``loss_scale``, a power of two,
     multiplies the loss before the backward pass and divides the gradients after it. ``early_stopping`` adds its
-    metric, ``stop``.
+    metric, ``stop``. ``residual`` names layers, by patterns of ``model.named_modules()``, whose products get residual
+    parts of both operands, beside those that rules give by themselves; None: no product gets any (docs/NUMERICS.md).
 
     ``CaptureError`` names every operator that cannot be carried with the user's source line, before
     anything else is done; ``ProgramError`` what else does not fit.
@@ -134,11 +139,16 @@ def capture(
     measured = dict(metrics) if metrics is not None else ({"accuracy": accuracy} if classes else {})
     if early_stopping and METRIC in measured:
         raise CaptureError(f"A metric is named {METRIC}, as early stopping's is; give it another name.")
+    if evaluation is not None and len(evaluation.further) != len(dataset.further):
+        raise CaptureError(
+            f"The evaluation data have {1 + len(evaluation.further)} inputs, and the training data"
+            f" {1 + len(dataset.further)}; the model takes the same of both."
+        )
     was_training = model.training
     try:
         model.train()
         examples = _examples(dataset, batch_size // accumulate)
-        traced = trace(model, loss, measured, *examples, backward=True, loss_scale=loss_scale)
+        traced = trace(model, loss, measured, *examples, backward=True, loss_scale=loss_scale, residual=residual)
         _refuse_unknown(traced)
         entries = _entries(model, traced, draw=draw)
         tables = _tables(model, loss, traced, entries)
@@ -151,7 +161,7 @@ def capture(
         if evaluation is not None:
             rows = _evaluation_batch(len(evaluation))
             model.eval()
-            forward = trace(model, loss, measured, *_examples(evaluation, rows), backward=False)
+            forward = trace(model, loss, measured, *_examples(evaluation, rows), backward=False, residual=residual)
             _refuse_unknown(forward)
             evaluated, outputs = _evaluate_program(
                 model, loss, forward, entries, step.program, evaluation, rows, early_stopping
@@ -175,10 +185,12 @@ def capture(
     )
 
 
-def _examples(dataset: Dataset, batch_size: int) -> tuple[Tensor, Tensor]:
+def _examples(dataset: Dataset, batch_size: int) -> tuple[list[Tensor], Tensor]:
     """A batch's shapes and dtypes, as the model and the loss see them."""
-    floating = dataset.scale is not None
-    inputs = torch.zeros((batch_size, *dataset.inputs.shape[1:]), dtype=torch.float32 if floating else torch.int64)
+    inputs = []
+    for column in dataset.columns:
+        dtype = torch.int64 if column.scale is None else torch.float32
+        inputs.append(torch.zeros((batch_size, *column.values.shape[1:]), dtype=dtype))
     dtype = torch.float32 if dataset.targets.dtype == np.float32 else torch.int64
     return inputs, torch.zeros((batch_size, *dataset.targets.shape[1:]), dtype=dtype)
 
@@ -280,23 +292,27 @@ def _tables(model: nn.Module, loss: Loss, traced: Traced, entries: list[_Entry])
     return tables | {key: _array(value)[0] for key, value in written.items()}
 
 
-def _start(b: Builder, dataset: Dataset, tables: Tables) -> tuple[Value, Value, dict[tuple[str, str], Value]]:
+def _start(b: Builder, dataset: Dataset, tables: Tables) -> tuple[list[Value], Value, dict[tuple[str, str], Value]]:
     """The constants every program of a task begins with."""
-    inputs = b.add_constant("inputs", np.ascontiguousarray(dataset.inputs))
+    first, *further = (np.ascontiguousarray(column.values) for column in dataset.columns)
+    inputs = [b.add_constant(input_name(0), first)]
     targets = b.add_constant("targets", np.ascontiguousarray(dataset.targets))
+    inputs += [b.add_constant(input_name(place), values) for place, values in enumerate(further, 1)]
     names = {key: key[1] if key[0] == "buffer" else ".".join(key) for key in tables}
     return inputs, targets, {key: b.add_constant(names[key], array) for key, array in tables.items()}
 
 
 def _batch(
-    b: Builder, dataset: Dataset, inputs: Value, targets: Value, rows: Value, *, training: bool
+    b: Builder, dataset: Dataset, inputs: list[Value], targets: Value, rows: Value, *, training: bool
 ) -> dict[tuple[str, str], Value]:
     floating = dataset.targets.dtype == np.float32
     augmentation = dataset.augmentation if training else None
-    return {
-        ("batch", "inputs"): selection.select(b, inputs, rows, dataset.scale, dataset.shift, augmentation),
-        ("batch", "targets"): selection.select(b, targets, rows, 1.0 if floating else None, 0.0),
-    }
+    given = {}
+    for place, (table, column) in enumerate(zip(inputs, dataset.columns, strict=True)):
+        moved = augmentation if place == 0 else None
+        given["batch", input_name(place)] = selection.select(b, table, rows, column.scale, column.shift, moved)
+    given["batch", "targets"] = selection.select(b, targets, rows, 1.0 if floating else None, 0.0)
+    return given
 
 
 def _lower(
@@ -304,7 +320,7 @@ def _lower(
 ) -> dict[fx.Node, Any]:
     """Every node of the graph as a value (or a tuple of values)."""
     made: dict[fx.Node, Any] = {node: given[key] for key, node in _placeholders(traced).items() if key in given}
-    residual: set[Input] = set()
+    residual: dict[Input, int] | None = {} if traced.residuals else None
     sites: dict[int, int] = {}
 
     def value(node: fx.Node) -> Any:

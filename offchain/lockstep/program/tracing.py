@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,9 @@ from torch.func import functional_call, functionalize
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves, tree_map
 
+from lockstep.program import layers
 from lockstep.program.infer import ProgramError
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -73,10 +75,12 @@ class _SourceLines(TorchFunctionMode):
     """Marks every node with the user's line, backward nodes with their forward's; replaces dropout.
 
     ``refused`` collects, a line each, the calls whose result has a shape or a Python value that depends on data.
+    ``in_named_layer`` says whether a layer runs that was named for residual parts.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, in_named_layer: Callable[[], bool]) -> None:
         super().__init__()
+        self.in_named_layer = in_named_layer
         self.seen: set[torch.autograd.graph.Node] = set()
         self.sites = 0
         self.refused: list[str] = []
@@ -84,8 +88,8 @@ class _SourceLines(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        location = _user_frame()
-        with _located(location):
+        location, precise = _user_frame(), self.in_named_layer()
+        with _located(location, precise):
             if func is nn.functional.dropout:
                 result = self._dropout(*args, **(kwargs or {}))
             else:
@@ -93,7 +97,7 @@ class _SourceLines(TorchFunctionMode):
         if _depends_on_data(result):
             name = getattr(func, "__name__", str(func))
             self.refused.append(f"{location}: {name}: its result's shape or value leaves the program; it {_STATIC}")
-        self._mark(result, location)
+        self._mark(result, location, precise)
         return result
 
     def _dropout(self, x: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
@@ -105,7 +109,7 @@ class _SourceLines(TorchFunctionMode):
         self.sites += 1
         return x.mul_(mask) if inplace else x * mask
 
-    def _mark(self, result: Any, location: str) -> None:
+    def _mark(self, result: Any, location: str, precise: bool) -> None:
         outputs = result if isinstance(result, tuple | list) else (result,)
         pending = [t.grad_fn for t in outputs if isinstance(t, Tensor) and t.grad_fn is not None]
         while pending:
@@ -113,7 +117,7 @@ class _SourceLines(TorchFunctionMode):
             if node in self.seen:
                 continue
             self.seen.add(node)
-            node.register_prehook(lambda _gradients, at=location: _set_location(at))
+            node.register_prehook(lambda _gradients: _set_place(location, precise))
             pending += [nested for nested, _ in node.next_functions if nested is not None]
 
 
@@ -131,20 +135,22 @@ def _depends_on_data(result: Any) -> bool:
     return any(isinstance(t, Tensor) and any(isinstance(n, torch.SymInt) for n in t.shape) for t in outputs)
 
 
-def _set_location(location: str) -> None:
+def _set_place(location: str, precise: bool) -> None:
     fx_traceback.current_meta[_LOCATION] = location
+    fx_traceback.current_meta[layers.META] = layers.PRECISE if precise else {}
 
 
 @contextlib.contextmanager
-def _located(location: str) -> Iterator[None]:
-    before = fx_traceback.current_meta.get(_LOCATION)
-    _set_location(location)
+def _located(location: str, precise: bool) -> Iterator[None]:
+    before = {key: fx_traceback.current_meta.get(key) for key in (_LOCATION, layers.META)}
+    _set_place(location, precise)
     try:
         yield
     finally:
-        fx_traceback.current_meta.pop(_LOCATION, None)
-        if before is not None:
-            _set_location(before)
+        for key, value in before.items():
+            fx_traceback.current_meta.pop(key, None)
+            if value is not None:
+                fx_traceback.current_meta[key] = value
 
 
 def location_of(node: fx.Node) -> str:
@@ -157,66 +163,72 @@ class Traced:
     """A functional ATen graph and what its inputs and outputs are.
 
     ``inputs`` are ``("parameter" | "buffer", name)``, ``("loss", buffer of the loss)``, ``("batch", "inputs" |
-    "targets")`` in the order of the placeholders; ``outputs`` are ``("loss", "")``, ``("output", "")``,
-    ``("metric", name)``, ``("gradient", parameter)`` and ``("buffer", name)`` with the node of each (None: no
-    gradient).
+    "inputs.1" | ... | "targets")`` in the order of the placeholders; ``outputs`` are ``("loss", "")``,
+    ``("output", "")`` (the first of several), ``("metric", name)``, ``("gradient", parameter)`` and
+    ``("buffer", name)`` with the node of each (None: no gradient). ``residuals``: whether rules may ask for residual
+    parts by themselves.
     """
 
     graph: fx.Graph
     attributes: dict[str, Tensor]
     inputs: list[tuple[str, str]]
     outputs: list[tuple[tuple[str, str], fx.Node | None]]
+    residuals: bool
 
 
 def trace(
     model: nn.Module,
     loss: Loss,
     metrics: Mapping[str, Loss],
-    inputs: Tensor,
+    inputs: Sequence[Tensor],
     targets: Tensor,
     *,
     backward: bool,
     loss_scale: float = 1.0,
+    residual: Collection[str] | None = (),
 ) -> Traced:
     """Trace one batch through model, loss and metrics, and with ``backward`` through the gradients.
 
-    The gradients, not the loss, are ``loss_scale`` times their value. ``inputs`` and ``targets`` give shapes and dtypes
-    only. The model is traced in the mode (training or
-    evaluation) it is in.
+    The gradients, not the loss, are ``loss_scale`` times their value. ``inputs`` (one an argument of the
+    model) and ``targets`` give shapes and dtypes only. The model is traced in the mode (training or
+    evaluation) it is in. ``residual`` as in ``capture``.
     """
     parameters = {name: p.detach() for name, p in model.named_parameters()}
     trained = {name for name, p in model.named_parameters() if p.requires_grad}
     buffers = dict(model.named_buffers())
     tables = dict(loss.named_buffers()) if isinstance(loss, nn.Module) else {}
     keys: list[tuple[str, str]] = []
-    lines = _SourceLines()
 
     def step(
         parameters: dict[str, Tensor],
         buffers: dict[str, Tensor],
         tables: dict[str, Tensor],
-        inputs: Tensor,
+        inputs: list[Tensor],
         targets: Tensor,
     ) -> Any:
         leaves = {n: p.detach().requires_grad_(n in trained and backward) for n, p in parameters.items()}
         state = {n: b.clone() for n, b in buffers.items()}
         with lines:
-            output = functional_call(model, {**leaves, **state}, (inputs,), tie_weights=True)
+            output = functional_call(model, {**leaves, **state}, tuple(inputs), tie_weights=True)
             value = (
                 functional_call(loss, tables, (output, targets))
                 if isinstance(loss, nn.Module)
                 else loss(output, targets)
             )
-            measured = {n: metric(output.detach(), targets) for n, metric in metrics.items()}
-        if not isinstance(output, Tensor) or value.numel() != 1:
-            raise CaptureError("The model gives one tensor, and the loss of it and the targets is one number.")
+            given = tree_leaves(output)
+            if not given or not all(isinstance(leaf, Tensor) for leaf in given):
+                raise CaptureError("The model gives a tensor, or tensors in a tuple, a list or a dictionary.")
+            watched = tree_map(Tensor.detach, output)
+            measured = {n: metric(watched, targets) for n, metric in metrics.items()}
+        if not isinstance(value, Tensor) or value.numel() != 1:
+            raise CaptureError("The loss of the model's output and the targets is a tensor of one number.")
         wanted = {n: leaf for n, leaf in leaves.items() if leaf.requires_grad}
         gradients = dict.fromkeys(wanted, None)
         if backward:
             seed = value.reshape(()) if loss_scale == 1.0 else value.reshape(()) * loss_scale
             found = torch.autograd.grad(seed, list(wanted.values()), allow_unused=True)
             gradients = dict(zip(wanted, found, strict=True))
-        named: dict[tuple[str, str], Any] = {("loss", ""): value.reshape(()), ("output", ""): output}
+        named: dict[tuple[str, str], Any] = {("loss", ""): value.reshape(()), ("output", ""): given[0]}
         named |= {("metric", n): v for n, v in measured.items()}
         named |= {("gradient", n): g for n, g in gradients.items()}
         named |= {("buffer", n): b for n, b in state.items()}
@@ -225,26 +237,33 @@ def trace(
 
     decompositions: Any = get_decompositions([torch.ops.aten.native_batch_norm.default])
     with (
+        layers.watched(model, residual or ()) as in_named_layer,
         fx_traceback.preserve_node_meta(),
         sdpa_kernel(SDPBackend.MATH),
         _without_mkldnn(),
         _masks_as_given(),
-        _explained(lines),
+        _explained(lines := _SourceLines(in_named_layer)),
     ):
         module = make_fx(step, decomposition_table=decompositions, tracing_mode="fake")(
-            parameters, buffers, tables, inputs, targets
+            parameters, buffers, tables, list(inputs), targets
         )
         module.graph.eliminate_dead_code()
         if any(_mutates(node) for node in module.graph.nodes):
             module = _functional(module)
     inputs_of = [("parameter", n) for n in parameters] + [("buffer", n) for n in buffers]
     inputs_of += [("loss", n) for n in tables]
-    inputs_of += [("batch", "inputs"), ("batch", "targets")]
+    inputs_of += [*(("batch", input_name(place)) for place in range(len(inputs))), ("batch", "targets")]
     (output_node,) = [node for node in module.graph.nodes if node.op == "output"]
     attributes = {
         str(node.target): getattr(module, str(node.target)) for node in module.graph.nodes if node.op == "get_attr"
     }
-    return Traced(module.graph, attributes, inputs_of, list(zip(keys, output_node.args[0], strict=True)))
+    outputs = list(zip(keys, output_node.args[0], strict=True))
+    return Traced(module.graph, attributes, inputs_of, outputs, residual is not None)
+
+
+def input_name(place: int) -> str:
+    """What a model's argument is called, among a batch and among the constants."""
+    return f"inputs.{place}" if place else "inputs"
 
 
 def _mutates(node: fx.Node) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from lockstep.cli.main import app
 from lockstep.cli.sources import captured_task
 from lockstep.cli.training import DEFAULT_RATES, Chosen, OptimiserName, ScheduleName, Training
 from lockstep.program.encoding import commit_program
+from lockstep.program.infer import ProgramError
+from lockstep.program.ops import Op
 from lockstep.program.optimisers import (
     SGD,
     Adam,
@@ -39,6 +42,7 @@ CAPTURED = (
 CHOICES: list[tuple[Training, Any]] = [
     (Training(), None),
     (Training(accumulate=2, patience=5), None),
+    (Training(loss_scale=64.0, residual="head"), None),
     (Training(lr=0.01), Adam(0.01)),
     (Training(OptimiserName.SGD, weight_decay=0.1), SGD(0.3, 0.1)),
     (Training(OptimiserName.MOMENTUM), Momentum(0.1)),
@@ -86,6 +90,7 @@ def test_every_optimiser_has_a_default_rate() -> None:
         (Training(schedule=STEP, decay_at="5", warmup=5), "after the warm-up"),
         (Training(schedule=STEP, decay_at="9,5"), "each is later than the one before"),
         (Training(clip_norm=-1.0), "norm is -1.0; it is positive"),
+        (Training(residual="a,"), "--residual 'a,': names of layers with commas between, or none"),
         (Training(weight_decay=-1.0), "weight_decay is -1.0; it is 0 or more"),
     ],
 )
@@ -108,6 +113,21 @@ def test_function_with_its_own_optimiser_takes_accumulation_and_patience_alone(t
         captured_task(f"{file}:build", 4, Training(lr=0.1).chosen(10))
     with pytest.raises(CommandError, match="returns a captured task; say how it is trained there"):
         captured_task(f"{file}:whole", 4, Chosen(accumulate=2))
+
+
+def test_loss_scale_and_residual_become_part_of_the_program(tmp_path: Path) -> None:
+    plain = len(captured_task("mlp").step.nodes)
+    assert len(captured_task("mlp", None, Training(loss_scale=64.0).chosen(1)).step.nodes) > plain
+    named = captured_task("mlp", None, Training(residual="layers.1, layers.3").chosen(1))
+    assert Counter(node.op for node in named.step.nodes)[Op.MATMUL] == 3 * 5
+    assert captured_task("gpt-small", None, Training(residual="none").chosen(1)).step != captured_task("gpt-small").step
+    refused = CliRunner().invoke(app, ["program", "show", "mlp", "--loss-scale", "3"])
+    assert refused.exit_code == 1
+    assert "it is a power of two" in refused.stderr
+    file = tmp_path / "train_scaled.py"
+    file.write_text(CAPTURED)
+    with pytest.raises(ProgramError, match="No layer is called 'head'"):
+        captured_task(f"{file}:build", 4, Training(residual="head").chosen(1))
 
 
 def test_program_show_takes_the_options() -> None:

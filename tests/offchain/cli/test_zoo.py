@@ -19,7 +19,7 @@ from lockstep.data import Dataset
 ZOO_TABLE = (Path(__file__).resolve().parents[3] / "docs" / "MODELS.md").read_text().partition("## Data")[0]
 DOCUMENTED = dict(re.findall(r"^\| `([a-z0-9-]+)` \| [^|]* \| ([0-9,]+) \|", ZOO_TABLE, re.MULTILINE))
 """Parameters by name."""
-CAPTURED = ("mlp", "cnn", "cnn-batch-norm", "attention", "gpt-small", "bert-small", "lstm", "resnet18")
+CAPTURED = ("mlp", "cnn", "cnn-batch-norm", "cnn-fashion", "attention", "gpt-small", "bert-small", "lstm", "resnet18")
 FULL_SIZE = ("gpt-mini", "bert-tiny")
 """Built by the tests of their models; here only their data would be new."""
 

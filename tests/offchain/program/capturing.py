@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -42,14 +42,16 @@ def start_state(task: CapturedTask) -> list[np.ndarray[Any, Any]]:
     return run(task.init, [], task.constants, 0, SEED)[0]
 
 
-def batch_of(task: CapturedTask, data: Dataset, values: list[np.ndarray[Any, Any]]) -> tuple[Tensor, Tensor]:
+def batch_of(task: CapturedTask, data: Dataset, values: list[np.ndarray[Any, Any]]) -> tuple[list[Tensor], Tensor]:
     """The batch a step read, as float64 and int64 tensors, from the values of the step's nodes."""
     rows = next(v for n, v in zip(task.step.nodes, values, strict=False) if n.op is Op.SHUFFLE)
-    inputs, targets = data.inputs[rows], data.targets[rows]
-    if data.scale is None:
-        x = torch.from_numpy(inputs.astype(np.int64))
-    else:
-        x = torch.from_numpy(inputs.astype(np.float64) * data.scale + data.shift)
+    targets = data.targets[rows]
+    x = []
+    for column in data.rows(rows).columns:
+        if column.scale is None:
+            x.append(torch.from_numpy(column.values.astype(np.int64)))
+        else:
+            x.append(torch.from_numpy(column.values.astype(np.float64) * column.scale + column.shift))
     return x, torch.from_numpy(targets.astype(np.float64 if targets.dtype == np.float32 else np.int64))
 
 
@@ -63,12 +65,14 @@ def check_against_eager(
     batch_size: int | None = None,
     steps: int = 1,
     tolerance: float = 1e-12,
+    residual: Collection[str] | None = (),
 ) -> CapturedTask:
     """Capture, run some steps in float64, and hold loss, parameters and buffers to eager PyTorch.
 
     Without an optimiser: one step of gradient descent with rate 1, so that parameters differ by their gradients.
     """
-    task = capture(model, loss, optimiser or SGD(lr=1.0), data, batch_size or len(data), draw=False, metrics={})
+    rule, rows = optimiser or SGD(lr=1.0), batch_size or len(data)
+    task = capture(model, loss, rule, data, rows, draw=False, metrics={}, residual=residual)
     reference = copy.deepcopy(model).double().train()
     loss = copy.deepcopy(loss).double() if isinstance(loss, nn.Module) else loss
     step_eager = (eager or (lambda p: torch.optim.SGD(p, lr=1.0)))(reference.parameters())
@@ -76,7 +80,7 @@ def check_against_eager(
     for step in range(steps):
         new, values = run(task.step, state, task.constants, step, SEED, task.step_literals)
         x, y = batch_of(task, data, values)
-        value = loss(reference(x), y)
+        value = loss(reference(*x), y)
         step_eager.zero_grad()
         value.backward()
         step_eager.step()

@@ -194,7 +194,7 @@ def test_residual_contraction_finds_what_one_large_entry_hides() -> None:
     def error(*, residual: bool) -> float:
         def emit(b: Builder, v: Value) -> Value:
             other = b.pad(b.slice(v, 1, 1, 63), 1, 1, 0)  # without the large entry
-            return b.contract(v, other, residual=residual)
+            return b.contract(v, other, residuals=(residual, False))
 
         return float(np.abs(value_of(emit, x) - truth).max() / np.abs(truth).max())
 

@@ -67,7 +67,7 @@ def test_accumulated_batch_hands_batch_norms_statistics_on() -> None:
     state = start_state(task)
     for step in range(3):
         state, values = run(task.step, state, task.constants, step, SEED, task.step_literals)
-        x, y = batch_of(task, data, values)
+        (x,), y = batch_of(task, data, values)
         optimiser.zero_grad()
         losses = [LOSS(eager(part), targets) for part, targets in zip(x.chunk(3), y.chunk(3), strict=True)]
         loss = torch.stack(losses).mean()

@@ -9,11 +9,9 @@ from lockstep.program.lowering.registry import Context, lowers
 
 
 def product(c: Context, a: Value, b: Value) -> Value:
-    """f32 ``a`` [L.., M, K], ``b`` [L.., K, N] -> [L.., M, N], with residual parts where they were asked for."""
+    """f32 ``a`` [L.., M, K], ``b`` [L.., K, N] -> [L.., M, N], with residual parts where they are needed."""
     columns = c.b.transpose(b)
-    if c.wants_residual(b):
-        return c.b.transpose(c.b.contract(columns, a, residual=True))
-    return c.b.contract(a, columns, residual=c.wants_residual(a))
+    return c.b.contract(a, columns, residuals=(c.wants_residual(a), c.wants_residual(columns)))
 
 
 @lowers("mm", "bmm")

@@ -106,16 +106,17 @@ def _expanded(c: Context, e: Value, g: Geometry, places: int) -> Value:
 def forward(c: Context, x: Value, weight: Value, g: Geometry) -> Value:
     """f32 [samples, groups * filters, rows, columns]: the convolution without its bias."""
     b, length = c.b, g.channels * g.taps
-    m, e = b.quantize(b.reshape(x, (g.samples, g.groups * g.channels * g.pixels)))
+    image = b.quantized_parts(b.reshape(x, (g.samples, g.groups * g.channels * g.pixels)), residual=c.is_precise)
     (h, w), (sh, sw), (ph, pw), (dh, dw) = g.image, g.stride, g.padding, g.dilation
     windows = View(
         (g.samples, g.groups, g.channels, h, w),
         (0, 0, 0, -ph, -pw),
         ((1, 1), (0, 1), (3, sh), (4, sw), (2, 1), (3, dh), (4, dw)),
     )
-    seen = b.view(m, windows, (g.groups, g.samples, *g.out, g.channels, *g.kernel))
-    mw, ew = b.quantize(b.reshape(weight, _grouped(g, (g.filters, length))))
-    y = b.matmul_quantized(_flat(c, seen, g, length), _expanded(c, e, g, g.places), mw, ew)
+    shape = (g.groups, g.samples, *g.out, g.channels, *g.kernel)
+    seen = [(b.view(m, windows, shape), e) for m, e in image]
+    kernels = b.quantized_parts(b.reshape(weight, _grouped(g, (g.filters, length))), residual=c.is_precise)
+    y = b.matmul_parts([(_flat(c, m, g, length), _expanded(c, e, g, g.places)) for m, e in seen], kernels)
     y = b.permute(b.reshape(y, (g.groups, g.samples, g.places, g.filters)), (1, 0, 3, 2))
     return b.reshape(y, (g.samples, g.groups * g.filters, *g.out))
 
@@ -129,12 +130,13 @@ def input_gradient(c: Context, grad: Value, weight: Value, g: Geometry) -> Value
     if all(k <= s and d == 1 for k, s, d in zip(g.kernel, g.stride, g.dilation, strict=True)) and g.stride != (1, 1):
         return _disjoint(c, grad, weight, g)
     b = c.b
-    m, e = b.quantize(b.reshape(grad, (g.samples, g.groups * g.filters * g.places)))
+    gradient = b.quantized_parts(b.reshape(grad, (g.samples, g.groups * g.filters * g.places)), residual=c.is_precise)
     by_channel = b.permute(b.reshape(weight, (g.groups, g.filters, g.channels, g.taps)), (0, 2, 1, 3))
-    mw, ew = b.quantize(b.reshape(by_channel, _grouped(g, (g.channels, g.filters * g.taps))))
+    flat = b.reshape(by_channel, _grouped(g, (g.channels, g.filters * g.taps)))
+    kernels = b.quantized_parts(flat, residual=c.is_precise)
     phases = [Phase.of(g, at) for at in itertools.product(*map(range, g.stride))]
     (ph, pw), (sh, sw), images = phases[0].extents, g.stride, g.samples * g.groups * g.channels
-    wide = _expanded(c, e, g, ph * pw)
+    wide = [_expanded(c, e, g, ph * pw) for _, e in gradient]
     parts = []
     for phase in phases:
         if not phase.taps:
@@ -146,15 +148,16 @@ def input_gradient(c: Context, grad: Value, weight: Value, g: Geometry) -> Value
             (0, 0, 0, *phase.offset),
             ((1, 1), (0, 1), (3, 1), (4, 1), (2, 1), (3, phase.back[0]), (4, phase.back[1])),
         )
-        seen = b.view(m, windows, (g.groups, g.samples, ph, pw, g.filters, *phase.counts))
+        shape = (g.groups, g.samples, ph, pw, g.filters, *phase.counts)
+        seen = [b.view(m, windows, shape) for m, _ in gradient]
         chosen = View(
             (g.groups * g.channels * g.filters, *g.kernel),
             (0, *phase.first),
             ((0, 1), (1, phase.every[0]), (2, phase.every[1])),
         )
-        some = b.view(mw, chosen, (g.groups * g.channels * g.filters, *phase.counts))
-        some = b.reshape(some, _grouped(g, (g.channels, length)))
-        part = b.matmul_quantized(_flat(c, seen, g, length), wide, some, ew)
+        reaching = (g.groups * g.channels * g.filters, *phase.counts)
+        some = [(b.reshape(b.view(m, chosen, reaching), _grouped(g, (g.channels, length))), e) for m, e in kernels]
+        part = b.matmul_parts([(_flat(c, m, g, length), e) for m, e in zip(seen, wide, strict=True)], some)
         part = b.permute(b.reshape(part, (g.groups, g.samples, ph * pw, g.channels)), (1, 0, 3, 2))
         parts.append(b.reshape(part, (1, images * ph * pw)))
     every = b.concat(parts, 0)
@@ -209,7 +212,8 @@ def _disjoint(c: Context, grad: Value, weight: Value, g: Geometry) -> Value:
     rows = b.reshape(grad, (g.samples, g.groups, g.filters, g.places))
     rows = b.reshape(b.permute(rows, (1, 0, 3, 2)), _grouped(g, (g.samples * g.places, g.filters)))
     columns = b.permute(b.reshape(weight, (g.groups, g.filters, g.channels * g.taps)), (0, 2, 1))
-    x = b.contract(rows, b.reshape(columns, _grouped(g, (g.channels * g.taps, g.filters))))
+    both = (c.is_precise, c.is_precise)
+    x = b.contract(rows, b.reshape(columns, _grouped(g, (g.channels * g.taps, g.filters))), residuals=both)
     parts = View(
         (g.groups, g.samples, *g.out, g.channels, *g.kernel), (0,) * 7,
         tuple((axis, 1) for axis in (1, 0, 4, 2, 5, 3, 6)),
@@ -224,17 +228,17 @@ def weight_gradient(c: Context, grad: Value, x: Value, g: Geometry) -> Value:
     b, length = c.b, g.samples * g.places
     channels = g.groups * g.channels
     by_filter = b.rows(b.reshape(grad, (g.samples, g.groups * g.filters, g.places)), (0, 2))
-    mg, eg = b.quantize(b.reshape(by_filter, _grouped(g, (g.filters, length))))
-    m, e = b.quantize(b.rows(b.reshape(x, (g.samples, channels, g.pixels)), (0, 2)))
+    gradient = b.quantized_parts(b.reshape(by_filter, _grouped(g, (g.filters, length))), residual=c.is_precise)
+    image = b.quantized_parts(b.rows(b.reshape(x, (g.samples, channels, g.pixels)), (0, 2)), residual=c.is_precise)
     (h, w), (sh, sw), (ph, pw), (dh, dw) = g.image, g.stride, g.padding, g.dilation
     windows = View(
         (g.groups, g.channels, g.samples, h, w),
         (0, 0, 0, -ph, -pw),
         ((0, 1), (1, 1), (3, dh), (4, dw), (2, 1), (3, sh), (4, sw)),
     )
-    seen = b.view(m, windows, (g.groups, g.channels, *g.kernel, g.samples, *g.out))
-    wide = b.reshape(b.expand_rows(e, g.taps), _grouped(g, (g.channels * g.taps,)))
-    dw_flat = b.matmul_quantized(mg, eg, _flat(c, seen, g, length), wide)
+    shape, wide = (g.groups, g.channels, *g.kernel, g.samples, *g.out), _grouped(g, (g.channels * g.taps,))
+    seen = [(b.view(m, windows, shape), b.reshape(b.expand_rows(e, g.taps), wide)) for m, e in image]
+    dw_flat = b.matmul_parts(gradient, [(_flat(c, m, g, length), e) for m, e in seen])
     return b.reshape(dw_flat, (g.groups * g.filters, g.channels, *g.kernel))
 
 

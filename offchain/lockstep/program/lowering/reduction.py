@@ -11,7 +11,7 @@ from lockstep.program import composites
 from lockstep.program.emitter import Value
 from lockstep.program.lowering.indexing import broadcast_shape
 from lockstep.program.lowering.pointwise import as_float, listed
-from lockstep.program.lowering.registry import Context, lowers
+from lockstep.program.lowering.registry import MANY, Context, lowers
 
 F32, I32 = DType.F32, DType.I32
 Axes = int | Sequence[int] | None
@@ -156,8 +156,10 @@ def argmax(c: Context, x: Value, axis: int | None = None, keepdim: bool = False)
 
 @lowers("_softmax")
 def softmax(c: Context, x: Value, axis: int, _half_to_float: bool) -> Value:
-    """Softmax along an axis."""
-    return c.b.transpose(composites.softmax(c.b, c.b.transpose(x, axis, -1)), axis, -1)
+    """Softmax along an axis; marked for a residual contraction where its rows are long (attention)."""
+    y = c.b.transpose(composites.softmax(c.b, c.b.transpose(x, axis, -1)), axis, -1)
+    c.mark_residual(y, RESIDUAL_PLACES)
+    return y
 
 
 @lowers("_safe_softmax")
@@ -165,7 +167,9 @@ def safe_softmax(c: Context, x: Value, axis: int, _dtype: Any = None) -> Value:
     """Softmax along an axis; 0 where everything is minus infinity (a row masked whole)."""
     y = softmax(c, x, axis, False)
     largest = c.b.expand(c.b.max_axes(x, [axis], keepdim=True), x.shape)
-    return c.b.select(c.b.eq(largest, -math.inf), 0.0, y)
+    result = c.b.select(c.b.eq(largest, -math.inf), 0.0, y)
+    c.mark_residual(result, RESIDUAL_PLACES)
+    return result
 
 
 @lowers("_softmax_backward_data")
@@ -187,10 +191,10 @@ def log_softmax_backward(c: Context, grad: Value, y: Value, axis: int, _dtype: A
     """``grad - e^y sum(grad)``; marked for a residual contraction where there are many classes."""
     total = c.b.expand(c.b.sum_axes(grad, [axis], keepdim=True), y.shape)
     result = c.b.sub(grad, c.b.mul(c.b.exp(y), total))
-    if y.shape[axis] >= RESIDUAL_CLASSES:
-        c.residual.add(result.source)
+    if y.shape[axis] >= MANY:
+        c.mark_residual(result, MANY)
     return result
 
 
-RESIDUAL_CLASSES = 256
-"""Classes from which the gradient of the logits is contracted with a residual part (docs/NUMERICS.md)."""
+RESIDUAL_PLACES = 64
+"""Places that a softmax is over from which its products get a residual part: one of them may have nearly all of it."""

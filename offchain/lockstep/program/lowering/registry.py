@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from torch import fx
 
+from lockstep.program import layers
 from lockstep.program.builder import Builder
 from lockstep.program.emitter import Array, Value
-from lockstep.program.graph import Input, Shape
+from lockstep.program.graph import Input, Shape, View
 from lockstep.program.ops import Op
 from lockstep.program.tracing import CaptureError
 
@@ -43,14 +45,14 @@ class Context:
     """What a rule may ask: the builder, the node it lowers, and facts about the task.
 
     ``known`` holds all values that some inputs of the program can have (targets of the data set).
-    ``residual`` holds values whose contractions get a residual part (``Builder.contract``). ``sites``
-    maps a dropout's number in the model to its random site.
+    ``residual`` holds the values that are marked for a residual part (``mark_residual``); None: no rule marks any.
+    ``sites`` maps a dropout's number in the model to its random site.
     """
 
     b: Builder
     node: fx.Node
     known: dict[Input, Array] = field(default_factory=dict)
-    residual: set[Input] = field(default_factory=set)
+    residual: dict[Input, int] | None = field(default_factory=dict)
     sites: dict[int, int] = field(default_factory=dict)
 
     @property
@@ -65,9 +67,33 @@ class Context:
             f"{place + ': ' if place else ''}{self.node.target}: {why}.{' ' + instead if instead else ''}"
         )
 
-    def wants_residual(self, value: Value) -> bool:
-        """Whether this value, or what it is a view of, was marked for a residual contraction."""
-        return any(source in self.residual for source in self._origins(value, {Op.VIEW}))
+    @property
+    def is_precise(self) -> bool:
+        """Whether the operator is part of a layer that was named for residual parts of both operands."""
+        return layers.is_precise(self.node)
+
+    def mark_residual(self, value: Value, least: int) -> None:
+        """Give contractions of ``value`` a residual part; over its own rows only if they have ``least`` entries."""
+        if self.residual is not None:
+            self.residual[value.source] = least
+
+    def wants_residual(self, rows: Value) -> bool:
+        """Whether an operand, to be contracted along its last axis, gets a residual part (docs/NUMERICS.md).
+
+        In a named layer always. Else if it is a marked value, moved or masked, and its rows are long enough: what the
+        mark says where they are the value's own rows, ``MANY`` where they run across these.
+        """
+        if self.is_precise:
+            return True
+        length, own = rows.shape[-1], True
+        for source in self._origins(rows, {Op.VIEW, Op.MUL}):
+            least = (self.residual or {}).get(source)
+            if least is not None:
+                return length >= (least if own else MANY)
+            node = self.b.node_of(Value(source, self.b.type_of(source)))
+            if node is not None and isinstance(node.attrs, View):
+                own = own and _keeps_rows(node.attrs, node.shape, self.b.type_of(node.inputs[0]).shape)
+        return False
 
     def may_be(self, value: Value, number: int) -> bool:
         """Whether an element of an integer value may be this number, as far as one can tell."""
@@ -90,6 +116,16 @@ class Context:
             if node is None or node.op not in through:
                 return
             source = node.inputs[0]
+
+
+MANY = 1_024
+"""Entries of a row from which those that one large one hides are too much to lose, whatever they are."""
+
+
+def _keeps_rows(view: View, shape: Shape, source: Shape) -> bool:
+    """Whether the rows of a view are whole rows of its source: as long, and one element after the other."""
+    axis, stride = view.mapping[-1] if view.mapping else (0, 0)
+    return stride * math.prod(view.src_shape[axis + 1 :]) == 1 and shape[-1] == source[-1]
 
 
 def rule_name(target: Any) -> str:
