@@ -23,7 +23,8 @@ from tests.zoo import zoo_task
 
 pytestmark = [pytest.mark.chain, pytest.mark.timeout(600)]
 
-MODELS = ("resnet18", "gpt-mini", "bert-tiny", "lstm")
+MODELS = ("lstm", *(pytest.param(name, marks=pytest.mark.long) for name in ("resnet18", "gpt-mini", "bert-tiny")))
+"""Smaller ones of these architectures."""
 STEPS, SEGMENT_STEPS, LIED_SEGMENT, LIED_STEP = 4, 2, 2, 1
 REVEALS = ("revealStates", "revealStep", "revealNodes", "revealChunks", "revealData")
 PICKS = ("pickStep", "pickBlock", "pickNode", "pickChunk", "prove")
@@ -76,4 +77,6 @@ def test_lie_in_the_middle_of_a_step_is_convicted_move_by_move(stage: Stage, mod
     assert describe(world, task, state) == f"settled; {prefix} verifier convicted"
     gas = world.gas_used()
     assert all(gas.get(move) for move in (*REVEALS, *PICKS)), sorted(gas)
-    print(f"{model}: {sum(sum(gas[move]) for move in (*REVEALS, *PICKS))} gas in all moves, {sum(gas['prove'])} in prove")
+    print(
+        f"{model}: {sum(sum(gas[move]) for move in (*REVEALS, *PICKS))} gas in all moves, {sum(gas['prove'])} in prove"
+    )
