@@ -13,15 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from eth_abi.abi import decode, encode
+from eth_utils.abi import function_abi_to_4byte_selector, get_abi_input_types
 from eth_utils.address import to_checksum_address
-from web3 import Web3
 
+from lockstep.chain.anvil import Anvil, AnvilError
+from lockstep.chain.deployment import Deployment
+from lockstep.chain.errors import decode_revert
 from lockstep.chain.types import ClaimRef, Dispute, TaskState, TaskTerms
 from lockstep.dispute.claims import body_hash
 from lockstep.dispute.game import Claim, Rules
 from lockstep.dispute.moves import Move
 from lockstep.dispute.one_shot import OneShot
-from tests.differential.harness import ROOT, ExecutorHarness
+from tests.differential.harness import ROOT
 
 SOURCES = ("contracts/dispute", "tests/contracts/dispute/Stubs.sol")
 GAS = 16_000_000
@@ -47,9 +50,9 @@ def compile_contracts() -> Path:
 class DisputeHarness:
     """Compiled contracts, and the executor they end on; ``game`` deploys one for a task."""
 
-    def __init__(self, executor: ExecutorHarness) -> None:
-        self.node = executor._node
-        self.executor = executor.executor
+    def __init__(self, node: Anvil, executor: str) -> None:
+        """Compile everything; ``executor`` is the address of the executor that the games end on."""
+        self.node, self.executor = node, executor
         out = compile_contracts()
         self.artifacts = {
             name: json.loads((out / f"{source}.sol" / f"{name}.json").read_text())
@@ -62,11 +65,17 @@ class DisputeHarness:
             )
         }
         self.node.rpc("anvil_autoImpersonateAccount", True)
-        self._codec = {name: Web3().eth.contract(abi=found["abi"]) for name, found in self.artifacts.items()}
+        self._functions = {
+            (name, entry["name"]): entry
+            for name, found in self.artifacts.items()
+            for entry in found["abi"]
+            if entry["type"] == "function"
+        }
 
     def data(self, name: str, function: str, *arguments: Any) -> str:
         """Calldata of a call."""
-        return str(self._codec[name].encode_abi(function, [_checksummed(argument) for argument in arguments]))
+        entry = self._functions[name, function]
+        return "0x" + (function_abi_to_4byte_selector(entry) + encode(get_abi_input_types(entry), arguments)).hex()
 
     def view(self, name: str, address: str, result: str, function: str, *arguments: Any) -> Any:
         """What a view returns, a value of ABI type ``result``."""
@@ -93,20 +102,12 @@ class DisputeHarness:
         return str(receipt["contractAddress"])
 
 
-def _checksummed(value: Any) -> Any:
-    """The same with addresses as web3 wants them."""
-    if isinstance(value, list | tuple):
-        return type(value)(_checksummed(item) for item in value)
-    return to_checksum_address(value) if isinstance(value, str) and value.startswith("0x") else value
-
-
 class ChainGame:
     """Disputes about one task's claims, on chain."""
 
     def __init__(
         self, harness: DisputeHarness, terms: TaskTerms, beacon_value: bytes, rules: Rules, start: int
     ) -> None:
-        self.harness, self.terms = harness, terms
         self.court = harness.deploy("StubCourt")
         self.market = harness.deploy("StubMarket")
         self.vault = harness.deploy("StubVault")
@@ -118,6 +119,12 @@ class ChainGame:
         self.game = harness.deploy(
             "DisputeGame", types, [self.court, self.market, self.vault, proofs, TREASURY, parameters]
         )
+        self._prepare(harness, terms, beacon_value)
+        self.at(start)
+
+    def _prepare(self, harness: DisputeHarness, terms: TaskTerms, beacon_value: bytes) -> None:
+        """Tell the stubs of the task, whose audited segments can be disputed from now on."""
+        self.harness, self.terms = harness, terms
         slot = (_DRAWN, 0, 0, "0x" + "00" * 20, 0, 0, 0, 0, beacon_value)
         self._set("StubCourt", self.court, "setSlot", slot)
         self._set("StubCourt", self.court, "setWindow", 0, 2**63)
@@ -125,7 +132,6 @@ class ChainGame:
         self._set("StubMarket", self.market, "setState", int(TaskState.AUDITING))
         self.bodies: dict[ClaimRef, tuple[Any, ...]] = {}
         self.gas: list[tuple[str, int]] = []
-        self.at(start)
 
     def _set(self, name: str, address: str, function: str, *arguments: Any) -> None:
         data = self.harness.data(name, function, *arguments)
@@ -164,6 +170,17 @@ class ChainGame:
         function, arguments = move.call(number, self.terms.abi(), body)
         return self.call(sender, function, *arguments)
 
+    def ask_one_shot(self, proof: OneShot, ref: ClaimRef, challenger: ClaimRef, sender: str) -> None:
+        """Call ``oneShot`` with a transaction's gas, without sending it; ``Reverted`` where it is refused."""
+        function, arguments = proof.call(self.terms.abi(), ref.abi(), challenger.index, self.bodies[ref])
+        data = self.harness.data("DisputeGame", function, *arguments)
+        try:
+            self.harness.node.rpc(
+                "eth_call", {"from": sender, "to": self.game, "data": data, "gas": hex(GAS)}, "latest"
+            )
+        except AnvilError as error:
+            raise decode_revert(bytes.fromhex(error.data.removeprefix("0x")), "convict a claim") from error
+
     def one_shot(self, proof: OneShot, ref: ClaimRef, challenger: ClaimRef, sender: str) -> bool:
         """Convict a claim by its own trace."""
         function, arguments = proof.call(self.terms.abi(), ref.abi(), challenger.index, self.bodies[ref])
@@ -192,3 +209,18 @@ class ChainGame:
     def paid(self, account: str) -> int:
         """What an account got of others' bonds."""
         return int(self.harness.view("StubVault", self.vault, "uint256", "paid", to_checksum_address(account)))
+
+
+class DeployedGame(ChainGame):
+    """Game, proofs and executor as ``lockstep deploy`` puts them on a chain, bytecode of the package and all.
+
+    Only whom they ask is replaced: stubs stand at the addresses of market, court and vault.
+    """
+
+    def __init__(self, harness: DisputeHarness, deployment: Deployment, terms: TaskTerms, beacon_value: bytes) -> None:
+        at = deployment.addresses
+        self.court, self.market, self.vault = at["AuditCourt"], at["TaskMarket"], at["StakeVault"]
+        self.game = at["DisputeGame"]
+        for name, address in (("StubCourt", self.court), ("StubMarket", self.market), ("StubVault", self.vault)):
+            harness.node.rpc("anvil_setCode", address, harness.artifacts[name]["deployedBytecode"]["object"])
+        self._prepare(harness, terms, beacon_value)

@@ -42,7 +42,7 @@ PROGRAMS = 16
 @pytest.fixture(scope="module")
 def disputes(executor: ExecutorHarness) -> Iterator[DisputeHarness]:
     before = executor._node.snapshot()
-    yield DisputeHarness(executor)
+    yield DisputeHarness(executor._node, executor.executor)
     executor._node.restore(before)
 
 

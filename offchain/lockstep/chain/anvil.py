@@ -34,7 +34,17 @@ _REQUEST_SECONDS = 120.0
 
 
 class AnvilError(RuntimeError):
-    """Raised when anvil is missing, does not start, or refuses a request."""
+    """Raised when anvil is missing, does not start, or refuses a request.
+
+    Attributes:
+        data: what it gave beside its message: of a call that reverted the revert data, in hex
+
+    """
+
+    def __init__(self, message: str, data: str = "") -> None:
+        """Take the sentence, and the data that came with it."""
+        super().__init__(message)
+        self.data = data
 
 
 @dataclass(frozen=True)
@@ -171,7 +181,8 @@ class Anvil:
         except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
             raise AnvilError(f"anvil at {self.url} does not answer {method}: {error}") from error
         if "error" in answer:
-            raise AnvilError(f"anvil refused {method}: {answer['error']['message']}")
+            refused = answer["error"]
+            raise AnvilError(f"anvil refused {method}: {refused['message']}", str(refused.get("data", "")))
         return answer["result"]
 
     def now(self) -> int:

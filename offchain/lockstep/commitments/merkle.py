@@ -96,6 +96,16 @@ class Tree:
         below = self.levels[level - 1]
         return below[index * WIDTH : (index + 1) * WIDTH]
 
+    def inclusion_proof(self, index: int) -> list[bytes]:
+        """As the function of that name gives for the leaves, from the at most 64 hashes a level on the way up."""
+        if not 0 <= index < self.size:
+            raise ValueError(f"No leaf {index} in a tree of {self.size}.")
+        proof: list[bytes] = []
+        for level in range(len(self.levels)):
+            index, place = divmod(index, WIDTH)
+            proof += inclusion_proof(self.children(level + 1, index), place)
+        return proof
+
     def prove(self, start: int, stop: int | None = None) -> list[bytes]:
         """Range proof of leaves ``[start, stop)`` (one leaf by default); see ``root_from_range``."""
         return prove_range(self.levels[0], start, start + 1 if stop is None else stop)

@@ -38,9 +38,9 @@ def chunk_count(dtype: DType, shape: Sequence[int]) -> int:
 def canonical_bytes(array: np.ndarray, dtype: DType) -> memoryview:
     """Committed bytes of an array: C order, little-endian, NaNs canonical. Copies only if needed."""
     array = np.ascontiguousarray(array, dtype=NUMPY[dtype]).reshape(-1)
-    if dtype is DType.F32:
-        if array.size and np.isnan(array.max()):  # one pass without a copy: a NaN is carried through
-            array = np.where(np.isnan(array), np.uint32(CANONICAL_NAN), array.view(np.uint32)).view(np.float32)
+    # The largest of an array with a NaN is NaN: one pass, and no copy.
+    if dtype is DType.F32 and array.size and np.isnan(array.max()):
+        array = np.where(np.isnan(array), np.uint32(CANONICAL_NAN), array.view(np.uint32)).view(np.float32)
     return memoryview(array.view(np.uint8)).cast("B")
 
 

@@ -103,7 +103,7 @@ def find_one_shot(trace: Trace, trace_root: bytes, evidence: Evidence) -> OneSho
     element = chunk * (CHUNK_BYTES // itemsize) + first_element(own.chunk(chunk), tensor.chunk(chunk), itemsize)
 
     def prove_leaf(index: int) -> list[bytes]:
-        return merkle.inclusion_proof(tree.levels[0], index)
+        return tree.inclusion_proof(index)
 
     before = trees[step - 1] if step else None
     commitment = evidence.program_commitment
@@ -113,12 +113,12 @@ def find_one_shot(trace: Trace, trace_root: bytes, evidence: Evidence) -> OneSho
         before.root if before else bytes(32),
         tuple(whole.prove(max(step - 1, 0), step + 1)),
         evidence.previous_root(step) if before else bytes(32),
-        tuple(merkle.inclusion_proof(before.levels[0], before.size - 1)) if before else (),
+        tuple(before.inclusion_proof(before.size - 1)) if before else (),
         node,
         tuple(prove_leaf(node)),
-        tuple(merkle.inclusion_proof(commitment.nodes.levels[0], node)),
+        tuple(commitment.nodes.inclusion_proof(node)),
         tensor.chunk(chunk),
-        tuple(merkle.inclusion_proof(tensor.tree.levels[0], chunk)),
+        tuple(tensor.tree.inclusion_proof(chunk)),
     )
     return OneShot(path, build_leaf_proof(evidence, step, node, element, prove_leaf))
 

@@ -87,6 +87,7 @@ def test_every_inclusion_proof_gives_the_root(size: int, data: st.DataObject) ->
     proof = merkle.inclusion_proof(hashes, index)
     assert len(proof) <= (size - 1).bit_length()
     assert merkle.root_from_inclusion(size, index, hashes[index], proof) == merkle.fold(hashes)
+    assert merkle.Tree(hashes).inclusion_proof(index) == proof
 
 
 @given(SIZES, st.data())
@@ -150,6 +151,8 @@ def test_an_empty_or_outlying_range_is_refused(start: int, count: int) -> None:
 def test_an_outlying_leaf_is_refused(index: int) -> None:
     with pytest.raises(ValueError, match="No leaf"):
         merkle.inclusion_proof(leaf_hashes(4), index)
+    with pytest.raises(ValueError, match="No leaf"):
+        merkle.Tree(leaf_hashes(4)).inclusion_proof(index)
     with pytest.raises(ValueError, match="No leaf"):
         merkle.root_from_inclusion(4, index, bytes(32), [])
 

@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 import torch
 
+from lockstep.cli.zoo import PRESETS
 from lockstep.engine.native.library import load
 from lockstep.engine.run import Runner
 
 ROOT = Path(__file__).resolve().parents[3]
 SCRIPT = ROOT / "scripts" / "make_golden_roots.py"
-NAMES = ("mlp", "mlp_dropout", "cnn")
 
 
 @cache
@@ -33,41 +33,82 @@ def script() -> ModuleType:
     return module
 
 
-@cache
-def captured() -> dict[str, Any]:
-    tasks: dict[str, Any] = script().tasks()
-    return tasks
+NAMES: tuple[str, ...] = script().names()
+FULL: tuple[str, ...] = script().names(full=True)
 
 
 @cache
-def golden() -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((ROOT / "tests" / "vectors" / "golden_roots.json").read_text())
-    assert (content["seed"], content["steps"]) == (script().SEED, script().STEPS)
+def captured(name: str, *, full: bool = False) -> Any:
+    return script().captured(name, full=full)
+
+
+@cache
+def golden(*, full: bool = False) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((ROOT / script().path(full=full)).read_text())
+    assert (content["seed"], content["steps"]) == (script().SEED, steps(full))
     tasks: dict[str, Any] = content["tasks"]
     return tasks
 
 
+def steps(full: bool) -> int:
+    count: int = script().FULL_STEPS if full else script().STEPS
+    return count
+
+
+def check_roots(name: str, threads: int, *, native: bool, full: bool = False) -> None:
+    """A task reaches the roots of the file on a route, with so many threads."""
+    if native and load() is None:
+        pytest.skip("There is no native engine here (no compiler, or LOCKSTEP_NATIVE=0).")
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        found = script().golden(captured(name, full=full), threads, native=native, steps=steps(full))
+    finally:
+        torch.set_num_threads(before)
+    assert found == golden(full=full)[name]
+
+
 def test_golden_roots_cover_every_task() -> None:
-    assert tuple(golden()) == tuple(captured()) == NAMES
+    assert tuple(golden()) == NAMES
+    assert set(NAMES) > set(PRESETS)
+    assert tuple(golden(full=True)) == FULL
 
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("name", NAMES)
 def test_golden_roots_native(name: str, threads: int) -> None:
-    if load() is None:
-        pytest.skip("There is no native engine here (no compiler, or LOCKSTEP_NATIVE=0).")
-    assert script().golden(captured()[name], threads, native=True) == golden()[name]
+    check_roots(name, threads, native=True)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("name", NAMES)
 def test_golden_roots_torch(name: str, threads: int) -> None:
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        assert script().golden(captured()[name], native=False) == golden()[name]
-    finally:
-        torch.set_num_threads(before)
+    check_roots(name, threads, native=False)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("native", [True, False], ids=["native", "torch"])
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("name", FULL)
+def test_golden_roots_full_size(name: str, threads: int, native: bool) -> None:
+    check_roots(name, threads, native=native, full=True)
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with every task's programs, so that other processes need not capture them again."""
+    folder = tmp_path_factory.mktemp("programs")
+    for name in NAMES:
+        script().save(name, captured(name), folder)
+    return folder
+
+
+def run_script(environment: dict[str, str], *arguments: str) -> Any:
+    """What the script prints in a process of its own, with more variables in its environment."""
+    command = [sys.executable, str(SCRIPT), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment}, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
 ENVIRONMENTS = [
@@ -80,24 +121,36 @@ ENVIRONMENTS = [
 LESSER = [{"LOCKSTEP_ISA": isa} for isa in ("vnni", "avx512", "avx2", "baseline")]
 
 
-def run_script(environment: dict[str, str]) -> None:
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT)], capture_output=True, text=True, env={**os.environ, **environment}, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["tasks"] == golden()
+def called(environment: dict[str, str]) -> str:
+    return " ".join(environment.values())
 
 
-@pytest.mark.parametrize("environment", ENVIRONMENTS, ids=lambda e: " ".join(e.values()))
-def test_golden_roots_instruction_sets(environment: dict[str, str]) -> None:
-    run_script(environment)
+@pytest.mark.parametrize("environment", ENVIRONMENTS, ids=called)
+def test_golden_roots_instruction_sets(environment: dict[str, str], programs: Path) -> None:
+    assert run_script(environment, "--programs", str(programs))["tasks"] == golden()
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("environment", LESSER, ids=lambda e: " ".join(e.values()))
-def test_golden_roots_lesser_native_builds(environment: dict[str, str]) -> None:
+@pytest.mark.parametrize("environment", LESSER, ids=called)
+def test_golden_roots_lesser_native_builds(environment: dict[str, str], programs: Path) -> None:
     """Each builds its own library, which takes a minute."""
-    run_script(environment)
+    assert run_script(environment, "--programs", str(programs))["tasks"] == golden()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("environment", [*ENVIRONMENTS, *LESSER], ids=called)
+def test_golden_roots_full_size_instruction_sets(environment: dict[str, str]) -> None:
+    assert run_script(environment, "--full")["tasks"] == golden(full=True)
+
+
+@pytest.mark.parametrize(
+    "seed", ["0", pytest.param("1", marks=pytest.mark.long), pytest.param("random", marks=pytest.mark.long)]
+)
+def test_captured_programs_do_not_depend_on_the_seed_of_pythons_hashes(seed: str) -> None:
+    """Nor on the process: the file was written by another one, and this one's captures are compared with it, too."""
+    found = run_script({"PYTHONHASHSEED": seed}, "--hashes")
+    assert found == {name: {kind: task[kind] for kind in ("init", "program")} for name, task in golden().items()}
 
 
 SATURATION = """
@@ -126,7 +179,7 @@ def test_int8_route_is_used_just_where_its_products_are_right(isa: str) -> None:
 
 
 def test_runner_name_says_what_runs() -> None:
-    task = captured()["mlp"]
+    task = captured("mlp")
     assert Runner(task.step, task.constants, 1, native=False).name == "torch"
     if load() is not None:
         assert Runner(task.step, task.constants, 1, native=True, threads=2).name.endswith(", 2 threads")
