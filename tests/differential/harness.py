@@ -20,6 +20,7 @@ from eth_abi.abi import decode, encode
 from eth_utils.crypto import keccak
 
 from lockstep.chain.anvil import Anvil, AnvilError
+from lockstep.chain.deployment import FAMILIES
 from lockstep.commitments.tensor import tensor_header, tensor_root
 from lockstep.numerics.dtypes import ITEMSIZE, NUMPY
 from lockstep.program.encoding import encode_node
@@ -31,7 +32,6 @@ from tests.strategies.values import Array
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("tests/contracts/differential/ExecutorHarness.sol", "contracts/executor")
-FAMILIES = ("Float", "Transcendental", "Integer", "Contraction", "Row", "Movement", "Generator")
 BATCH_BYTES = 400_000
 """Calldata of one call: a request, in hexadecimal, stays below anvil's 2 MB."""
 BATCH_LEAVES = 5_000
@@ -98,8 +98,9 @@ class ExecutorHarness:
         """Deploy everything (about 20 million gas)."""
         self._node = node
         self._out = compile_contracts()
-        families = [self._deploy(f"{name}Ops") for name in FAMILIES]
-        self.executor = self._deploy("OpExecutor", encode(["(" + ",".join(["address"] * 7) + ")"], [tuple(families)]))
+        families = tuple(self._deploy(name) for name in FAMILIES)
+        types = ["(" + ",".join(["address"] * len(families)) + ")"]
+        self.executor = self._deploy("OpExecutor", encode(types, [families]))
         self.checker = self._deploy("ProgramChecker")
         self.harness = self._deploy("ExecutorHarness")
 

@@ -22,7 +22,7 @@ from lockstep.chain.types import ClaimBody, ClaimRef, Slot, SlotState
 from lockstep.dispute import claims
 from lockstep.dispute.digest import DigestKey, ReplayDigest, first_wrong_entry
 from lockstep.dispute.evidence import Evidence
-from lockstep.dispute.one_shot import TraceMismatchError, find_one_shot
+from lockstep.dispute.one_shot import RowTooLongError, TraceMismatchError, find_one_shot
 from lockstep.dispute.player import NothingToContestError, challenger_move, defender_move
 from lockstep.dispute.position import Position, defender_ref
 from lockstep.dispute.transition import Outcome, Phase, Side
@@ -305,7 +305,7 @@ class Claimant(Agent):
         try:
             with open_trace(self.store, claim.body.trace_root, evidence) as trace:
                 shot = find_one_shot(trace, claim.body.trace_root, evidence)
-        except (TraceMismatchError, NothingToContestError, StorageError, EngineError) as error:
+        except (TraceMismatchError, RowTooLongError, NothingToContestError, StorageError, EngineError) as error:
             self.complain(f"cannot use the trace of {short(claim.claimant)}: {error}")
             return False
         function, arguments = shot.call(posted.terms.abi(), claim.ref.abi(), own.ref.index, claim.body.abi())

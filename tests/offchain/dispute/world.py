@@ -28,6 +28,7 @@ from lockstep.numerics.dtypes import ITEMSIZE, NUMPY, DType
 from lockstep.program.encoding import ProgramCommitment, commit_program
 from lockstep.program.graph import Input, Node, Program, StateEntry, TensorType
 from lockstep.program.leaf import leaf_reads
+from lockstep.program.long_rows import row_blocks
 from lockstep.program.ops import InputKind, Op
 from lockstep.program.reference import evaluate_node, own_input
 
@@ -63,6 +64,7 @@ def reference_executor(node: Node, element: int, step: int, seed: int, reads: Se
         assert array is not None
         return int(array.reshape(-1)[position])
 
+    require(row_blocks(node, types) == 1, "One leaf does not carry the row.")
     roots = node.op is Op.STATE
     needed = [tuple(read) for read in leaf_reads(node, element, types, index)]
     require(given == needed and all(bool(read[2]) != roots for read in reads), "These are not the leaf's reads.")
