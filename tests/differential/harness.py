@@ -43,6 +43,8 @@ _LEAF = f"(bytes,uint256,uint32,uint64,{_READ}[])"
 _OPERAND = "(uint16,bytes,uint256,bytes)"
 _ELEMENTWISE = ["address", "bytes", "uint32", "uint64", f"{_OPERAND}[]", "uint256", "uint256", "uint256"]
 _LEAVES = ["address", f"{_LEAF}[]"]
+_ROWS = ["address", f"(bytes,uint256,bytes,{_READ}[],bytes)[]"]
+_BLOCKS = ["address", f"(bytes,uint256,uint256,{_READ}[])[]"]
 _NODE = "(bytes,uint32,uint64,bytes[],bytes[],bytes)"
 _NODES = ["address", f"{_NODE}[]"]
 _CHECK = "(bytes,uint256,uint256,uint256,uint256,bool,bytes[])"
@@ -249,6 +251,32 @@ class ExecutorHarness:
         found, used = self._call("executeLeaves", _LEAVES, (self.executor, batch), ["bytes[]", "uint256[]"])
         values += found
         gas += used
+
+    def combinations(self, rows: Sequence[tuple[Any, ...]]) -> tuple[list[bool], list[int]]:
+        """Whether parts combine to what is stated, for (node, element, stated, opening reads, parts); gas."""
+        return self._batched("combineRows", _ROWS, rows, ["bool[]", "uint256[]"])
+
+    def blocks(self, blocks: Sequence[tuple[Any, ...]]) -> tuple[list[int], list[int]]:
+        """The part of each (node, element, block, reads); gas."""
+        return self._batched("executeBlocks", _BLOCKS, blocks, ["int64[]", "uint256[]"])
+
+    def _batched(
+        self, signature: str, types: Sequence[str], items: Sequence[tuple[Any, ...]], result: Sequence[str]
+    ) -> tuple[list[Any], list[int]]:
+        """Both lists that a function gives for items, of which a call takes as many as it can."""
+        values: list[Any] = []
+        gas: list[int] = []
+        batch: list[tuple[Any, ...]] = []
+        size = 0
+        for place, item in enumerate(items):
+            batch.append(item)
+            size += 1_000 + sum(200 + len(read[3]) for read in item[3])
+            if size > BATCH_BYTES or place + 1 == len(items):
+                found, used = self._call(signature, types, (self.executor, batch), result)
+                values += found
+                gas += used
+                batch, size = [], 0
+        return values, gas
 
     def check(self, checks: Sequence[Check]) -> tuple[list[bool], list[int]]:
         """Verdict of the checker on each node, and the gas each took."""

@@ -19,7 +19,9 @@ from lockstep.dispute import claims
 from lockstep.dispute.digest import DigestKey, replay_digest
 from lockstep.dispute.evidence import Evidence
 from lockstep.dispute.game import Claim, Game, Rules
+from lockstep.dispute.moves import Move
 from lockstep.dispute.player import challenger_move, defender_move
+from lockstep.dispute.position import Position
 from lockstep.dispute.proofs import IllegalMoveError, Read, require
 from lockstep.dispute.transition import Outcome, Phase, Side
 from lockstep.engine.checkpoint import state_root
@@ -308,13 +310,17 @@ class Match:
     def open(self, digest_step: int | None = None) -> int:
         return self.game.open(*self.refs, self.now, digest_step)
 
+    def reveal(self, position: Position) -> Move | None:
+        """What the defender shows in its turn."""
+        return defender_move(position, self.evidence[0])
+
     def turn(self, number: int) -> bool:
         """Let whoever owes a move make it; False where it has none that the game accepts."""
         position = self.game.position(number)
         self.now += 10
         try:
             if position.side is Side.DEFENDER:
-                move, mover = defender_move(position, self.evidence[0]), DEFENDER
+                move, mover = self.reveal(position), DEFENDER
             else:
                 claimed = self.game.claims[claims.claim_key(self.refs[0])].body.digest
                 move, mover = challenger_move(position, self.evidence[1], self.key(DEFENDER), claimed), CHALLENGER
