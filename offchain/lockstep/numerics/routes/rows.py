@@ -43,7 +43,7 @@ def scatter_add(x: Tensor, index: Tensor, e: Tensor, size: int) -> Tensor:
 
 
 def _sticky(total: Tensor) -> Tensor:
-    """float64 of int64 sums up to 2**62 that rounds to the same f32: what is cut off beyond 2**53 leaves an odd number."""
+    """float64 of int64 sums up to 2**62 that rounds to the same f32: beyond 2**53 what is cut off leaves it odd."""
     odd = ((total >> 9) | (total & 511).ne(0)) << 9
     return torch.where(total.abs() <= 1 << 53, total, odd).double()
 
