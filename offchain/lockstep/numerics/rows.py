@@ -61,7 +61,7 @@ def scatter_add(x: F32, index: I32, e: I16, rows: int) -> F32:
     total = np.zeros((terms.shape[0], rows), np.int64)
     places = np.asarray(index)
     inside = (places >= 0) & (places < rows)
-    np.add.at(total, (slice(None), places[inside]), terms[:, inside])
+    np.add.at(total.T, places[inside], terms[:, inside].T)
     return _rounded(total, np.asarray(e).astype(np.int64)[:, None])
 
 

@@ -6,7 +6,7 @@ import {ExecutorFixture} from "./ExecutorFixture.sol";
 
 /// @notice Rows that one leaf does not carry: the reference's known answers (scripts/make_vectors_rows.py), and what is refused.
 contract LongRowsTest is ExecutorFixture {
-    struct VectorRead {
+    struct ShownRead {
         uint16 slot;
         uint64 start;
         bytes header;
@@ -18,16 +18,16 @@ contract LongRowsTest is ExecutorFixture {
         bytes node;
         uint256 element;
         bytes stated;
-        VectorRead[] opening;
+        ShownRead[] opening;
         bytes parts;
         bool combines;
         uint256 index;
-        VectorRead[] blockReads;
+        ShownRead[] blockReads;
         bytes part;
     }
 
     string private constant TYPE =
-        "RowCase(bytes node,uint256 element,bytes stated,VectorRead[] opening,bytes parts,bool combines,uint256 index,VectorRead[] blockReads,bytes part)VectorRead(uint16 slot,uint64 start,bytes header,bytes data)";
+        "RowCase(bytes node,uint256 element,bytes stated,ShownRead[] opening,bytes parts,bool combines,uint256 index,ShownRead[] blockReads,bytes part)ShownRead(uint16 slot,uint64 start,bytes header,bytes data)";
 
     /// @dev reduce_max f32 [2] of node 0; the operand's header says how long the rows are.
     bytes private constant REDUCE_MAX = hex"7101010000000200010000000000";
@@ -123,7 +123,7 @@ contract LongRowsTest is ExecutorFixture {
         reads[0] = Read(0, start, header, data);
     }
 
-    function _reads(VectorRead[] memory given) private pure returns (Read[] memory reads) {
+    function _reads(ShownRead[] memory given) private pure returns (Read[] memory reads) {
         reads = new Read[](given.length);
         for (uint256 i = 0; i < reads.length; ++i) {
             reads[i] = Read(given[i].slot, given[i].start, given[i].header, given[i].data);
