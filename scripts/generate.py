@@ -62,6 +62,11 @@ GENERATORS = (
         owns=("tests/vectors/ops/*.json",),
     ),
     Generator(
+        "known answers of rows of several blocks",
+        "make_vectors_rows:files",
+        owns=("tests/vectors/long_rows.json",),
+    ),
+    Generator(
         "which operators a capture carries",
         "make_coverage:files",
         owns=("docs/COVERAGE.md",),

@@ -3,10 +3,10 @@
     scripts/leaf_costs.py    measure on a local node; write docs/data/leaf_costs.json and the table in docs/PROGRAM.md
 
 For each op: the largest shape a program may have, in the largest program, with the contents that take the executor
-longest. ``calldata_bytes`` is ``spec.leaf_bytes``, an upper bound; ``executor_gas`` the call of ``OpExecutor``;
-``proof_gas`` proves the node and every read (chunks, range proof, tensor root, step tree). ``transaction_gas`` is what
-a transaction with these pays: 21,000 and the dearer of calldata's floor (40 gas a byte, EIP-7623) and calldata at 16
-gas a byte plus execution; the dispute game's own bookkeeping comes on top.
+longest; of rows that one leaf does not carry, a block. ``calldata_bytes`` is ``spec.leaf_bytes``, an upper bound;
+``executor_gas`` the call of ``OpExecutor``; ``proof_gas`` proves the node and every read (chunks, range proof, tensor
+root, step tree). ``transaction_gas`` is what a transaction with these pays: 21,000 and the dearer of calldata's floor
+(40 gas a byte, EIP-7623) and calldata at 16 gas a byte plus execution; the dispute game's own bookkeeping comes on top.
 tests/differential/test_leaf_costs.py measures again and fails when a figure is off by more than a tenth.
 """
 
@@ -31,6 +31,7 @@ from lockstep.program import ops  # noqa: E402
 from lockstep.program.encoding import encode_node  # noqa: E402
 from lockstep.program.graph import Attrs, Concat, Input, Node, Shape, TensorType, View  # noqa: E402
 from lockstep.program.leaf import leaf_reads  # noqa: E402
+from lockstep.program.long_rows import block_reads, row_blocks  # noqa: E402
 from lockstep.program.ops import MAX_ELEMENTS, MAX_NODES, MAX_STATE, InputKind, Op  # noqa: E402
 from lockstep.program.spec import leaf_bytes  # noqa: E402
 from tests.differential.harness import ExecutorHarness, own_node  # noqa: E402
@@ -180,6 +181,8 @@ def largest(op: Op) -> Case:
             return _case(op, DType.ROOT, shape, (), *entries, text=f"{MAX_STATE} entries")
         case Op.SORT | Op.ARGSORT:
             return _row(op, ops.MAX_SORT_ROW)
+        case Op.SUM | Op.QUANTIZE:
+            return _row(op, ops.MAX_SUM_ROW)
     return _row(op, ops.MAX_ROW)
 
 
@@ -222,7 +225,10 @@ def measure(harness: ExecutorHarness, op: Op) -> LeafCost:
     case = largest(op)
     node, data = case.node, encode_node(case.node)
     element = math.prod(node.shape) - 1
+    blocks = row_blocks(node, case.types)
     runs = leaf_reads(node, element, case.types, lambda _: case.index)
+    if blocks > 1:
+        runs = block_reads(node, element, 0, case.types)
     depth = MAX_NODES.bit_length() - 1
     path = [bytes(32)] * depth
     proof_gas = harness.path_gas(MAX_NODES, MAX_NODES - 1, data, path)
@@ -246,8 +252,8 @@ def measure(harness: ExecutorHarness, op: Op) -> LeafCost:
             given = case.types[run.slot]
             header = b"" if op is Op.STATE else tensor_header(given.dtype, given.shape)
             reads.append((run.slot, run.start, header, variant[number * (run.slot + 1) % len(variant)].tobytes()))
-        leaves.append((data, element, 7, 2**63 + 5, reads))
-    _, gas = harness.leaves(leaves)
+        leaves.append((data, element, 0, reads) if blocks > 1 else (data, element, 7, 2**63 + 5, reads))
+    _, gas = harness.blocks(leaves) if blocks > 1 else harness.leaves(leaves)
     calldata = leaf_bytes(node, case.types, MAX_NODES)
     execution = max(gas) + proof_gas
     transaction = 21_000 + max(40 * calldata, 16 * calldata + execution)

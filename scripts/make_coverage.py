@@ -28,7 +28,7 @@ PATH = "docs/COVERAGE.md"
 Key = tuple[str, str]
 """Module (its last name; ``Builder`` for the builder's methods) and function."""
 
-_LIMITS = frozenset({"MAX_ROW", "MAX_SCATTER_ROW"})
+_LIMITS = frozenset({"MAX_SUM_ROW"})
 _EMITTER = {"view": {Op.VIEW}, "materialise": {Op.VIEW}}
 
 HEAD = """\
@@ -40,8 +40,8 @@ when they are traced: ATen's operators, forward and backward, by family. {count}
 
 *Ops* are those of [PROGRAM.md](PROGRAM.md) that a rule may emit; which ones, a call's arguments decide. *Dearest leaf*
 is the most that proving one element of any of them costs in a transaction, at the largest shape a program may have: an
-upper bound, in gas. Rows longer than one leaf carries (16,384; for `scatter_add` 8,192) are summed in two levels, and
-so are not refused.
+upper bound, in gas. Rows longer than one leaf carries (16,384; for `scatter_add` 8,192) are opened block by block in a
+dispute; sums of more than 16,384 are made in two levels. Neither is refused.
 """
 
 REFUSED = """\
@@ -119,7 +119,7 @@ def _imports(module: str) -> dict[str, str]:
 
 
 def _walk(node: ast.AST) -> Iterator[ast.AST]:
-    """As ``ast.walk`` without the branches for rows longer than a leaf carries."""
+    """As ``ast.walk`` without the branches for sums longer than a leaf carries."""
     yield node
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.If) and _LIMITS & {n.id for n in ast.walk(child.test) if isinstance(n, ast.Name)}:

@@ -123,7 +123,7 @@ abstract contract DisputeBoard is IDisputeBoard {
     /// @dev Whether it is the defender that owes a move; enum order alternates from States on.
     function _defends(Phase phase) internal pure returns (bool) {
         return phase == Phase.States || phase == Phase.Step || phase == Phase.Nodes || phase == Phase.Chunks
-            || phase == Phase.Data;
+            || phase == Phase.Data || phase == Phase.Parts;
     }
 
     /// @dev What the challenger owes after a reveal that shows the hashes of `level`.
@@ -131,6 +131,7 @@ abstract contract DisputeBoard is IDisputeBoard {
         if (phase == Phase.States) return Phase.PickStep;
         if (phase == Phase.Chunks) return Phase.PickChunk;
         if (phase == Phase.Data) return Phase.Prove;
+        if (phase == Phase.Parts) return Phase.ProvePart;
         return level == 0 ? Phase.PickNode : Phase.PickBlock;
     }
 
@@ -288,8 +289,13 @@ abstract contract DisputeBoard is IDisputeBoard {
 
     // Parts of moves
 
-    function _tensorHeader(Dispute storage dispute, bytes calldata node) internal view returns (bytes memory) {
+    /// @dev Reverts unless this is the picked node.
+    function _requireNode(Dispute storage dispute, bytes calldata node) internal view {
         require(keccak256(node) == dispute.nodeHash, WrongProgram());
+    }
+
+    function _tensorHeader(Dispute storage dispute, bytes calldata node) internal view returns (bytes memory) {
+        _requireNode(dispute, node);
         return ProgramLib.tensorHeaderOf(node);
     }
 

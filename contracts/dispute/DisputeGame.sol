@@ -232,6 +232,21 @@ contract DisputeGame is DisputeBoard, IDisputeGame {
     }
 
     /// @inheritdoc IDisputeProofs
+    function pickElement(uint256, TaskTerms calldata, bytes calldata, LeafProof calldata) external {
+        _runProofs();
+    }
+
+    /// @inheritdoc IDisputeProofs
+    function revealParts(uint256, bytes calldata, bytes calldata) external {
+        _runProofs();
+    }
+
+    /// @inheritdoc IDisputeProofs
+    function provePart(uint256, TaskTerms calldata, uint32, bytes calldata, LeafProof calldata) external {
+        _runProofs();
+    }
+
+    /// @inheritdoc IDisputeProofs
     function proveDigest(
         uint256,
         TaskTerms calldata,

@@ -12,7 +12,7 @@ import {
     Phase,
     TracePath
 } from "../interfaces/IDisputeGame.sol";
-import {IOpExecutor} from "../interfaces/IOpExecutor.sol";
+import {IExecutor} from "../interfaces/IOpExecutor.sol";
 import {IStakeVault} from "../interfaces/IStakeVault.sol";
 import {ITaskMarket, TaskTerms} from "../interfaces/ITaskMarket.sol";
 import {DigestPlace, DigestProver} from "./DigestProver.sol";
@@ -20,17 +20,17 @@ import {DisputeBoard} from "./DisputeBoard.sol";
 import {LeafPlace, LeafProver} from "./LeafProver.sol";
 import {TracePlace, TraceProver} from "./TraceProver.sol";
 
-/// @title The moves that convict by proof.
+/// @title The moves that convict by proof, and those that open a row which one leaf does not carry.
 /// @notice Code of `DisputeGame`, which runs it by delegatecall on its own storage: one contract may not have so much code. Called by
 /// itself it knows no disputes, and the court does not know it.
 contract DisputeProofs is DisputeBoard, IDisputeProofs {
-    IOpExecutor public immutable executor;
+    IExecutor public immutable executor;
 
     constructor(
         IAuditCourt court_,
         ITaskMarket market_,
         IStakeVault vault_,
-        IOpExecutor executor_,
+        IExecutor executor_,
         address treasury_,
         DisputeParameters memory parameters_
     ) DisputeBoard(court_, market_, vault_, treasury_, parameters_) {
@@ -43,17 +43,53 @@ contract DisputeProofs is DisputeBoard, IDisputeProofs {
         _requireMover(dispute.challenger);
         _requireLive(id, dispute);
         _requireChunk(dispute, leaf.node, chunk);
-        LeafPlace memory place = LeafPlace({
-            stepRoot: _revealedRoot(_pathOf(dispute, Phase.Step, dispute.step, 0, 0, 0)),
-            previousState: dispute.previousState,
-            nodeCount: dispute.nodeCount,
-            chunk: dispute.index,
-            step: _firstStep(terms, dispute.segment) + dispute.step,
-            seed: terms.seed
-        });
-        bytes32 program = _programOf(terms, dispute.task, dispute.segment);
-        LeafProver.requireFalse(executor, place, leaf, _decode(leaf.header, program), chunk);
+        (LeafPlace memory place, ProgramHeader memory program) = _placeOf(dispute, terms, leaf);
+        LeafProver.requireFalse(executor, place, leaf, program, chunk);
         _convict(id, dispute, "leaf");
+    }
+
+    /// @inheritdoc IDisputeProofs
+    function pickElement(uint256 id, TaskTerms calldata terms, bytes calldata chunk, LeafProof calldata leaf) external {
+        Dispute storage dispute = _begin(id, Phase.Prove);
+        _requireMover(dispute.challenger);
+        _requireChunk(dispute, leaf.node, chunk);
+        (LeafPlace memory place, ProgramHeader memory program) = _placeOf(dispute, terms, leaf);
+        // INVARIANT: only a row that has parts is opened, so that an honest defender has what it is asked for.
+        bytes32 claim = LeafProver.openRow(executor, place, leaf, program, chunk);
+        dispute.target = claim;
+        dispute.index = uint32(leaf.element);
+        _picked(id, dispute, Phase.Parts, claim);
+    }
+
+    /// @inheritdoc IDisputeProofs
+    function revealParts(uint256 id, bytes calldata node, bytes calldata parts) external {
+        Dispute storage dispute = _begin(id, Phase.Parts);
+        _requireMover(dispute.defender);
+        _requireNode(dispute, node);
+        // INVARIANT: where the element is false, so is one of the parts.
+        require(executor.combines(node, dispute.target, parts), DoesNotFold());
+        _commitReveal(id, dispute, keccak256(parts), parts);
+    }
+
+    /// @inheritdoc IDisputeProofs
+    function provePart(
+        uint256 id,
+        TaskTerms calldata terms,
+        uint32 index,
+        bytes calldata parts,
+        LeafProof calldata leaf
+    ) external {
+        Dispute storage dispute = _begin(id, Phase.ProvePart);
+        _requireMover(dispute.challenger);
+        _requireLive(id, dispute);
+        _requireNode(dispute, leaf.node);
+        require(leaf.element == dispute.index, WrongCount(leaf.element, dispute.index));
+        require(keccak256(parts) == dispute.target, DoesNotFold());
+        require(index < parts.length / 8, WrongCount(index, parts.length / 8));
+        (LeafPlace memory place, ProgramHeader memory program) = _placeOf(dispute, terms, leaf);
+        int64 stated = int64(uint64(bytes8(parts[8 * uint256(index):8 * uint256(index) + 8])));
+        LeafProver.requireFalsePart(executor, place, leaf, program, index, stated);
+        _convict(id, dispute, "part");
     }
 
     /// @inheritdoc IDisputeProofs
@@ -112,6 +148,23 @@ contract DisputeProofs is DisputeBoard, IDisputeProofs {
         LeafProver.requireFalse(executor, place, leaf, program, path.chunk);
         emit OneShot(ref.task, ref.segment, ref.round, ref.index, challenger, path.step, path.node);
         court.convict(ref, false, msg.sender);
+    }
+
+    /// @dev What the proofs of a leaf are held against, and the program's header, which must be the leaf's.
+    function _placeOf(Dispute storage dispute, TaskTerms calldata terms, LeafProof calldata leaf)
+        private
+        view
+        returns (LeafPlace memory place, ProgramHeader memory program)
+    {
+        place = LeafPlace({
+            stepRoot: _revealedRoot(_pathOf(dispute, Phase.Step, dispute.step, 0, 0, 0)),
+            previousState: dispute.previousState,
+            nodeCount: dispute.nodeCount,
+            chunk: dispute.index,
+            step: _firstStep(terms, dispute.segment) + dispute.step,
+            seed: terms.seed
+        });
+        program = _decode(leaf.header, _programOf(terms, dispute.task, dispute.segment));
     }
 
     function _decode(bytes calldata header, bytes32 program) private view returns (ProgramHeader memory) {

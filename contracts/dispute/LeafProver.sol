@@ -5,7 +5,7 @@ import {Merkle} from "../commitments/Merkle.sol";
 import {ProgramHeader, ProgramLib} from "../commitments/ProgramLib.sol";
 import {TensorLib} from "../commitments/TensorLib.sol";
 import {IDisputeBoard, LeafProof, ReadProof} from "../interfaces/IDisputeGame.sol";
-import {IOpExecutor, Read} from "../interfaces/IOpExecutor.sol";
+import {IOpExecutor, IRowExecutor, Read} from "../interfaces/IOpExecutor.sol";
 import {DType} from "../types/DType.sol";
 import {InputKind} from "../types/InputKind.sol";
 import {Limits} from "../types/Limits.sol";
@@ -15,7 +15,7 @@ struct LeafPlace {
     bytes32 stepRoot; // the defender's tree over node roots
     bytes32 previousState; // state root before the step
     uint256 nodeCount;
-    uint256 chunk; // index of the defender's chunk in the node's tensor
+    uint256 chunk; // index of the defender's chunk in the node's tensor; not read for a part
     uint32 step; // global: the value of STEP
     uint64 seed;
 }
@@ -39,6 +39,33 @@ library LeafProver {
         // INVARIANT: the executor's value has the dtype's size; were it otherwise, nobody may be convicted for it.
         assert(value.length == stated.length);
         require(keccak256(value) != keccak256(stated), IDisputeBoard.LeafAgrees(value));
+    }
+
+    /// @notice What the parts of an element's row have to combine to, as the executor says it; reverts where one leaf carries the row.
+    /// @dev The caller has proven as much as for `requireFalse`.
+    function openRow(
+        IRowExecutor executor,
+        LeafPlace memory place,
+        LeafProof calldata leaf,
+        ProgramHeader memory header,
+        bytes calldata chunk
+    ) internal view returns (bytes32 claim) {
+        bytes calldata stated = _elementOf(leaf, place.chunk, chunk);
+        return executor.openRow(leaf.node, leaf.element, stated, _reads(leaf, header, place));
+    }
+
+    /// @notice Recomputes the part of a block; reverts with `PartAgrees` when it is the one stated.
+    /// @dev The caller has proven the node, the header, the element's place, and what is stated.
+    function requireFalsePart(
+        IRowExecutor executor,
+        LeafPlace memory place,
+        LeafProof calldata leaf,
+        ProgramHeader memory header,
+        uint256 index,
+        int64 stated
+    ) internal view {
+        int64 part = executor.executeBlock(leaf.node, leaf.element, index, _reads(leaf, header, place));
+        require(part != stated, IDisputeBoard.PartAgrees(part));
     }
 
     /// @notice Root `index` of a state, from the chunk of roots that holds it.
@@ -103,10 +130,11 @@ library LeafProver {
     function _rangeOf(ReadProof calldata proof) private view returns (bytes32 tensorRoot, bytes calldata data) {
         if (proof.count == 0) {
             require(
-                proof.chunks.length == 32 && proof.header.length == 0 && proof.chunkProof.length == 0,
+                proof.chunks.length == 32 && proof.chunkProof.length == 0,
                 IDisputeBoard.WrongCount(proof.chunks.length, 32)
             );
-            return (bytes32(proof.chunks), proof.chunks);
+            if (proof.header.length == 0) return (bytes32(proof.chunks), proof.chunks);
+            return (TensorLib.root(proof.header, bytes32(proof.chunks)), proof.chunks[:0]);
         }
         bytes memory header = proof.header;
         (uint256 first, uint256 skip, uint256 length) = TensorLib.chunksOfRange(header, proof.start, proof.count);

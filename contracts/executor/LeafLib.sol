@@ -144,6 +144,22 @@ library LeafLib {
         return ProgramLib.readUint(tensorHeader, tensorHeader.length - 4, 4);
     }
 
+    /// @notice Length of the rows of input 0, the next read's tensor; reverts where one leaf does not carry so many elements.
+    function leafExtent(Leaf memory leaf, Read[] calldata reads, uint256 longest)
+        internal
+        pure
+        returns (uint256 length)
+    {
+        length = lastExtent(leaf, reads, 0);
+        if (length > longest) revert IOpExecutor.LongRow(length);
+    }
+
+    /// @notice Takes the next read, which must show the type of input `slot` and nothing else.
+    function takeType(Leaf memory leaf, Read[] calldata reads, uint256 slot) internal pure {
+        Read calldata read = _next(leaf, reads, slot, 0);
+        if (read.start != 0 || read.data.length != 0) revert IOpExecutor.WrongRead(uint16(slot), 0);
+    }
+
     /// @notice Little-endian bytes of an element of this dtype, of at most four bytes.
     function toBytes(uint256 bits, uint256 dtype) internal pure returns (bytes memory value) {
         value = new bytes(DType.itemSize(dtype));

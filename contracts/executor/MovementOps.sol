@@ -104,14 +104,13 @@ contract MovementOps is OpFamily {
         require(ProgramLib.rankOf(node) == 2, MalformedNode());
         uint256 rows = ProgramLib.extentAt(node, 1);
         uint256 channel = leaf.element / rows;
-        uint256 length = LeafLib.lastExtent(leaf, reads, 0);
+        uint256 length = LeafLib.leafExtent(leaf, reads, Limits.SCATTER_BLOCK);
         (uint256 pointer, uint256 words) =
             Lanes.load32(LeafLib.run(leaf, reads, 0, channel * length, length, DType.F32));
         uint256 indices = _indices(leaf, node, reads, length);
         int256 exponent = LeafLib.signed16(leaf, node, reads, 2, channel, DType.E16);
         if (!ExactSum.isUsable(exponent)) return Binary32.NAN;
-        int256 total = ExactSum.sumWhere(pointer, indices, words, leaf.element % rows, exponent);
-        return ExactSum.round(total, exponent);
+        return ExactSum.round(ExactSum.sumWhere(pointer, indices, words, leaf.element % rows, exponent), exponent);
     }
 
     /// @dev The index row of a scatter_add as `Lanes.load32` gives it; SEED may be one, of two elements.

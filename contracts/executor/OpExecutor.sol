@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
-import {IOpExecutor, Read} from "../interfaces/IOpExecutor.sol";
+import {IExecutor, IOpExecutor, IRowExecutor, Read} from "../interfaces/IOpExecutor.sol";
 import {DType} from "../types/DType.sol";
 import {Family, Op} from "../types/Op.sol";
 import {Leaf, LeafLib} from "./LeafLib.sol";
 
-/// @notice The executor of each op family.
+/// @notice The executor of each op family, and of rows that one leaf does not carry.
 struct OpFamilies {
     IOpExecutor float;
     IOpExecutor transcendental;
@@ -15,12 +15,13 @@ struct OpFamilies {
     IOpExecutor row;
     IOpExecutor movement;
     IOpExecutor generator;
+    IRowExecutor longRow;
 }
 
 /// @title The executor: one entry for all ops, each family a contract of its own.
 /// @notice Hands a leaf to its family's contract unchanged, by the high nibble of the op code; computes `state` itself, whose
 /// element j is the root of input j.
-contract OpExecutor is IOpExecutor {
+contract OpExecutor is IExecutor {
     IOpExecutor private immutable _float;
     IOpExecutor private immutable _transcendental;
     IOpExecutor private immutable _integer;
@@ -28,8 +29,9 @@ contract OpExecutor is IOpExecutor {
     IOpExecutor private immutable _row;
     IOpExecutor private immutable _movement;
     IOpExecutor private immutable _generator;
+    IRowExecutor private immutable _longRow;
 
-    /// @param families The executor of each op family; fixed from then on.
+    /// @param families The executors; fixed from then on.
     constructor(OpFamilies memory families) {
         _float = families.float;
         _transcendental = families.transcendental;
@@ -38,6 +40,7 @@ contract OpExecutor is IOpExecutor {
         _row = families.row;
         _movement = families.movement;
         _generator = families.generator;
+        _longRow = families.longRow;
     }
 
     /// @inheritdoc IOpExecutor
@@ -51,15 +54,22 @@ contract OpExecutor is IOpExecutor {
         if (family == Family.STATE) return _state(node, element, step, seed, reads);
         address target = address(familyExecutor(family));
         require(target != address(0), MalformedNode());
-        // The call's own bytes are the family's: decoding and encoding 64 KiB again would cost more than most leaves.
-        assembly ("memory-safe") {
-            let buffer := mload(0x40)
-            calldatacopy(buffer, 0, calldatasize())
-            let success := staticcall(gas(), target, buffer, calldatasize(), 0, 0)
-            returndatacopy(buffer, 0, returndatasize())
-            if iszero(success) { revert(buffer, returndatasize()) }
-            return(buffer, returndatasize())
-        }
+        _forward(target);
+    }
+
+    /// @inheritdoc IRowExecutor
+    function openRow(bytes calldata, uint256, bytes calldata, Read[] calldata) external view returns (bytes32) {
+        _forward(address(_longRow));
+    }
+
+    /// @inheritdoc IRowExecutor
+    function combines(bytes calldata, bytes32, bytes calldata) external view returns (bool) {
+        _forward(address(_longRow));
+    }
+
+    /// @inheritdoc IRowExecutor
+    function executeBlock(bytes calldata, uint256, uint256, Read[] calldata) external view returns (int64) {
+        _forward(address(_longRow));
     }
 
     /// @notice The contract that computes a family's ops; zero for `state` and for families that do not exist.
@@ -73,6 +83,19 @@ contract OpExecutor is IOpExecutor {
         if (family == Family.MOVEMENT) return _movement;
         if (family == Family.GENERATOR) return _generator;
         return IOpExecutor(address(0));
+    }
+
+    /// @dev Makes the same call to another contract, and ends with what that says.
+    function _forward(address target) private view {
+        // The call's own bytes are the target's: decoding and encoding 64 KiB again would cost more than most leaves.
+        assembly ("memory-safe") {
+            let buffer := mload(0x40)
+            calldatacopy(buffer, 0, calldatasize())
+            let success := staticcall(gas(), target, buffer, calldatasize(), 0, 0)
+            returndatacopy(buffer, 0, returndatasize())
+            if iszero(success) { revert(buffer, returndatasize()) }
+            return(buffer, returndatasize())
+        }
     }
 
     /// @dev Element j of the state is the tensor root of input j: the one read, without a header.

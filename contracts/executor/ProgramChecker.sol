@@ -173,7 +173,8 @@ contract ProgramChecker is IProgramChecker {
         uint256 wanted = DType.F32; // sum, reduce_max
         if (op == Op.EXPONENT) wanted = DType.E16;
         if (op == Op.ARGMAX) wanted = DType.I32;
-        return to == wanted && output.sameShapeButLast(types[0]) && types[0].last() <= Limits.MAX_ROW;
+        uint256 longest = op == Op.SUM ? Limits.MAX_SUM_ROW : Limits.MAX_ROW;
+        return to == wanted && output.sameShapeButLast(types[0]) && types[0].last() <= longest;
     }
 
     /// @dev m16 [L, M, K], e16 [L, M], m16 [L, N, K], e16 [L, N] -> f32 [L, M, N].

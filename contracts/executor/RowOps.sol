@@ -10,6 +10,7 @@ import {ExactSum} from "./ExactSum.sol";
 import {Lanes} from "./Lanes.sol";
 import {Leaf, LeafLib} from "./LeafLib.sol";
 import {OpFamily} from "./OpFamily.sol";
+import {RowMax} from "./RowMax.sol";
 
 /// @title Reductions and orders along the last axis.
 /// @notice Twin of `offchain/lockstep/numerics/rows.py`. The order is that of `Binary32.orderKey`.
@@ -23,8 +24,7 @@ contract RowOps is OpFamily {
     {
         uint256 op = leaf.op;
         require(op >= Op.SUM && op <= Op.ARGSORT, MalformedNode());
-        uint256 length = LeafLib.lastExtent(leaf, reads, 0);
-        require(length <= Limits.MAX_ROW, MalformedNode());
+        uint256 length = LeafLib.leafExtent(leaf, reads, Limits.ROW_BLOCK);
         uint256 rowIndex = leaf.element;
         if (op >= Op.SORT) rowIndex /= length;
         bytes calldata row = LeafLib.run(leaf, reads, 0, rowIndex * length, length, DType.F32);
@@ -35,66 +35,14 @@ contract RowOps is OpFamily {
             return ExactSum.round(ExactSum.sumAll(pointer, words, exponent), exponent);
         }
         if (op <= Op.ARGMAX) {
-            (uint256 largest, uint256 index) = _largest(pointer, words, length);
-            return op == Op.ARGMAX ? index : Binary32.canonical(Binary32.fromOrderKey(largest));
+            (uint256 largest, uint256 index) = RowMax.largest(pointer, words, length);
+            return op == Op.ARGMAX ? index : Binary32.fromOrderKey(largest);
         }
         _packKeys(pointer, length);
         uint256 rank = leaf.element % length;
         uint256 key = _keyOfRank(pointer, length, rank);
         if (op == Op.SORT) return Binary32.fromOrderKey(key);
         return _indexOfEqual(pointer, key, rank - _countBelow(pointer, length, key));
-    }
-
-    /// @dev Key of the largest element of a row (every NaN's is 2^32 - 1) and the lowest index that has it. Elements are compared
-    /// as `key << 14 | (16383 - index)`, four at once in lanes of 64 bits.
-    function _largest(uint256 pointer, uint256 words, uint256 length)
-        private
-        pure
-        returns (uint256 key, uint256 index)
-    {
-        assembly ("memory-safe") {
-            // The larger of two words, lane by lane, the second made of the low halves of the lanes of `word`.
-            function larger(best, word, indices) -> result {
-                let ones := 0x0000000000000001000000000000000100000000000000010000000000000001
-                let x := and(word, mul(ones, 0xffffffff))
-                // Key as Binary32.orderKey: all bits flipped below zero, else the sign. Bit 32 of the sum shows a NaN.
-                let negative := and(shr(31, x), ones)
-                let keys := xor(x, mul(ones, 0x80000000))
-                keys := xor(keys, mul(negative, 0x7fffffff))
-                let nan := and(shr(32, add(and(x, mul(ones, 0x7fffffff)), mul(ones, 0x807fffff))), ones)
-                keys := or(keys, mul(nan, 0xffffffff))
-                keys := or(shl(14, keys), indices)
-                // Bit 63 survives the subtraction where best >= keys.
-                let keep := and(shr(63, sub(or(best, mul(ones, 0x8000000000000000)), keys)), ones)
-                result := xor(keys, and(xor(best, keys), sub(shl(63, keep), keep)))
-            }
-            // Lanes behind the last element are -inf: no element is below that, and equals have lower indices.
-            let excess := sub(shl(3, words), length)
-            if excess {
-                let last := add(pointer, shl(5, sub(words, 1)))
-                let lanes := sub(shl(shl(5, excess), 1), 1)
-                let lowest := 0xff800000ff800000ff800000ff800000ff800000ff800000ff800000ff800000
-                mstore(last, or(mload(last), and(lanes, lowest)))
-            }
-            let best := 0
-            // 16383 - index of the odd lanes of the first word (elements 1, 3, 5, 7); the even ones are one more.
-            let indices := 0x0000000000003ffe0000000000003ffc0000000000003ffa0000000000003ff8
-            let step := 0x0000000000000001000000000000000100000000000000010000000000000001
-            for { let end := add(pointer, shl(5, words)) } lt(pointer, end) { pointer := add(pointer, 32) } {
-                let word := mload(pointer)
-                best := larger(best, word, indices)
-                best := larger(best, shr(32, word), add(indices, step))
-                indices := sub(indices, shl(3, step))
-            }
-            let lane := best
-            for { let i := 0 } lt(i, 4) { i := add(i, 1) } {
-                let candidate := and(lane, 0xffffffffffffffff)
-                if or(gt(candidate, key), iszero(i)) { key := candidate }
-                lane := shr(64, lane)
-            }
-            index := sub(0x3fff, and(key, 0x3fff))
-            key := shr(14, key)
-        }
     }
 
     /// @dev Replaces a loaded row by its keys, four to a word in lanes of 64 bits, the first in the top lane; lanes behind the

@@ -16,7 +16,9 @@ enum Phase {
     Chunks, // defender: hashes of the tensor's chunk tree
     PickChunk, // challenger: a block or chunk of it
     Data, // defender: the chunk
-    Prove, // challenger: the leaf
+    Prove, // challenger: the leaf, or the element whose row one leaf does not carry
+    Parts, // defender: the parts of that row, one a block
+    ProvePart, // challenger: a block's part
     Resolved
 }
 
@@ -40,9 +42,9 @@ struct DisputeParameters {
 struct ReadProof {
     uint16 slot;
     uint64 start; // first element
-    uint32 count; // elements; 0: the root itself (a `state` node's input)
-    bytes header; // tensor header of the input; empty with count 0
-    bytes chunks; // the whole chunks that hold the elements; the 32-byte root with count 0
+    uint32 count; // elements; 0: no element, but the tensor's type (an open row's operand) or, without a header, its root (a `state` node's input)
+    bytes header; // tensor header of the input
+    bytes chunks; // the whole chunks that hold the elements; with count 0 the 32-byte root, of the chunks' tree where there is a header
     bytes32[] chunkProof; // of the chunks under the tensor's tree; empty with count 0
     // where the tensor root comes from, by the input's kind:
     bytes32[] rootProof; // NODE: of its leaf under the step's tree. STATE: of the chunk of roots under the state's tree. CONST: of the entry
@@ -86,7 +88,8 @@ struct TracePath {
 
 /// @notice What is stored of a dispute.
 /// @dev While a tree is walked, `level` is that of the hashes the current reveal shows (0: leaves), `index` the subtree at
-/// `level + 1` whose children they are, and `target` what they fold to. From `Data` on `index` is the chunk.
+/// `level + 1` whose children they are, and `target` what they fold to. From `Data` on `index` is the chunk, from `Parts` on the
+/// element; then `target` is what the parts must combine to, as the executor writes it, and from `ProvePart` on the parts' keccak256.
 struct Dispute {
     uint256 task;
     // one slot
@@ -129,11 +132,11 @@ interface IDisputeBoard {
         bool digest,
         uint8 digestStep
     );
-    /// @param data The hashes one after the other, or the chunk.
+    /// @param data The hashes one after the other, the chunk, or the parts.
     event Revealed(uint256 indexed id, bytes32 indexed path, Phase phase, address by, bytes data);
-    /// @param hash What was picked: state root, block's hash, node's leaf, chunk's hash.
+    /// @param hash What was picked: state root, block's hash, node's leaf, chunk's hash, an element's row as `IRowExecutor.openRow` says it.
     event Picked(uint256 indexed id, Phase phase, uint8 step, uint32 node, uint8 level, uint32 index, bytes32 hash);
-    /// @param reason "leaf", "digest", "silence", or the kind of end: "moot".
+    /// @param reason "leaf", "part", "digest", "silence", or the kind of end: "moot".
     event Resolved(uint256 indexed id, Outcome outcome, bytes32 reason);
     event OneShot(
         uint256 indexed task,
@@ -153,7 +156,7 @@ interface IDisputeBoard {
     error ClockExpired(uint64 deadline);
     /// @notice Thrown when time is called too early.
     error ClockRunning(uint64 deadline);
-    /// @notice Thrown when a reveal, pick or proof does not fold to what is on chain.
+    /// @notice Thrown when a reveal, pick or proof does not fold to what is on chain, or parts do not combine to the element.
     error DoesNotFold();
     /// @notice Thrown when a list, a chunk or an index does not fit its place.
     error WrongCount(uint256 actual, uint256 needed);
@@ -161,6 +164,8 @@ interface IDisputeBoard {
     error NotDisputable();
     /// @notice Thrown when the leaf gives the very value the defender committed to.
     error LeafAgrees(bytes value);
+    /// @notice Thrown when a block's part is as it should be.
+    error PartAgrees(int64 part);
     /// @notice Thrown when a digest entry is as it should be.
     error DigestAgrees();
     /// @notice Thrown when a claim body is not the one posted.
@@ -175,10 +180,26 @@ interface IDisputeBoard {
     function parameters() external view returns (DisputeParameters memory);
 }
 
-/// @title The moves that convict by proof.
+/// @title The moves that convict by proof, and those that open a row which one leaf does not carry.
 interface IDisputeProofs is IDisputeBoard {
     /// @notice Challenger: the leaf. Convicts the defender, or reverts.
     function prove(uint256 id, TaskTerms calldata terms, bytes calldata chunk, LeafProof calldata leaf) external;
+    /// @notice Challenger, instead of `prove`: an element of the chunk whose row one leaf does not carry.
+    /// @param leaf With the reads of `IRowExecutor.openRow`.
+    function pickElement(uint256 id, TaskTerms calldata terms, bytes calldata chunk, LeafProof calldata leaf) external;
+    /// @notice Claimant: the parts of the element's row, which must combine to the element.
+    /// @param parts 8 bytes each, big-endian, one a block.
+    function revealParts(uint256 id, bytes calldata node, bytes calldata parts) external;
+    /// @notice Challenger: the part of block `index`. Convicts the defender, or reverts.
+    /// @param parts What the defender revealed.
+    /// @param leaf Of the element picked, with the reads of `IRowExecutor.executeBlock`.
+    function provePart(
+        uint256 id,
+        TaskTerms calldata terms,
+        uint32 index,
+        bytes calldata parts,
+        LeafProof calldata leaf
+    ) external;
     /// @notice Challenger: the digest entry, from two chunks of the state after its step. Convicts the defender, or reverts.
     /// @param state State root after the step; `stateProof` as for `pickStep` of step 0.
     function proveDigest(
@@ -202,8 +223,8 @@ interface IDisputeProofs is IDisputeBoard {
 }
 
 /// @title Moves, clocks and convictions of a dispute between two claims of one segment.
-/// @notice A reveal below the states and the top of a step's tree is fixed by a hash on chain, so anybody may make it; those two are
-/// new commitments of the claimant, bound to what it said before. Reveals are kept once per claim and path and serve all its disputes:
+/// @notice A reveal below the states and the top of a step's tree is fixed by a hash on chain, so anybody may make it; those two, and
+/// the parts of a row, are new commitments of the claimant, bound to what it said before. Reveals are kept once per claim and path and serve all its disputes:
 /// a dispute that waits for a reveal made in another goes on by itself, at the time of that reveal.
 /// @dev INVARIANT: a claimant that followed the program is never convicted for what it says, only for silence.
 /// INVARIANT: against a claim with another end root, a challenger that followed the program has a winning move in every turn.
@@ -264,10 +285,12 @@ interface IDisputeGame is IDisputeProofs {
     /// @notice Last second in which the side to move may move; 0 when resolved.
     function deadlineOf(uint256 id) external view returns (uint64);
     function disputeCount() external view returns (uint256);
-    /// @notice When a path was revealed, 0 if it was not; and the root of what was revealed, for states and the top of a step.
+    /// @notice When a path was revealed, 0 if it was not; and the root of what was revealed, for states, the top of a
+    /// step and parts.
     function revealOf(bytes32 path) external view returns (uint64 moment, bytes32 root);
     /// @notice Key of a reveal: `keccak256(abi.encode(keccak256(abi.encode(ref)), kind, step, node, level, index))`. `States` has all of
-    /// them 0, `Step` its step, `Nodes` and the `Chunks` of a node the level of the hashes and the subtree, `Data` the chunk as index.
+    /// them 0, `Step` its step, `Nodes` and the `Chunks` of a node the level of the hashes and the subtree, `Data` the chunk as index,
+    /// `Parts` the element.
     function pathOf(ClaimRef calldata ref, Phase kind, uint8 step, uint32 node, uint8 level, uint32 index)
         external
         pure

@@ -18,7 +18,7 @@ struct Read {
 /// @title The machine a dispute ends on: recomputes one element of one node from proven inputs.
 /// @notice The executor is total: every node encoding that the program checker accepts, and every element index below the node's
 /// element count, has a defined value for every content of the inputs. It reverts only where the caller supplied other
-/// reads than the leaf needs.
+/// reads than the leaf needs, or where the element's row is longer than one leaf carries.
 /// @dev `DisputeGame` knows nothing else of ops, so that its own tests can run on a toy machine.
 interface IOpExecutor {
     /// @notice Thrown when the reads are not exactly those the leaf needs: `slot` and `start` of the first one missing or wrong.
@@ -26,6 +26,9 @@ interface IOpExecutor {
 
     /// @notice Thrown when the bytes are not the canonical encoding of a node.
     error MalformedNode();
+
+    /// @notice Thrown when the element's row is longer than one leaf carries: `IRowExecutor` computes it, block by block.
+    error LongRow(uint256 length);
 
     /// @notice Thrown when `element` is not below the node's element count.
     error ElementOutOfRange(uint256 element, uint256 elements);
@@ -43,6 +46,43 @@ interface IOpExecutor {
         view
         returns (bytes memory value);
 }
+
+/// @title Elements whose row is longer than one leaf carries: of `exponent`, `matmul`, `reduce_max`, `argmax`, `scatter_add`.
+/// @notice Such a row is cut into blocks of `Limits.ROW_BLOCK` elements (`scatter_add`: `Limits.SCATTER_BLOCK`), the last perhaps
+/// shorter. The *part* of a block is a signed 64-bit number, and the element is a function of its row's parts: of their sum
+/// (`matmul`, `scatter_add`) or of the largest (the others). What each part is, `docs/PROGRAM.md` says. Parts are written one after
+/// the other, 8 bytes each, big-endian. Both functions are total: a block has a part for every content, and any numbers combine.
+interface IRowExecutor {
+    /// @notice Thrown when a row has one block only: then `IOpExecutor.execute` computes its element.
+    error ShortRow(uint256 length);
+
+    /// @notice Thrown when a row has no such block.
+    error BlockOutOfRange(uint256 index, uint256 blocks);
+
+    /// @notice What the parts of an element's row have to combine to.
+    /// @param stated The element as its claimant states it: little-endian bytes, as many as the dtype takes.
+    /// @param reads By slot: of the operand with the row (`matmul`: the first) its type alone, which is its header with start 0 and no
+    /// data; then, of `matmul` and `scatter_add`, the exponents of the element.
+    /// @return claim For `combines` only.
+    function openRow(bytes calldata node, uint256 element, bytes calldata stated, Read[] calldata reads)
+        external
+        view
+        returns (bytes32 claim);
+
+    /// @notice Whether parts are as many as the row has blocks, and combine to the element stated.
+    /// @param claim From `openRow` of the same node.
+    function combines(bytes calldata node, bytes32 claim, bytes calldata parts) external view returns (bool);
+
+    /// @notice The part of one block.
+    /// @param reads By slot: the block's run of the row (`matmul`: of both rows; `scatter_add`: of the indices, too, and the exponent).
+    function executeBlock(bytes calldata node, uint256 element, uint256 index, Read[] calldata reads)
+        external
+        view
+        returns (int64 part);
+}
+
+/// @title The whole machine.
+interface IExecutor is IOpExecutor, IRowExecutor {}
 
 /// @title The checker of one node, the chain's half of `lockstep.program.spec`.
 interface IProgramChecker {

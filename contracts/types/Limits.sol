@@ -22,10 +22,16 @@ library Limits {
     uint256 internal constant MAX_METRICS = 64;
     /// @dev Inputs of a concat.
     uint256 internal constant MAX_CONCAT = 256;
-    /// @dev Longest row of exponent, sum, reduce_max, argmax and of matmul's operands.
-    uint256 internal constant MAX_ROW = 16_384;
+    /// @dev Elements of a row that one leaf carries.
+    uint256 internal constant ROW_BLOCK = 16_384;
+    /// @dev Elements of a scatter_add's row that one leaf carries.
+    uint256 internal constant SCATTER_BLOCK = 8192;
+    /// @dev Longest row of exponent, reduce_max, argmax and of matmul's operands.
+    uint256 internal constant MAX_ROW = 0x1000000;
     /// @dev Longest row of scatter_add.
-    uint256 internal constant MAX_SCATTER_ROW = 8192;
+    uint256 internal constant MAX_SCATTER_ROW = 0x800000;
+    /// @dev Longest row of sum.
+    uint256 internal constant MAX_SUM_ROW = 16_384;
     /// @dev Longest row of sort and argsort.
     uint256 internal constant MAX_SORT_ROW = 1024;
     /// @dev Bound on |offset| + sum |stride| * (extent - 1) of a view's source axis.

@@ -20,6 +20,7 @@ from eth_abi.abi import decode, encode
 from eth_utils.crypto import keccak
 
 from lockstep.chain.anvil import Anvil, AnvilError
+from lockstep.chain.deployment import FAMILIES
 from lockstep.commitments.tensor import tensor_header, tensor_root
 from lockstep.numerics.dtypes import ITEMSIZE, NUMPY
 from lockstep.program.encoding import encode_node
@@ -31,7 +32,6 @@ from tests.strategies.values import Array
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("tests/contracts/differential/ExecutorHarness.sol", "contracts/executor")
-FAMILIES = ("Float", "Transcendental", "Integer", "Contraction", "Row", "Movement", "Generator")
 BATCH_BYTES = 400_000
 """Calldata of one call: a request, in hexadecimal, stays below anvil's 2 MB."""
 BATCH_LEAVES = 5_000
@@ -43,6 +43,8 @@ _LEAF = f"(bytes,uint256,uint32,uint64,{_READ}[])"
 _OPERAND = "(uint16,bytes,uint256,bytes)"
 _ELEMENTWISE = ["address", "bytes", "uint32", "uint64", f"{_OPERAND}[]", "uint256", "uint256", "uint256"]
 _LEAVES = ["address", f"{_LEAF}[]"]
+_ROWS = ["address", f"(bytes,uint256,bytes,{_READ}[],bytes)[]"]
+_BLOCKS = ["address", f"(bytes,uint256,uint256,{_READ}[])[]"]
 _NODE = "(bytes,uint32,uint64,bytes[],bytes[],bytes)"
 _NODES = ["address", f"{_NODE}[]"]
 _CHECK = "(bytes,uint256,uint256,uint256,uint256,bool,bytes[])"
@@ -98,8 +100,9 @@ class ExecutorHarness:
         """Deploy everything (about 20 million gas)."""
         self._node = node
         self._out = compile_contracts()
-        families = [self._deploy(f"{name}Ops") for name in FAMILIES]
-        self.executor = self._deploy("OpExecutor", encode(["(" + ",".join(["address"] * 7) + ")"], [tuple(families)]))
+        families = tuple(self._deploy(name) for name in FAMILIES)
+        types = ["(" + ",".join(["address"] * len(families)) + ")"]
+        self.executor = self._deploy("OpExecutor", encode(types, [families]))
         self.checker = self._deploy("ProgramChecker")
         self.harness = self._deploy("ExecutorHarness")
 
@@ -248,6 +251,32 @@ class ExecutorHarness:
         found, used = self._call("executeLeaves", _LEAVES, (self.executor, batch), ["bytes[]", "uint256[]"])
         values += found
         gas += used
+
+    def combinations(self, rows: Sequence[tuple[Any, ...]]) -> tuple[list[bool], list[int]]:
+        """Whether parts combine to what is stated, for (node, element, stated, opening reads, parts); gas."""
+        return self._batched("combineRows", _ROWS, rows, ["bool[]", "uint256[]"])
+
+    def blocks(self, blocks: Sequence[tuple[Any, ...]]) -> tuple[list[int], list[int]]:
+        """The part of each (node, element, block, reads); gas."""
+        return self._batched("executeBlocks", _BLOCKS, blocks, ["int64[]", "uint256[]"])
+
+    def _batched(
+        self, signature: str, types: Sequence[str], items: Sequence[tuple[Any, ...]], result: Sequence[str]
+    ) -> tuple[list[Any], list[int]]:
+        """Both lists that a function gives for items, of which a call takes as many as it can."""
+        values: list[Any] = []
+        gas: list[int] = []
+        batch: list[tuple[Any, ...]] = []
+        size = 0
+        for place, item in enumerate(items):
+            batch.append(item)
+            size += 1_000 + sum(200 + len(read[3]) for read in item[3])
+            if size > BATCH_BYTES or place + 1 == len(items):
+                found, used = self._call(signature, types, (self.executor, batch), result)
+                values += found
+                gas += used
+                batch, size = [], 0
+        return values, gas
 
     def check(self, checks: Sequence[Check]) -> tuple[list[bool], list[int]]:
         """Verdict of the checker on each node, and the gas each took."""

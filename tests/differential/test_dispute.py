@@ -14,12 +14,15 @@ from lockstep.dispute import claims
 from lockstep.dispute.game import Claim, Rules
 from lockstep.dispute.moves import Move
 from lockstep.dispute.one_shot import find_one_shot
-from lockstep.dispute.player import NothingToContestError, challenger_move, defender_move
+from lockstep.dispute.player import NothingToContestError, challenger_move
 from lockstep.dispute.proofs import IllegalMoveError
 from lockstep.dispute.transition import Outcome, Phase, Side
 from lockstep.engine.routes import from_numpy
+from lockstep.program.long_rows import block_size
+from lockstep.program.ops import Op
 from tests.differential.dispute_harness import BOND, TREASURY, ChainGame, DisputeHarness
 from tests.differential.harness import ExecutorHarness
+from tests.offchain.dispute.long_world import LyingMatch, long_world, lying_run
 from tests.offchain.dispute.world import (
     BEACON,
     CHALLENGER,
@@ -33,6 +36,7 @@ from tests.offchain.dispute.world import (
     random_world,
 )
 from tests.strategies import random_program_case
+from tests.strategies.long_rows import LONG_OPS
 
 START = 4_000_000_000
 MATCHES = 24
@@ -118,7 +122,7 @@ class Both:
         match = self.match
         position = match.game.position(number)
         if position.side is Side.DEFENDER:
-            return defender_move(position, match.evidence[0]), DEFENDER
+            return match.reveal(position), DEFENDER
         claimed = match.game.claims[claims.claim_key(match.refs[0])].body.digest
         try:
             return challenger_move(position, match.evidence[1], match.key(DEFENDER), claimed), CHALLENGER
@@ -251,6 +255,29 @@ def test_games_over_the_whole_op_set_are_the_same(disputes: DisputeHarness, seed
         both = Both(disputes, match)
         assert both.play(both.open(), rng, noise=0.2) is Outcome.DEFENDER_CONVICTED
         assert both.chain.gas[-1][0] == "prove"
+
+
+@pytest.mark.chain
+@pytest.mark.parametrize("op", LONG_OPS, ids=lambda op: op.name.lower())
+def test_games_of_long_rows_are_the_same(disputes: DisputeHarness, op: Op) -> None:
+    rng = np.random.default_rng([600, op])
+    size = block_size(op)
+    assert size is not None
+    world = long_world(op, size + int(rng.integers(1, 400)), rng)
+    liar, honest = lying_run(world, op, rng), world.run()
+    match = LyingMatch(world, liar, honest)
+    match.hidden = int(rng.integers(0, 2))
+    both = Both(disputes, match)
+    assert both.play(both.open(), rng) is Outcome.DEFENDER_CONVICTED
+    assert both.chain.gas[-1][0] == "provePart"
+    assert both.chain.convictions() == 1
+    assert all(gas < 5_000_000 for _, gas in both.chain.gas)
+
+    # The other way round: a liar challenges an honest claim, down to a part that agrees.
+    both = Both(disputes, Match(world, honest, liar))
+    assert both.play(both.open(), rng, noise=0.0) is Outcome.CHALLENGE_FAILED
+    assert "revealParts" in [function for function, _ in both.chain.gas]
+    assert both.chain.convictions() == 0
 
 
 @pytest.mark.chain

@@ -14,10 +14,10 @@ from lockstep.program.graph import Attrs, Input, Node, Shape, TensorType
 from lockstep.program.ops import (
     EXPONENT_FLOOR_QUANTIZE,
     EXPONENT_FLOOR_SUM,
-    MAX_ROW,
-    MAX_SCATTER_ROW,
     MAX_SORT_ROW,
     QUANTIZE_BITS,
+    ROW_BLOCK,
+    SCATTER_BLOCK,
     InputKind,
     Op,
 )
@@ -107,29 +107,29 @@ def exponents(rng: Rng, x: Array, floor: int) -> Array:
 
 
 def longest_exponent(rng: Rng) -> NodeCase:
-    return build(Op.EXPONENT, E16, (1,), (EXPONENT_FLOOR_SUM,), [(F32, row(rng, MAX_ROW))])
+    return build(Op.EXPONENT, E16, (1,), (EXPONENT_FLOOR_SUM,), [(F32, row(rng, ROW_BLOCK))])
 
 
 def longest_quantize(rng: Rng) -> NodeCase:
-    x = row(rng, MAX_ROW)
+    x = row(rng, ROW_BLOCK)
     e = exponents(rng, x, EXPONENT_FLOOR_QUANTIZE)
     return build(Op.QUANTIZE, M16, x.shape, (QUANTIZE_BITS,), [(F32, x), (E16, e)])
 
 
 def longest_matmul(rng: Rng) -> NodeCase:
-    k = int(rng.choice([MAX_ROW, MAX_ROW - 1]))
+    k = int(rng.choice([ROW_BLOCK, ROW_BLOCK - 1]))
     a, b = (m16_values(rng, (1, k), hostile=rng.random() < 0.5) for _ in range(2))
     ea, eb = (e16_values(rng, (1,)) for _ in range(2))
     return build(Op.MATMUL, F32, (1, 1), (), [(M16, a), (E16, ea), (M16, b), (E16, eb)])
 
 
 def longest_sum(rng: Rng) -> NodeCase:
-    x = row(rng, MAX_ROW)
+    x = row(rng, ROW_BLOCK)
     return build(Op.SUM, F32, (1,), (), [(F32, x), (E16, exponents(rng, x, EXPONENT_FLOOR_SUM))])
 
 
 def longest_maximum(op: Op) -> Callable[[Rng], NodeCase]:
-    return lambda rng: build(op, I32 if op is Op.ARGMAX else F32, (1,), (), [(F32, row(rng, MAX_ROW))])
+    return lambda rng: build(op, I32 if op is Op.ARGMAX else F32, (1,), (), [(F32, row(rng, ROW_BLOCK))])
 
 
 def longest_order(op: Op) -> Callable[[Rng], NodeCase]:
@@ -139,11 +139,11 @@ def longest_order(op: Op) -> Callable[[Rng], NodeCase]:
 
 
 def longest_scatter_add(rng: Rng) -> NodeCase:
-    x = row(rng, MAX_SCATTER_ROW)
+    x = row(rng, SCATTER_BLOCK)
     rows = int(rng.choice([1, 3, 1000]))
-    index = rng.integers(-1, rows + 1, MAX_SCATTER_ROW).astype(np.int32) if rng.random() < 0.7 else None
+    index = rng.integers(-1, rows + 1, SCATTER_BLOCK).astype(np.int32) if rng.random() < 0.7 else None
     if index is None:
-        index = i32_values(rng, (MAX_SCATTER_ROW,))
+        index = i32_values(rng, (SCATTER_BLOCK,))
     e = exponents(rng, x, EXPONENT_FLOOR_SUM)
     return build(Op.SCATTER_ADD, F32, (1, rows), (), [(F32, x), (I32, index), (E16, e)])
 

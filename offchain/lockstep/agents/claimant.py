@@ -22,7 +22,8 @@ from lockstep.chain.types import ClaimBody, ClaimRef, Slot, SlotState
 from lockstep.dispute import claims
 from lockstep.dispute.digest import DigestKey, ReplayDigest, first_wrong_entry
 from lockstep.dispute.evidence import Evidence
-from lockstep.dispute.one_shot import TraceMismatchError, find_one_shot
+from lockstep.dispute.moves import Move, RevealParts
+from lockstep.dispute.one_shot import RowTooLongError, TraceMismatchError, find_one_shot
 from lockstep.dispute.player import NothingToContestError, challenger_move, defender_move
 from lockstep.dispute.position import Position, defender_ref
 from lockstep.dispute.transition import Outcome, Phase, Side
@@ -43,12 +44,15 @@ MOVES = {
     "pickChunk": "picks the first chunk that differs",
     "revealData": "reveals the chunk",
     "prove": "proves the leaf to the contract",
+    "pickElement": "picks the first element that differs, of a long row",
+    "revealParts": "reveals the parts of the row",
+    "provePart": "proves a part of the row to the contract",
     "proveDigest": "proves the digest entry to the contract",
 }
 """A line for each move, by contract function."""
 
 
-LOST_ERRORS = frozenset({"LeafAgrees", "DigestAgrees"})
+LOST_ERRORS = frozenset({"LeafAgrees", "PartAgrees", "DigestAgrees"})
 """Refusals that mean: the contract computed what the defender had committed to."""
 LATE_ERRORS = frozenset({"WrongPhase", "Moot", "ClockExpired"})
 """Refusals that mean: something else happened since the position was read."""
@@ -305,7 +309,7 @@ class Claimant(Agent):
         try:
             with open_trace(self.store, claim.body.trace_root, evidence) as trace:
                 shot = find_one_shot(trace, claim.body.trace_root, evidence)
-        except (TraceMismatchError, NothingToContestError, StorageError, EngineError) as error:
+        except (TraceMismatchError, RowTooLongError, NothingToContestError, StorageError, EngineError) as error:
             self.complain(f"cannot use the trace of {short(claim.claimant)}: {error}")
             return False
         function, arguments = shot.call(posted.terms.abi(), claim.ref.abi(), own.ref.index, claim.body.abi())
@@ -338,7 +342,7 @@ class Claimant(Agent):
         body = self._body_of(defender_ref(dispute))
         try:
             if mine is Side.DEFENDER:
-                move = defender_move(position, self.evidence(posted, dispute.segment))
+                move = self.reveal(position, self.evidence(posted, dispute.segment))
             else:
                 slot = self.lockstep.slot(posted.terms.id, dispute.segment)
                 key = DigestKey.of(slot.beacon_value, dispute.defender, posted.terms.id, dispute.segment, slot.round)
@@ -356,11 +360,18 @@ class Claimant(Agent):
             if error.error in LOST_ERRORS:
                 self._gave_up.add(number)
                 self.narrate(f"is refuted by the contract in dispute {number}: its challenge cannot win")
+            elif isinstance(move, RevealParts) and error.error == "DoesNotFold":
+                self._gave_up.add(number)
+                self.narrate(f"has no parts that make the element it claimed in dispute {number}")
             elif error.error not in LATE_ERRORS:
                 raise
             return False
         self.narrate(f"{MOVES[function]}{_where(position.phase, number)}")
         return True
+
+    def reveal(self, position: Position, evidence: Evidence) -> Move | None:
+        """What this party shows as defender; an honest one what its run has."""
+        return defender_move(position, evidence)
 
     def answers(self, posted: PostedTask, segment: int, side: Side) -> bool:
         """Whether this party makes its moves at all; an honest one does."""

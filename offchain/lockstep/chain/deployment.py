@@ -31,7 +31,9 @@ FAMILIES = (
     "RowOps",
     "MovementOps",
     "GeneratorOps",
+    "LongRows",
 )
+"""What ``OpExecutor`` forwards to, in the order of its constructor's ``OpFamilies``."""
 CIRCLE = (
     "StakeVault",
     "TaskMarket",

@@ -45,6 +45,9 @@ _SENTENCES: dict[str, str] = {
     "LeafAgrees": (
         "the executor computes the very value the defender committed to ({value}), so this challenge cannot win."
     ),
+    "PartAgrees": "the block's part is as it should be ({part}), so this challenge cannot win.",
+    "LongRow": "the element's row has {length} elements, which one leaf does not carry; it is opened block by block.",
+    "ShortRow": "the element's row has {length} elements, which one leaf carries; prove it as a leaf.",
     "DigestAgrees": "the digest entry is as it should be, so this challenge cannot win.",
     "ERC20InsufficientBalance": ("{sender} has {balance} and {needed} are needed; fund it, or use another account."),
     "ERC20InsufficientAllowance": "{spender} may spend {allowance} and {needed} are needed.",

@@ -326,7 +326,7 @@ class Lockstep:
         reveals = len(self._logs("DisputeGame", "Revealed", id=number))
         picks = len(self._logs("DisputeGame", "Picked", id=number))
         ends = self._logs("DisputeGame", "Resolved", id=number)
-        proven = any(log["args"]["reason"].rstrip(b"\0") in (b"leaf", b"digest") for log in ends)
+        proven = any(log["args"]["reason"].rstrip(b"\0") in (b"leaf", b"part", b"digest") for log in ends)
         return reveals, picks + proven
 
     def revealed(self, path: bytes) -> bytes | None:

@@ -20,13 +20,16 @@ from lockstep.dispute.moves import (
     Move,
     PickBlock,
     PickChunk,
+    PickElement,
     PickNode,
     PickStep,
     Prove,
     ProveDigest,
+    ProvePart,
     RevealChunks,
     RevealData,
     RevealNodes,
+    RevealParts,
     RevealStates,
     RevealStep,
 )
@@ -37,15 +40,19 @@ from lockstep.dispute.proofs import (
     IllegalMoveError,
     LeafPlace,
     ProgramView,
+    open_row,
+    parts_combine,
     require,
     require_false_digest,
     require_false_leaf,
+    require_false_part,
     require_false_trace,
 )
 from lockstep.dispute.transition import TURNS, Outcome, Phase, Side, side_to_move
 from lockstep.numerics.dtypes import ITEMSIZE
 from lockstep.program.encoding import decode_node
 from lockstep.program.graph import Node
+from lockstep.program.long_rows import decode_parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +211,14 @@ class Game:
                 return self._record(dispute, move.chunk, None, now)
             case Prove():
                 return self._prove(dispute, move)
+            case PickElement():
+                return self._pick_element(dispute, move, now)
+            case RevealParts():
+                node = self._node(dispute, move.node)
+                require(parts_combine(node, dispute.target, move.parts), "The parts do not make the element.")
+                return self._record(dispute, move.parts, keccak(move.parts), now)
+            case ProvePart():
+                return self._prove_part(dispute, move)
             case ProveDigest():
                 return self._prove_digest(dispute, move)
         raise TypeError(f"{type(move).__name__} is no move.")
@@ -307,19 +322,39 @@ class Game:
     def _prove(self, dispute: Dispute, move: Prove) -> Dispute:
         require(self._live(dispute), "The claim fell elsewhere.")
         self._require_chunk(dispute, move.leaf.node, move.chunk)
+        program = self._program(move.leaf.header, dispute.segment)
+        require_false_leaf(move.leaf, program, self._place(dispute), move.chunk, self.executor)
+        return self._convict(dispute)
+
+    def _pick_element(self, dispute: Dispute, move: PickElement, now: int) -> Dispute:
+        self._require_chunk(dispute, move.leaf.node, move.chunk)
+        program = self._program(move.leaf.header, dispute.segment)
+        claim = open_row(move.leaf, program, self._place(dispute), move.chunk)
+        return self._picked(replace(dispute, target=claim, index=move.leaf.element), Phase.PARTS, now)
+
+    def _prove_part(self, dispute: Dispute, move: ProvePart) -> Dispute:
+        require(self._live(dispute), "The claim fell elsewhere.")
+        self._node(dispute, move.leaf.node)
+        require(move.leaf.element == dispute.index, "The element is another.")
+        require(keccak(move.parts) == dispute.target, "The parts are others.")
+        stated = decode_parts(move.parts)
+        require(move.index < len(stated), "The row has no such block.")
+        program = self._program(move.leaf.header, dispute.segment)
+        require_false_part(move.leaf, program, self._place(dispute), move.index, stated[move.index])
+        return self._convict(dispute)
+
+    def _place(self, dispute: Dispute) -> LeafPlace:
+        """What the proofs of a leaf are held against."""
         step_path = path_key(defender_ref(dispute), Phase.STEP, dispute.step)
         step_root = self._revealed[step_path][1]
         assert step_root is not None
-        place = LeafPlace(
+        return LeafPlace(
             step_root=step_root,
             previous_state=dispute.previous_state,
             chunk=dispute.index,
             step=claims.global_step(self.terms, dispute.segment, dispute.step),
             seed=self.terms.seed,
         )
-        program = self._program(move.leaf.header, dispute.segment)
-        require_false_leaf(move.leaf, program, place, move.chunk, self.executor)
-        return self._convict(dispute)
 
     def _prove_digest(self, dispute: Dispute, move: ProveDigest) -> Dispute:
         require(dispute.digest, "The dispute is not about a digest entry.")

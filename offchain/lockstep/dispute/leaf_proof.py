@@ -11,9 +11,10 @@ import numpy as np
 from lockstep.commitments import merkle
 from lockstep.commitments.tensor import CHUNK_BYTES, TensorCommitment, tensor_header
 from lockstep.dispute.evidence import Evidence
-from lockstep.numerics.dtypes import ITEMSIZE
+from lockstep.numerics.dtypes import ITEMSIZE, NUMPY
 from lockstep.program.graph import Input, Node, Program, TensorType
 from lockstep.program.leaf import PROVEN_KINDS, LeafRead, leaf_reads
+from lockstep.program.long_rows import block_part, block_reads, opening_reads, row_blocks
 from lockstep.program.ops import InputKind, Op
 from lockstep.program.reference import own_input
 
@@ -75,7 +76,7 @@ def proven_types(program: Program, node: Node) -> list[TensorType | None]:
 
 
 def build_leaf_proof(evidence: Evidence, step: int, index: int, element: int, node_proof: NodeProof) -> LeafProof:
-    """Proof of output ``element`` of node ``index`` in a step of the segment.
+    """Proof of output ``element`` of node ``index`` in a step of the segment, whose row one leaf carries.
 
     The party's own data serve for what the leaf reads: before the first difference they are the defender's, too.
     """
@@ -90,13 +91,57 @@ def build_leaf_proof(evidence: Evidence, step: int, index: int, element: int, no
         return evidence.element(step, source, position)
 
     reads = leaf_reads(node, element, proven_types(program, node), gather_index)
+    return _prove_reads(evidence, step, index, element, reads, node_proof)
+
+
+def build_opening_proof(evidence: Evidence, step: int, index: int, element: int, node_proof: NodeProof) -> LeafProof:
+    """As ``build_leaf_proof``, of what says how the parts of a longer row combine."""
+    reads = opening_reads(evidence.program(step).nodes[index], element)
+    return _prove_reads(evidence, step, index, element, reads, node_proof)
+
+
+def build_block_proof(
+    evidence: Evidence, step: int, index: int, element: int, block: int, node_proof: NodeProof
+) -> LeafProof:
+    """As ``build_leaf_proof``, of one block of a longer row."""
+    program = evidence.program(step)
+    node = program.nodes[index]
+    reads = block_reads(node, element, block, proven_types(program, node))
+    return _prove_reads(evidence, step, index, element, reads, node_proof)
+
+
+def count_blocks(evidence: Evidence, step: int, index: int) -> int:
+    """Blocks of a row of node ``index``: 1 where one leaf carries it, or the node has no rows."""
+    program = evidence.program(step)
+    node = program.nodes[index]
+    return row_blocks(node, proven_types(program, node))
+
+
+def row_parts(evidence: Evidence, step: int, index: int, element: int) -> list[int]:
+    """The parts of an element's row by the party's own data."""
+    program = evidence.program(step)
+    node = program.nodes[index]
+    types = proven_types(program, node)
+
+    def run(read: LeafRead) -> Any:
+        tensor = evidence.tensor(step, node.inputs[read.slot])
+        itemsize = ITEMSIZE[tensor.dtype]
+        data = tensor.data[read.start * itemsize : (read.start + read.length) * itemsize]
+        return np.frombuffer(data, NUMPY[tensor.dtype])
+
+    return [
+        block_part(node, element, block, [run(read) for read in block_reads(node, element, block, types)])
+        for block in range(row_blocks(node, types))
+    ]
+
+
+def _prove_reads(
+    evidence: Evidence, step: int, index: int, element: int, reads: Sequence[LeafRead], node_proof: NodeProof
+) -> LeafProof:
     commitment = evidence.program_commitment
-    return LeafProof(
-        commitment.header,
-        commitment.node_bytes[index],
-        element,
-        tuple(_prove_read(evidence, step, node, read, node_proof) for read in reads),
-    )
+    node = evidence.program(step).nodes[index]
+    proofs = tuple(_prove_read(evidence, step, node, read, node_proof) for read in reads)
+    return LeafProof(commitment.header, commitment.node_bytes[index], element, proofs)
 
 
 def _prove_read(evidence: Evidence, step: int, node: Node, read: LeafRead, node_proof: NodeProof) -> ReadProof:
@@ -105,6 +150,9 @@ def _prove_read(evidence: Evidence, step: int, node: Node, read: LeafRead, node_
     tensor = evidence.tensor(step, source)
     if node.op is Op.STATE:
         return ReadProof(read.slot, 0, 0, b"", tensor.root, (), root_proof, entry)
+    if not read.length:
+        header = tensor_header(tensor.dtype, tensor.shape)
+        return ReadProof(read.slot, 0, 0, header, tensor.tree.root, (), root_proof, entry)
     first, last = chunk_range(ITEMSIZE[tensor.dtype], read.start, read.length)
     return ReadProof(
         read.slot,

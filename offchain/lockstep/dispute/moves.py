@@ -167,6 +167,43 @@ class Prove(Move):
 
 
 @dataclass(frozen=True, slots=True)
+class PickElement(Move):
+    """Challenger: an element of the chunk whose row one leaf does not carry, with what says how its parts combine."""
+
+    function: ClassVar[str] = "pickElement"
+    chunk: bytes
+    leaf: LeafProof
+
+    def _arguments(self, terms: Tuple, body: Tuple) -> Tuple:
+        return (terms, self.chunk, self.leaf.abi())
+
+
+@dataclass(frozen=True, slots=True)
+class RevealParts(Move):
+    """Defender: the parts of the element's row, 8 bytes each."""
+
+    function: ClassVar[str] = "revealParts"
+    node: bytes
+    parts: bytes
+
+    def _arguments(self, terms: Tuple, body: Tuple) -> Tuple:
+        return (self.node, self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class ProvePart(Move):
+    """Challenger: the part of one block; ``parts`` are those the defender revealed."""
+
+    function: ClassVar[str] = "provePart"
+    index: int
+    parts: bytes
+    leaf: LeafProof
+
+    def _arguments(self, terms: Tuple, body: Tuple) -> Tuple:
+        return (terms, self.index, self.parts, self.leaf.abi())
+
+
+@dataclass(frozen=True, slots=True)
 class ProveDigest(Move):
     """Challenger: the digest entry."""
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Protocol
 from lockstep.commitments import merkle
 from lockstep.commitments.tensor import CHUNK_BYTES, TensorCommitment
 from lockstep.dispute.evidence import Evidence
-from lockstep.dispute.leaf_proof import LeafProof, build_leaf_proof
+from lockstep.dispute.leaf_proof import LeafProof, build_leaf_proof, count_blocks
 from lockstep.dispute.moves import Call, Tuple
 from lockstep.dispute.player import first_difference, first_element
 from lockstep.engine.trace import trace_tree
@@ -31,6 +31,10 @@ class Trace(Protocol):
 
 class TraceMismatchError(Exception):
     """A published trace is not what its claim commits to: only the interactive dispute can convict."""
+
+
+class RowTooLongError(Exception):
+    """The lie is in an element whose row one leaf does not carry: only the interactive dispute can convict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,7 @@ def find_one_shot(trace: Trace, trace_root: bytes, evidence: Evidence) -> OneSho
     Raises:
         NothingToContestError: the trace agrees with this party's own run
         TraceMismatchError: the trace published is not the one committed to, or a tensor in it is not its root's
+        RowTooLongError: the first false element is one of a row that no transaction carries
 
     """
     trees = [_step_tree(trace.node_roots(step)) for step in range(evidence.steps)]
@@ -94,6 +99,8 @@ def find_one_shot(trace: Trace, trace_root: bytes, evidence: Evidence) -> OneSho
     step = first_difference([evidence.step_tree(s).root for s in range(evidence.steps)], [t.root for t in trees])
     tree = trees[step]
     node = first_difference(evidence.step_tree(step).levels[0], tree.levels[0])
+    if count_blocks(evidence, step, node) > 1:
+        raise RowTooLongError(f"Rows of node {node} are opened block by block, in a dispute.")
     tensor = trace.node(step, node)
     if tensor.root != trace.node_roots(step)[node]:
         raise TraceMismatchError(f"The trace's tensor of node {node} in step {step} is not what its root says.")

@@ -12,24 +12,34 @@ from lockstep.commitments import merkle
 from lockstep.commitments.tensor import CHUNK_BYTES
 from lockstep.dispute.digest import DigestKey, ReplayDigest, entry_at, prove_entry
 from lockstep.dispute.evidence import Evidence
-from lockstep.dispute.leaf_proof import build_leaf_proof
+from lockstep.dispute.leaf_proof import (
+    build_block_proof,
+    build_leaf_proof,
+    build_opening_proof,
+    count_blocks,
+    row_parts,
+)
 from lockstep.dispute.moves import (
     Move,
     PickBlock,
     PickChunk,
+    PickElement,
     PickNode,
     PickStep,
     Prove,
     ProveDigest,
+    ProvePart,
     RevealChunks,
     RevealData,
     RevealNodes,
+    RevealParts,
     RevealStates,
     RevealStep,
 )
 from lockstep.dispute.position import Position
 from lockstep.dispute.transition import Phase, Side
 from lockstep.numerics.dtypes import ITEMSIZE
+from lockstep.program.long_rows import PART_BYTES, encode_parts
 
 
 class NothingToContestError(Exception):
@@ -63,6 +73,8 @@ def defender_move(position: Position, evidence: Evidence) -> Move | None:
     if position.phase is Phase.NODES:
         return RevealNodes(tuple(tree.children(dispute.level + 1, dispute.index)))
     node = evidence.program_commitment.node_bytes[dispute.node]
+    if position.phase is Phase.PARTS:
+        return RevealParts(node, encode_parts(row_parts(evidence, dispute.step, dispute.node, dispute.index)))
     tensor = evidence.node(dispute.step, dispute.node)
     if position.phase is Phase.CHUNKS:
         return RevealChunks(node, tuple(tensor.tree.children(dispute.level + 1, dispute.index)))
@@ -91,6 +103,8 @@ def challenger_move(
             return _pick_node(position, evidence)
         case Phase.PICK_CHUNK:
             return _pick_chunk(position, evidence)
+        case Phase.PROVE_PART:
+            return _prove_part(position, evidence)
         case _:
             return _prove(position, evidence)
 
@@ -180,10 +194,23 @@ def _prove(position: Position, evidence: Evidence) -> Move:
     itemsize = ITEMSIZE[tensor.dtype]
     place = first_element(tensor.chunk(dispute.index), position.data, itemsize)
     element = dispute.index * (CHUNK_BYTES // itemsize) + place
-    leaf = build_leaf_proof(
-        evidence, dispute.step, dispute.node, element, lambda node: prove_node(position, evidence, node)
-    )
-    return Prove(position.data, leaf)
+
+    def node_proof(node: int) -> list[bytes]:
+        return prove_node(position, evidence, node)
+
+    at = (evidence, dispute.step, dispute.node, element)
+    if count_blocks(*at[:3]) > 1:
+        return PickElement(position.data, build_opening_proof(*at, node_proof))
+    return Prove(position.data, build_leaf_proof(*at, node_proof))
+
+
+def _prove_part(position: Position, evidence: Evidence) -> Move:
+    dispute = position.dispute
+    assert position.data is not None
+    at = (evidence, dispute.step, dispute.node, dispute.index)
+    block = first_element(encode_parts(row_parts(*at)), position.data, PART_BYTES)
+    leaf = build_block_proof(*at, block, lambda node: prove_node(position, evidence, node))
+    return ProvePart(block, position.data, leaf)
 
 
 def prove_node(position: Position, evidence: Evidence, node: int) -> list[bytes]:

@@ -53,8 +53,8 @@ class Position:
 
     ``states`` are the defender's state roots. ``tree`` has, for each level of the step's tree that was opened (0:
     leaves), the hashes shown there, which are the children of the subtree on the way to the disputed node. ``chunks``
-    are the hashes of the chunk tree shown last. ``data`` is the disputed chunk. What the next move does not need is
-    empty or None.
+    are the hashes of the chunk tree shown last. ``data`` is the disputed chunk, or the parts of the disputed row. What
+    the next move does not need is empty or None.
     """
 
     dispute: Dispute
@@ -114,6 +114,7 @@ class Position:
             return cls(
                 dispute, tree=tree, chunks=_hashes(shown(Phase.CHUNKS, dispute.node, dispute.level, dispute.index))
             )
-        if phase is Phase.PROVE:
-            return cls(dispute, tree=tree, data=shown(Phase.DATA, dispute.node, 0, dispute.index))
+        if phase in (Phase.PROVE, Phase.PROVE_PART):
+            kind = Phase.DATA if phase is Phase.PROVE else Phase.PARTS
+            return cls(dispute, tree=tree, data=shown(kind, dispute.node, 0, dispute.index))
         return cls(dispute, tree=tree)

@@ -18,16 +18,30 @@ from lockstep.commitments.tensor import CHUNK_BYTES, chunk_count, root_from_tree
 from lockstep.dispute.digest import DigestChunk, DigestKey
 from lockstep.dispute.leaf_proof import ROOTS_PER_CHUNK, LeafProof, ReadProof
 from lockstep.dispute.one_shot import OneShot
-from lockstep.numerics.dtypes import ITEMSIZE, DType
+from lockstep.numerics.dtypes import ITEMSIZE, NUMPY, DType
 from lockstep.program.encoding import HEADER, decode_node
-from lockstep.program.graph import Node, Shape
+from lockstep.program.graph import Node, Shape, TensorType
+from lockstep.program.leaf import LeafRead
+from lockstep.program.long_rows import (
+    PART_BYTES,
+    block_part,
+    block_reads,
+    block_size,
+    combine,
+    decode_parts,
+    opening_reads,
+    row_blocks,
+)
 from lockstep.program.ops import InputKind
 
 Read = tuple[int, int, bytes, bytes]
 """(slot, start, tensor header, data): what the executor is given."""
 
 Executor = Callable[[Node, int, int, int, Sequence[Read]], bytes]
-"""(node, element, global step, seed, reads) -> the element's little-endian bytes."""
+"""(node, element, global step, seed, reads) -> the element's little-endian bytes.
+
+It refuses an element whose row one leaf does not carry.
+"""
 
 
 class IllegalMoveError(ValueError):
@@ -104,12 +118,72 @@ def require_false_leaf(
 ) -> None:
     """Return when the executor makes another value than the defender's chunk holds."""
     node = decode_node(leaf.node)
+    stated = _stated(leaf, node, place, chunk)
+    reads = [_read(node, proof, program, place) for proof in leaf.reads]
+    value = executor(node, leaf.element, place.step, place.seed, reads)
+    require(value != stated, "The leaf agrees.")
+
+
+def open_row(leaf: LeafProof, program: ProgramView, place: LeafPlace, chunk: bytes) -> bytes:
+    """What the parts of an element's row must combine to; see ``IRowExecutor.openRow``.
+
+    From its lowest bit: the stated element (32), the number of blocks (32), the exponents (16 each).
+    """
+    node = decode_node(leaf.node)
+    stated = _stated(leaf, node, place, chunk)
+    reads = [_read(node, proof, program, place) for proof in leaf.reads]
+    types = _types(node, reads)
+    _require_reads(reads, opening_reads(node, leaf.element) if block_size(node.op) else [])
+    blocks = row_blocks(node, types)
+    require(blocks > 1, "One leaf carries the row.")
+    packed = int.from_bytes(stated, "little") | blocks << 32
+    for place_, (*_, data) in enumerate(reads[1:]):
+        packed |= int.from_bytes(data, "little") << (64 + 16 * place_)
+    return packed.to_bytes(32, "big")
+
+
+def parts_combine(node: Node, claim: bytes, parts: bytes) -> bool:
+    """Whether parts are as many as the row has blocks, and combine to the element stated."""
+    packed = int.from_bytes(claim, "big")
+    if len(parts) != PART_BYTES * (packed >> 32 & 0xFFFFFFFF):
+        return False
+    exponents = [int(np.uint16(packed >> shift & 0xFFFF).astype(np.int16)) for shift in (64, 80)]
+    return int.from_bytes(combine(node, exponents, decode_parts(parts)), "little") == packed & 0xFFFFFFFF
+
+
+def require_false_part(leaf: LeafProof, program: ProgramView, place: LeafPlace, block: int, stated: int) -> None:
+    """Return when a block's part is another than the one stated."""
+    node = decode_node(leaf.node)
+    reads = [_read(node, proof, program, place) for proof in leaf.reads]
+    types = _types(node, reads)
+    _require_reads(reads, block_reads(node, leaf.element, block, types))
+    runs = [np.frombuffer(data, NUMPY[parse_header(header)[0]]) for _, _, header, data in reads]
+    require(block_part(node, leaf.element, block, runs) != stated, "The part agrees.")
+
+
+def _types(node: Node, reads: Sequence[Read]) -> list[TensorType | None]:
+    """Types of a node's inputs as far as reads show them; a row's is always the first."""
+    types: list[TensorType | None] = [None] * len(node.inputs)
+    for slot, _, header, _ in reads:
+        types[slot] = TensorType(*parse_header(header))
+    require(bool(types) and types[0] is not None and bool(types[0].shape), "The row's type is not shown.")
+    return types
+
+
+def _require_reads(reads: Sequence[Read], needed: Sequence[LeafRead]) -> None:
+    """Refuse reads that are not exactly these."""
+    given = []
+    for slot, start, header, data in reads:
+        given.append(LeafRead(slot, start, len(data) // ITEMSIZE[parse_header(header)[0]]))
+    require(given == list(needed) and bool(given), "These are not the row's reads.")
+
+
+def _stated(leaf: LeafProof, node: Node, place: LeafPlace, chunk: bytes) -> bytes:
+    """The defender's bytes of the element, which must lie in the chunk."""
     itemsize = ITEMSIZE[node.dtype]
     offset = leaf.element * itemsize - place.chunk * CHUNK_BYTES
     require(0 <= offset <= len(chunk) - itemsize, "The element is not in the chunk.")
-    reads = [_read(node, proof, program, place) for proof in leaf.reads]
-    value = executor(node, leaf.element, place.step, place.seed, reads)
-    require(value != chunk[offset : offset + itemsize], "The leaf agrees.")
+    return chunk[offset : offset + itemsize]
 
 
 def _read(node: Node, proof: ReadProof, program: ProgramView, place: LeafPlace) -> Read:
@@ -138,8 +212,10 @@ def _read(node: Node, proof: ReadProof, program: ProgramView, place: LeafPlace) 
 def _range(proof: ReadProof) -> tuple[bytes, bytes]:
     """(tensor root, data) of a read."""
     if proof.count == 0:
-        require(len(proof.chunks) == 32 and not proof.header and not proof.chunk_proof, "A root is 32 bytes.")
-        return proof.chunks, proof.chunks
+        require(len(proof.chunks) == 32 and not proof.chunk_proof, "A root is 32 bytes.")
+        if not proof.header:
+            return proof.chunks, proof.chunks
+        return root_from_tree(*parse_header(proof.header), proof.chunks), b""
     dtype, shape = parse_header(proof.header)
     elements = int(np.prod(shape, dtype=object))
     require(proof.start + proof.count <= elements, "The elements are not in the tensor.")

@@ -23,7 +23,9 @@ class Phase(IntEnum):
     PICK_CHUNK = 8
     DATA = 9
     PROVE = 10
-    RESOLVED = 11
+    PARTS = 11
+    PROVE_PART = 12
+    RESOLVED = 13
 
 
 class Outcome(IntEnum):
@@ -71,7 +73,9 @@ TURNS: dict[Phase, Turn] = {
     Phase.CHUNKS: Turn(Side.DEFENDER, ("revealChunks",), (Phase.PICK_CHUNK,), anybody=True),
     Phase.PICK_CHUNK: Turn(Side.CHALLENGER, ("pickChunk",), (Phase.CHUNKS, Phase.DATA)),
     Phase.DATA: Turn(Side.DEFENDER, ("revealData",), (Phase.PROVE,), anybody=True),
-    Phase.PROVE: Turn(Side.CHALLENGER, ("prove",), (Phase.RESOLVED,)),
+    Phase.PROVE: Turn(Side.CHALLENGER, ("prove", "pickElement"), (Phase.RESOLVED, Phase.PARTS)),
+    Phase.PARTS: Turn(Side.DEFENDER, ("revealParts",), (Phase.PROVE_PART,)),
+    Phase.PROVE_PART: Turn(Side.CHALLENGER, ("provePart",), (Phase.RESOLVED,)),
 }
 """Every phase in which somebody owes a move. ``timeout`` and ``withdraw`` end a dispute from any of them."""
 
@@ -101,6 +105,8 @@ def after_reveal(phase: Phase, level: int) -> Phase:
             return Phase.PICK_CHUNK
         case Phase.DATA:
             return Phase.PROVE
+        case Phase.PARTS:
+            return Phase.PROVE_PART
         case Phase.STEP | Phase.NODES:
             return Phase.PICK_BLOCK if level else Phase.PICK_NODE
     raise ValueError(f"{phase.name} is not a reveal.")

@@ -15,7 +15,15 @@ from lockstep.commitments.tensor import CHUNK_BYTES
 from lockstep.numerics import contraction
 from lockstep.numerics.dtypes import DType
 from lockstep.program.graph import Attrs, Concat, Input, Node, View
-from lockstep.program.ops import ELEMENTWISE_FAMILIES, Family, InputKind, Op
+from lockstep.program.ops import (
+    ELEMENTWISE_FAMILIES,
+    MAX_ROW,
+    MAX_SORT_ROW,
+    MAX_SUM_ROW,
+    Family,
+    InputKind,
+    Op,
+)
 
 Array = npt.NDArray[np.generic]
 Case = tuple[Node, list[Array]]
@@ -133,7 +141,9 @@ def _rows_f32(rng: np.random.Generator, rows: int, k: int) -> npt.NDArray[np.flo
     return x
 
 
-_ROW_SHAPES = ((17, 1), (16, 3), (24, 33), (8, 16_384))
+_ROW_SHAPES = ((17, 1), (16, 3), (24, 33), (8, 16_384), (8, 16_390))
+_LONG_PRODUCT = 140_003
+"""Terms of a product whose slices' sums do not fit 32 bits."""
 
 
 def _contraction(op: Op, rng: np.random.Generator) -> Iterator[Case]:
@@ -157,6 +167,7 @@ def _contraction(op: Op, rng: np.random.Generator) -> Iterator[Case]:
         ((), 48, 70, 65),
         ((3, 2), 5, 4, 9),
         ((), 3, 2, 16_384),
+        ((), 3, 2, _LONG_PRODUCT),
     ):
         for kind in range(3):
             a, b = (
@@ -164,7 +175,7 @@ def _contraction(op: Op, rng: np.random.Generator) -> Iterator[Case]:
                 for s in (m, n)
             )
             if kind == 0:
-                a[...], b[...] = 16384, -16384
+                a[...], b[...] = (16384, -16384) if k < _LONG_PRODUCT else (16256, 16256)
             elif kind == 1:
                 a, b = (rng.integers(-16384, 16385, (*lead, s, k)).astype(np.int16) for s in (m, n))
             ea, eb = (rng.integers(-20, 20, (*lead, s)).astype(np.int16) for s in (m, n))
@@ -174,7 +185,7 @@ def _contraction(op: Op, rng: np.random.Generator) -> Iterator[Case]:
 
 
 def _reduction(op: Op, rng: np.random.Generator) -> Iterator[Case]:
-    longest = 1_024 if op in (Op.SORT, Op.ARGSORT) else 16_384
+    longest = {Op.SORT: MAX_SORT_ROW, Op.ARGSORT: MAX_SORT_ROW, Op.SUM: MAX_SUM_ROW}.get(op, MAX_ROW)
     for rows, k in _ROW_SHAPES:
         k = min(k, longest)
         x = _rows_f32(rng, rows, k)
@@ -240,6 +251,10 @@ def _generated(op: Op, rng: np.random.Generator) -> Iterator[Case]:
             x = _rows_f32(rng, channels, n)
             index = rng.integers(-2, 9, n).astype(np.int32)
             yield _node(op, DType.F32, (channels, 7), 3), [x, index, contraction.exponent(x, -126)]
+        # -(2**53 + 2**29 + 1): just beyond the middle of two f32s, where the float64 next to it is that middle
+        many = np.full((1, 2**19 + 2), -2.0, np.float32)
+        many[:, 5:7] = -(2.0**-4), -(2.0**-33)
+        yield _node(op, DType.F32, (1, 1), 3), [many, np.zeros(many.shape[1], np.int32), np.zeros(1, np.int16)]
     else:
         state_shapes: tuple[tuple[int, ...], ...] = ((), (3,), (CHUNK_BYTES + 5,), (2, 64, 40))
         for extents in state_shapes:

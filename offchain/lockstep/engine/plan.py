@@ -10,6 +10,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from lockstep.engine.errors import MemoryLimitError
 from lockstep.numerics.dtypes import ITEMSIZE
 from lockstep.program.graph import Node, Program, TensorType
@@ -100,7 +102,9 @@ def _scratch(program: Program, index: int) -> int:
     inputs = [type_bytes(program.input_type(source)) for source in node.inputs]
     match node.op:
         case Op.MATMUL:
-            return 6 * sum(inputs) + 4 * type_bytes(node.type)
+            # Rows are packed by 16, at up to 8 bytes a term: at least one such block of either operand a thread.
+            packed = 2 * 16 * 8 * program.input_type(node.inputs[0]).shape[-1] * torch.get_num_threads()
+            return 6 * sum(inputs) + 4 * type_bytes(node.type) + packed
         case Op.SUM | Op.SCATTER_ADD:
             return 4 * sum(inputs) + 4 * type_bytes(node.type)
         case Op.RANDOM_BITS | Op.SHUFFLE:

@@ -24,9 +24,7 @@ from lockstep.program.infer import ProgramError
 from lockstep.program.ops import (
     EXPONENT_FLOOR_QUANTIZE,
     EXPONENT_FLOOR_SUM,
-    MAX_CONCAT,
-    MAX_ROW,
-    MAX_SCATTER_ROW,
+    MAX_SUM_ROW,
     QUANTIZE_BITS,
     Op,
 )
@@ -35,7 +33,6 @@ from lockstep.program.views import expand_view, permute_view, reshape_view
 __all__ = ["Builder", "Built", "Value"]
 
 F32, I32 = DType.F32, DType.I32
-_MINUS_INFINITY = 0xFF800000
 
 Unary = Callable[["Builder", Operand], Value]
 Binary = Callable[["Builder", Operand, Operand], Value]
@@ -173,27 +170,9 @@ class Builder(Emitter):
         return self.emit(Op.GATHER, [table, index], table.dtype, (*index.shape, *table.shape[1:]))
 
     def scatter_add(self, x: Value, index: Value, extent: int) -> Value:
-        """f32 ``x`` [C, N], i32 ``index`` [N] -> f32 [C, extent]: exact sums of what shares an index.
-
-        Above 8,192 entries: the exact sums of each 8,192, and the sums of these.
-        """
-        length = x.shape[-1]
-        if length > MAX_SCATTER_ROW:
-            parts = []
-            for start in range(0, length, MAX_SCATTER_ROW):
-                size = min(MAX_SCATTER_ROW, length - start)
-                part = self.scatter_add(self.slice(x, 1, start, size), self.slice(index, 0, start, size), extent)
-                parts.append(self.reshape(part, (1, *part.shape)))
-            return self.sum_axes(self._concat_many(parts), [0])
+        """f32 ``x`` [C, N], i32 ``index`` [N] -> f32 [C, extent]: exact sums of what shares an index."""
         exponent = self.exponent(x, EXPONENT_FLOOR_SUM)
         return self.emit(Op.SCATTER_ADD, [x, index, exponent], F32, (x.shape[0], extent))
-
-    def _concat_many(self, values: Sequence[Value]) -> Value:
-        """Any number of tensors joined along the first axis: one node joins 256."""
-        joined = list(values)
-        while len(joined) > 1:
-            joined = [self.concat(joined[i : i + MAX_CONCAT]) for i in range(0, len(joined), MAX_CONCAT)]
-        return joined[0]
 
     # generators
 
@@ -214,12 +193,7 @@ class Builder(Emitter):
     # contraction
 
     def exponent(self, x: Value, floor: int = EXPONENT_FLOOR_QUANTIZE) -> Value:
-        """Block exponents of the rows of f32 ``x`` [..., K] -> e16 [...].
-
-        A row above 16,384 has the exponent of its blocks' largest magnitudes, which is its own.
-        """
-        if x.shape[-1] > MAX_ROW:
-            return self.exponent(self.max_rows(self._blocks(self.abs(x), 0)), floor)
+        """Block exponents of the rows of f32 ``x`` [..., K] -> e16 [...]."""
         return self.emit(Op.EXPONENT, [x], DType.E16, x.shape[:-1], (floor,))
 
     def quantize(self, x: Value, exponent: Value | None = None) -> tuple[Value, Value]:
@@ -228,24 +202,8 @@ class Builder(Emitter):
         return self.emit(Op.QUANTIZE, [x, exponent], DType.M16, x.shape, (QUANTIZE_BITS,)), exponent
 
     def matmul_quantized(self, a: Value, ea: Value, b: Value, eb: Value) -> Value:
-        """The op itself: m16 [L.., M, K], e16 [L.., M], m16 [L.., N, K], e16 [L.., N] -> f32 [L.., M, N].
-
-        Rows above 16,384 are cut into blocks as even as can be, contracted, and the blocks' results summed.
-        """
-        if a.shape[-1] > MAX_ROW:
-            blocks = -(-a.shape[-1] // MAX_ROW)
-            ea, eb = (self.expand(e, (blocks, *e.shape)) for e in (ea, eb))
-            return self.sum_axes(self.matmul_quantized(self._cut(a), ea, self._cut(b), eb), [0])
+        """The op itself: m16 [L.., M, K], e16 [L.., M], m16 [L.., N, K], e16 [L.., N] -> f32 [L.., M, N]."""
         return self.emit(Op.MATMUL, [a, ea, b, eb], F32, (*a.shape[:-1], b.shape[-2]))
-
-    def _cut(self, x: Value) -> Value:
-        """Rows cut into blocks as even as can be, the last filled with 0: [..., K] -> [blocks, ..., size]."""
-        *lead, length = x.shape
-        rows = math.prod(lead)
-        blocks = -(-length // MAX_ROW)
-        size = -(-length // blocks)
-        cut = View((rows, length), (0, 0), ((1, size), (0, 1), (1, 1)))
-        return self.reshape(self.view(x, cut, (blocks, rows, size)), (blocks, *lead, size))
 
     def quantized_parts(self, x: Value, *, residual: bool = False) -> list[Quantized]:
         """Mantissas and exponents of ``x``, and with ``residual`` those of what quantising it lost, which is exact."""
@@ -270,11 +228,8 @@ class Builder(Emitter):
         """f32 ``a`` [L.., M, K], ``b`` [L.., N, K] -> f32 [L.., M, N]: ``a b^T``, quantised along K.
 
         ``residuals`` says of which operand what quantising lost is quantised under exponents of its own, contracted
-        too and added: for rows where one large entry hides many small ones. Rows above 16,384 are cut into
-        blocks, each quantised under exponents of its own, and the blocks' results summed.
+        too and added: for rows where one large entry hides many small ones.
         """
-        if a.shape[-1] > MAX_ROW:
-            return self.sum_axes(self.contract(self._cut(a), self._cut(b), residuals=residuals), [0])
         parts = [self.quantized_parts(x, residual=more) for x, more in zip((a, b), residuals, strict=True)]
         return self.matmul_parts(*parts)
 
@@ -291,42 +246,27 @@ class Builder(Emitter):
         """
         if x.shape[-1] == 1:
             return self.reshape(x, x.shape[:-1])
-        if x.shape[-1] > MAX_ROW:
-            return self.sum_rows(self.sum_rows(self._blocks(x, 0)))
+        if x.shape[-1] > MAX_SUM_ROW:
+            return self.sum_rows(self.sum_rows(self._blocks(x)))
         return self.emit(Op.SUM, [x, self.exponent(x, EXPONENT_FLOOR_SUM)], F32, x.shape[:-1])
 
     def max_rows(self, x: Value) -> Value:
         """Largest of each row of f32 ``x`` [..., K] -> f32 [...], in the total order (NaN above all)."""
         if x.shape[-1] == 1:
             return self.reshape(x, x.shape[:-1])
-        if x.shape[-1] > MAX_ROW:
-            return self.max_rows(self.max_rows(self._blocks(x, _MINUS_INFINITY)))
         return self.emit(Op.REDUCE_MAX, [x], F32, x.shape[:-1])
 
     def argmax_rows(self, x: Value) -> Value:
-        """Index of the largest of each row of f32 ``x`` [..., K] -> i32 [...], the lowest of equals.
-
-        A row above 16,384: the index within the first block that holds the row's largest, and that block's place.
-        """
-        if x.shape[-1] > MAX_ROW:
-            blocks = self._blocks(x, _MINUS_INFINITY)
-            best = self.argmax_rows(self.max_rows(blocks))
-            inside = self.argmax_rows(blocks)
-            chosen = self.ieq(
-                self.expand(self.iota(inside.shape[-1:]), inside.shape), self.expand_rows(best, inside.shape[-1])
-            )
-            # an index below 16,384 is exact in f32, and all but one of the terms are 0
-            place = self.cast(self.sum_rows(self.select(chosen, self.cast(inside, F32), 0.0)), I32)
-            return self.iadd(self.imul(best, MAX_ROW), place)
+        """Index of the largest of each row of f32 ``x`` [..., K] -> i32 [...], the lowest of equals."""
         return self.emit(Op.ARGMAX, [x], I32, x.shape[:-1])
 
-    def _blocks(self, x: Value, fill: int) -> Value:
-        """Rows cut into rows of 16,384, the last filled: [..., K] -> [..., blocks, 16384]."""
+    def _blocks(self, x: Value) -> Value:
+        """Rows cut into rows of 16,384, the last filled with 0: [..., K] -> [..., blocks, 16384]."""
         *lead, length = x.shape
         rows = math.prod(lead)
-        blocks = -(-length // MAX_ROW)
-        cut = View((rows, length), (0, 0), ((0, 1), (1, MAX_ROW), (1, 1)), fill)
-        return self.reshape(self.view(x, cut, (rows, blocks, MAX_ROW)), (*lead, blocks, MAX_ROW))
+        blocks = -(-length // MAX_SUM_ROW)
+        cut = View((rows, length), (0, 0), ((0, 1), (1, MAX_SUM_ROW), (1, 1)))
+        return self.reshape(self.view(x, cut, (rows, blocks, MAX_SUM_ROW)), (*lead, blocks, MAX_SUM_ROW))
 
     def rows(self, x: Value, axes: Sequence[int]) -> Value:
         """``x`` with these axes moved last, in order, and joined into one; one form however it was shaped."""

@@ -42,8 +42,11 @@ _LIMITS: tuple[tuple[str, str, int, str], ...] = (
     ("uint256", "MAX_CONSTANTS", ops.MAX_CONSTANTS, "Constants of a program."),
     ("uint256", "MAX_METRICS", ops.MAX_METRICS, "Metrics of a program."),
     ("uint256", "MAX_CONCAT", ops.MAX_CONCAT, "Inputs of a concat."),
-    ("uint256", "MAX_ROW", ops.MAX_ROW, "Longest row of exponent, sum, reduce_max, argmax and of matmul's operands."),
+    ("uint256", "ROW_BLOCK", ops.ROW_BLOCK, "Elements of a row that one leaf carries."),
+    ("uint256", "SCATTER_BLOCK", ops.SCATTER_BLOCK, "Elements of a scatter_add's row that one leaf carries."),
+    ("uint256", "MAX_ROW", ops.MAX_ROW, "Longest row of exponent, reduce_max, argmax and of matmul's operands."),
     ("uint256", "MAX_SCATTER_ROW", ops.MAX_SCATTER_ROW, "Longest row of scatter_add."),
+    ("uint256", "MAX_SUM_ROW", ops.MAX_SUM_ROW, "Longest row of sum."),
     ("uint256", "MAX_SORT_ROW", ops.MAX_SORT_ROW, "Longest row of sort and argsort."),
     (
         "uint256",

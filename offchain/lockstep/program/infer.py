@@ -24,6 +24,7 @@ from lockstep.program.ops import (
     MAX_ROW,
     MAX_SCATTER_ROW,
     MAX_SORT_ROW,
+    MAX_SUM_ROW,
     MAX_VIEW_REACH,
     OP_TABLE,
     QUANTIZE_BITS,
@@ -85,12 +86,11 @@ def _want(slot: int, given: TensorType, dtype: DType) -> None:
         raise ProgramError(f"input {slot} is {given.dtype.name.lower()}; {dtype.name.lower()} is needed.")
 
 
-def _row(slot: int, given: TensorType, limit: int = MAX_ROW, hint: str = "") -> int:
+def _row(slot: int, given: TensorType, limit: int = MAX_ROW, hint: str = "") -> None:
     if not given.shape:
         raise ProgramError(f"input {slot} has shape (); a row op needs rank 1 or more.")
     if given.shape[-1] > limit:
-        raise ProgramError(f"input {slot} has rows of {given.shape[-1]} elements; one leaf can carry {limit}.{hint}")
-    return given.shape[-1]
+        raise ProgramError(f"input {slot} has rows of {given.shape[-1]} elements; at most {limit} are allowed.{hint}")
 
 
 def _same(slot: int, given: Shape, wanted: Shape) -> None:
@@ -305,8 +305,7 @@ def infer(node: Node, types: Sequence[TensorType]) -> TensorType:
         _want(1, types[1], E16)
         _same(1, types[1].shape, types[0].shape[:-1])
         return TensorType(M16, types[0].shape)
-    limit = MAX_SORT_ROW if op in (Op.SORT, Op.ARGSORT) else MAX_ROW
-    _row(0, types[0], limit)
+    _row(0, types[0], {Op.SORT: MAX_SORT_ROW, Op.ARGSORT: MAX_SORT_ROW, Op.SUM: MAX_SUM_ROW}.get(op, MAX_ROW))
     rows = types[0].shape[:-1]
     match op:
         case Op.EXPONENT:

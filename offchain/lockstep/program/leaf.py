@@ -19,7 +19,7 @@ PROVEN_KINDS = frozenset({InputKind.NODE, InputKind.STATE, InputKind.CONST, Inpu
 class LeafRead(NamedTuple):
     """A run of ``length`` elements of the tensor at input ``slot``, from row-major index ``start``.
 
-    For a ``state`` node: the tensor root of input ``slot`` (start 0, length 1).
+    For a ``state`` node: the tensor root of input ``slot`` (start 0, length 1). Length 0: the tensor's type alone.
     """
 
     slot: int
@@ -66,12 +66,19 @@ def concat_source(attrs: Concat, shape: Shape, element: int) -> tuple[int, int]:
     return slot, ravel(index, part)
 
 
+def matmul_rows(node: Node, element: int) -> tuple[int, int]:
+    """The rows of the operands [L, M, K] and [L, N, K] that an element of a matmul contracts."""
+    m, n = node.shape[-2:]
+    return element // n, element // (m * n) * n + element % n
+
+
 def leaf_reads(
     node: Node, element: int, types: Sequence[TensorType | None], index: Callable[[int], int]
 ) -> list[LeafRead]:
     """The reads of output ``element`` of a well-formed node, in the order the executor expects.
 
-    That is by input slot, except that a gather reads its index first. Inputs that are STEP, SEED or
+    That is by input slot, except that a gather reads its index first. One leaf does not carry a row of several blocks
+    (``lockstep.program.long_rows``): the executor refuses it. Inputs that are STEP, SEED or
     literals are never among them. ``types`` has the type of each NODE, STATE and CONST input by slot
     (None for other kinds). ``index(i)`` gives element i of a gather's index tensor as a signed number,
     whatever kind of input it is; no other op calls it.
@@ -122,9 +129,7 @@ def _runs(
         case Op.QUANTIZE:
             return [(0, element, 1), (1, element // k, 1)]
         case Op.MATMUL:
-            m, n = node.shape[-2:]
-            a = element // n
-            b = element // (m * n) * n + element % n
+            a, b = matmul_rows(node, element)
             return [(0, a * k, k), (1, a, 1), (2, b * k, k), (3, b, 1)]
         case Op.SUM:
             return [(0, element * k, k), (1, element, 1)]

@@ -213,9 +213,15 @@ MAX_STATE = 4_096
 MAX_CONSTANTS = 4_096
 MAX_METRICS = 64
 MAX_CONCAT = 256
-MAX_ROW = 16_384
-"""Longest row one leaf can carry (sum, exponent, max, argmax, matmul's K)."""
-MAX_SCATTER_ROW = 8_192
+ROW_BLOCK = 16_384
+"""Elements of a row that one leaf carries (exponent, reduce_max, argmax, matmul's K); longer ones are cut."""
+SCATTER_BLOCK = 8_192
+"""The same for scatter_add, whose leaf carries the indices, too."""
+MAX_ROW_BLOCKS = 1_024
+"""Blocks of a row: so many partial results of 8 bytes are one reveal of a dispute."""
+MAX_ROW = ROW_BLOCK * MAX_ROW_BLOCKS
+MAX_SCATTER_ROW = SCATTER_BLOCK * MAX_ROW_BLOCKS
+MAX_SUM_ROW = ROW_BLOCK
 MAX_SORT_ROW = 1_024
 MAX_VIEW_REACH = 2**40
 """Bound on |offset| + sum |stride| * (extent - 1) along any source axis of a view."""

@@ -14,6 +14,7 @@ from lockstep.program.encoding import HEADER, commit_program, encode_node
 from lockstep.program.graph import ConstantEntry, Input, Node, Program, StateEntry, TensorType
 from lockstep.program.infer import ELEMENTWISE, ProgramError, check_shape, check_site, infer, is_canonical_f32
 from lockstep.program.leaf import PROVEN_KINDS
+from lockstep.program.long_rows import PART_BYTES, block_size, row_blocks
 from lockstep.program.ops import (
     MAX_CONSTANTS,
     MAX_METRICS,
@@ -40,10 +41,14 @@ def leaf_bytes(node: Node, types: Sequence[TensorType], nodes: int) -> int:
     """Upper bound in bytes of the calldata that proves any one element of a node's output.
 
     The node with its path among ``nodes`` nodes, and for every input that is proven the chunks its run
-    can touch at the worst alignment, the two paths that bind them, and the tensor's own path.
+    can touch at the worst alignment, the two paths that bind them, and the tensor's own path. Of a row of several
+    blocks, one of them and every block's part.
     """
     depth = max(1, (nodes - 1).bit_length())
     total = len(encode_node(node)) + 32 * depth + _READ_OVERHEAD
+    blocks = row_blocks(node, types)
+    if blocks > 1:
+        total += PART_BYTES * blocks
     reads = list(enumerate(zip(node.inputs, types, strict=True)))
     if node.op in (Op.STATE, Op.CONCAT):
         reads = [max(reads, key=lambda read: read[1][1].elements)]
@@ -60,17 +65,19 @@ def leaf_bytes(node: Node, types: Sequence[TensorType], nodes: int) -> int:
 
 
 def _run_length(op: Op, slot: int, given: TensorType) -> int:
-    """Elements of one run a leaf reads at an input."""
+    """Elements of one run a leaf reads at an input, at most a block's."""
     match op:
         case Op.EXPONENT | Op.REDUCE_MAX | Op.ARGMAX | Op.SORT | Op.ARGSORT:
-            return given.shape[-1]
+            row = True
         case Op.MATMUL:
-            return given.shape[-1] if slot in (0, 2) else 1
+            row = slot in (0, 2)
         case Op.SUM:
-            return given.shape[-1] if slot == 0 else 1
+            row = slot == 0
         case Op.SCATTER_ADD:
-            return given.shape[-1] if slot in (0, 1) else 1
-    return 1
+            row = slot in (0, 1)
+        case _:
+            row = False
+    return min(given.shape[-1], block_size(op) or given.shape[-1]) if row else 1
 
 
 def _check_input(program: Program, index: int, slot: int, source: Input, *, init: bool) -> None:

@@ -3,7 +3,7 @@ pragma solidity ^0.8.28;
 
 import {Merkle} from "../../../contracts/commitments/Merkle.sol";
 import {TensorLib} from "../../../contracts/commitments/TensorLib.sol";
-import {IOpExecutor, IProgramChecker, Read} from "../../../contracts/interfaces/IOpExecutor.sol";
+import {IOpExecutor, IProgramChecker, IRowExecutor, Read} from "../../../contracts/interfaces/IOpExecutor.sol";
 
 /// @notice One operand of an elementwise batch: element j of the batch is item j of `data`.
 struct Operand {
@@ -33,6 +33,23 @@ struct NodeCall {
     bytes[] headers;
     bytes[] tensors;
     bytes leaves;
+}
+
+/// @notice One element of a batch whose row one leaf does not carry, and parts that may combine to it.
+struct RowCall {
+    bytes node;
+    uint256 element;
+    bytes stated;
+    Read[] reads;
+    bytes parts;
+}
+
+/// @notice One block of such a row.
+struct BlockCall {
+    bytes node;
+    uint256 element;
+    uint256 index;
+    Read[] reads;
 }
 
 /// @notice One node of a batch for the checker.
@@ -134,6 +151,39 @@ contract ExecutorHarness {
             gasUsed[i] = before - gasleft();
             // A refusal is shown as its error: four bytes and its arguments, never the length of an element.
             values[i] = success ? abi.decode(result, (bytes)) : bytes.concat("revert", result);
+        }
+    }
+
+    /// @notice Whether parts combine to the elements stated, and the gas of asking.
+    function combineRows(IRowExecutor executor, RowCall[] calldata rows)
+        external
+        view
+        returns (bool[] memory combine, uint256[] memory gasUsed)
+    {
+        combine = new bool[](rows.length);
+        gasUsed = new uint256[](rows.length);
+        for (uint256 i = 0; i < rows.length; ++i) {
+            RowCall calldata row = rows[i];
+            uint256 before = gasleft();
+            bytes32 claim = executor.openRow(row.node, row.element, row.stated, row.reads);
+            combine[i] = executor.combines(row.node, claim, row.parts);
+            gasUsed[i] = before - gasleft();
+        }
+    }
+
+    /// @notice Parts of blocks.
+    function executeBlocks(IRowExecutor executor, BlockCall[] calldata blocks)
+        external
+        view
+        returns (int64[] memory parts, uint256[] memory gasUsed)
+    {
+        parts = new int64[](blocks.length);
+        gasUsed = new uint256[](blocks.length);
+        for (uint256 i = 0; i < blocks.length; ++i) {
+            BlockCall calldata call = blocks[i];
+            uint256 before = gasleft();
+            parts[i] = executor.executeBlock(call.node, call.element, call.index, call.reads);
+            gasUsed[i] = before - gasleft();
         }
     }
 

@@ -21,7 +21,7 @@ import {
     ReadProof,
     TracePath
 } from "../../../contracts/interfaces/IDisputeGame.sol";
-import {IOpExecutor} from "../../../contracts/interfaces/IOpExecutor.sol";
+import {IExecutor} from "../../../contracts/interfaces/IOpExecutor.sol";
 import {IStakeVault} from "../../../contracts/interfaces/IStakeVault.sol";
 import {ITaskMarket, TaskTerms} from "../../../contracts/interfaces/ITaskMarket.sol";
 import {DType} from "../../../contracts/types/DType.sol";
@@ -80,7 +80,7 @@ abstract contract DisputeFixture is Test {
             IAuditCourt(address(court)),
             ITaskMarket(address(market)),
             IStakeVault(address(vault)),
-            IOpExecutor(address(executor)),
+            IExecutor(address(executor)),
             treasury,
             parameters
         );
@@ -210,7 +210,7 @@ abstract contract DisputeFixture is Test {
     }
 
     /// @dev The move that fits `dispute`, made without a look at the game.
-    function act(Match memory m, Dispute memory dispute) internal {
+    function act(Match memory m, Dispute memory dispute) internal virtual {
         if (dispute.phase == Phase.States) showStates(m);
         else if (dispute.phase == Phase.Step) showStep(m, dispute);
         else if (dispute.phase == Phase.Nodes) showNodes(m, dispute);

@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
+import {Dispute} from "../../../contracts/interfaces/IDisputeGame.sol";
 import {DisputeEnds} from "./DisputeEnds.sol";
+import {DisputeFixture, Match} from "./DisputeFixture.sol";
 import {DisputeFuzz} from "./DisputeFuzz.sol";
-import {DisputeMoves} from "./DisputeMoves.sol";
+import {DisputeRows} from "./DisputeRows.sol";
 
 /// @title All tests of the game in one contract: each contract that plays takes the compiler half a minute.
-contract DisputeGameTest is DisputeMoves, DisputeEnds, DisputeFuzz {}
+contract DisputeGameTest is DisputeEnds, DisputeFuzz, DisputeRows {
+    function act(Match memory m, Dispute memory dispute) internal override(DisputeFixture, DisputeRows) {
+        DisputeRows.act(m, dispute);
+    }
+}

@@ -230,7 +230,7 @@ abstract contract DisputeMoves is DisputeFixture {
     }
 
     /// @dev Tries every move but the one that fits, as whoever would be allowed to.
-    function refuseAllBut(Match memory m, Phase phase) private {
+    function refuseAllBut(Match memory m, Phase phase) internal {
         uint256 id = m.id;
         bytes32[] memory none = new bytes32[](0);
         LeafProof memory nothing;
@@ -256,6 +256,10 @@ abstract contract DisputeMoves is DisputeFixture {
             vm.expectRevert(error_);
             game.revealData(id, "", "");
         }
+        if (phase != Phase.Parts) {
+            vm.expectRevert(error_);
+            game.revealParts(id, "", "");
+        }
         vm.stopPrank();
         vm.startPrank(challenger);
         if (phase != Phase.PickStep) {
@@ -277,6 +281,12 @@ abstract contract DisputeMoves is DisputeFixture {
         if (phase != Phase.Prove) {
             vm.expectRevert(error_);
             game.prove(id, m.terms, "", nothing);
+            vm.expectRevert(error_);
+            game.pickElement(id, m.terms, "", nothing);
+        }
+        if (phase != Phase.ProvePart) {
+            vm.expectRevert(error_);
+            game.provePart(id, m.terms, 0, "", nothing);
         }
         if (phase == Phase.None || phase == Phase.Resolved) {
             vm.expectRevert(error_);

@@ -3,7 +3,7 @@ pragma solidity ^0.8.28;
 
 import {ProgramLib} from "../../../contracts/commitments/ProgramLib.sol";
 import {ClaimRecord, ClaimRef, Slot} from "../../../contracts/interfaces/IAuditCourt.sol";
-import {Read} from "../../../contracts/interfaces/IOpExecutor.sol";
+import {IOpExecutor, IRowExecutor, Read} from "../../../contracts/interfaces/IOpExecutor.sol";
 import {TaskState, TaskTerms} from "../../../contracts/interfaces/ITaskMarket.sol";
 import {InputKind} from "../../../contracts/types/InputKind.sol";
 import {Op} from "../../../contracts/types/Op.sol";
@@ -106,9 +106,12 @@ contract StubVault {
     }
 }
 
-/// @title A machine on which every op but `state` adds: a byte of the output is 1 + step + the same bytes of its inputs, modulo 256.
+/// @title A machine on which every op but `state` adds: a byte of the output is 1 + step + the same bytes of its inputs, modulo 256;
+/// of `sum`, its own index + all bytes of the first input, whose parts are the sums of a chunk each.
 contract ToyExecutor {
     error WrongRead(uint16 slot, uint64 start);
+
+    uint256 private constant BLOCK = 1024;
 
     function execute(bytes calldata node, uint256 element, uint32 step, uint64, Read[] calldata reads)
         external
@@ -122,6 +125,7 @@ contract ToyExecutor {
             );
             return reads[0].data;
         }
+        if (ProgramLib.opOf(node) == Op.SUM) revert IOpExecutor.LongRow(ProgramLib.elementCount(node));
         uint256 sum = 1 + step;
         uint256 next = 0;
         for (uint256 slot = 0; slot < ProgramLib.inputCount(node); ++slot) {
@@ -136,5 +140,46 @@ contract ToyExecutor {
         }
         require(next == reads.length, WrongRead(0, 0));
         return abi.encodePacked(uint8(sum));
+    }
+
+    function openRow(bytes calldata node, uint256 element, bytes calldata stated, Read[] calldata reads)
+        external
+        pure
+        returns (bytes32)
+    {
+        require(ProgramLib.opOf(node) == Op.SUM, IOpExecutor.MalformedNode());
+        require(
+            reads.length == 1 && reads[0].slot == 0 && reads[0].start == 0 && reads[0].data.length == 0, WrongRead(0, 0)
+        );
+        uint256 length = uint32(bytes4(reads[0].header[2:6]));
+        require(length > BLOCK, IRowExecutor.ShortRow(length));
+        return bytes32(uint8(stated[0]) | element << 8 | ((length - 1) / BLOCK + 1) << 64);
+    }
+
+    function combines(bytes calldata, bytes32 claim, bytes calldata parts) external pure returns (bool) {
+        if (parts.length != 8 * (uint256(claim) >> 64)) return false;
+        uint256 sum = uint56(uint256(claim) >> 8);
+        for (uint256 i = 0; i < parts.length; i += 8) {
+            sum += uint64(bytes8(parts[i:i + 8]));
+        }
+        return uint8(sum) == uint8(uint256(claim));
+    }
+
+    function executeBlock(bytes calldata node, uint256, uint256 index, Read[] calldata reads)
+        external
+        pure
+        returns (int64 part)
+    {
+        uint256 length = ProgramLib.elementCount(node);
+        uint256 start = index * BLOCK;
+        require(start < length, IRowExecutor.BlockOutOfRange(index, (length - 1) / BLOCK + 1));
+        uint256 count = length - start < BLOCK ? length - start : BLOCK;
+        require(
+            reads.length == 1 && reads[0].slot == 0 && reads[0].start == start && reads[0].data.length == count,
+            WrongRead(0, uint64(start))
+        );
+        for (uint256 i = 0; i < count; ++i) {
+            part += int64(uint64(uint8(reads[0].data[i])));
+        }
     }
 }

@@ -114,6 +114,20 @@ library ToyTask {
         );
     }
 
+    /// @dev A program whose last node but `state` sums the whole row before it (and has a literal, which it does not read).
+    function makeRow(uint256 nodeCount, uint256 size, uint256 salt) internal pure returns (Toy memory toy) {
+        toy = make(nodeCount, size, salt);
+        uint256 row = nodeCount - 2;
+        bytes memory chain = row == 0 ? input(InputKind.STATE, 0) : input(InputKind.NODE, row - 1);
+        toy.nodes[row] =
+            abi.encodePacked(Op.SUM, tensorHeader(DType.U8, size), uint16(2), chain, input(InputKind.I32, 0));
+        bytes32 nodesRoot = TestTree.root(hashAll(toy.nodes));
+        bytes memory header = toy.header;
+        assembly ("memory-safe") {
+            mstore(add(header, 38), nodesRoot)
+        }
+    }
+
     function input(uint8 kind, uint256 value) internal pure returns (bytes memory) {
         return abi.encodePacked(kind, uint32(value));
     }
@@ -161,7 +175,7 @@ library ToyTask {
         leaves = new bytes32[](toy.nodeCount);
         uint256 last = toy.nodeCount - 1;
         for (uint256 i = 0; i < last; ++i) {
-            chain = _add(chain, _other(toy, i), globalStep + 1);
+            chain = uint8(toy.nodes[i][0]) == Op.SUM ? _rowSums(chain) : _add(chain, _other(toy, i), globalStep + 1);
             if (lie.delta != 0 && lie.step == step && lie.node == i) {
                 chain[lie.element] = bytes1(uint8(chain[lie.element]) ^ lie.delta);
             }
@@ -170,6 +184,18 @@ library ToyTask {
         }
         values[last] = stateRoots(toy, chain);
         leaves[last] = TestTree.hashLeaf(abi.encodePacked(stateRoot(toy, chain)));
+    }
+
+    /// @dev In each place its index and the sum of all bytes, modulo 256.
+    function _rowSums(bytes memory row) private pure returns (bytes memory out) {
+        uint256 sum = 0;
+        for (uint256 i = 0; i < row.length; ++i) {
+            sum += uint8(row[i]);
+        }
+        out = new bytes(row.length);
+        for (uint256 i = 0; i < row.length; ++i) {
+            out[i] = bytes1(uint8(sum + i));
+        }
     }
 
     /// @dev Tensor of a node's second input; empty for a literal.

@@ -5,6 +5,7 @@ import {ContractionOps} from "../../../contracts/executor/ContractionOps.sol";
 import {FloatOps} from "../../../contracts/executor/FloatOps.sol";
 import {GeneratorOps} from "../../../contracts/executor/GeneratorOps.sol";
 import {IntegerOps} from "../../../contracts/executor/IntegerOps.sol";
+import {LongRows} from "../../../contracts/executor/LongRows.sol";
 import {MovementOps} from "../../../contracts/executor/MovementOps.sol";
 import {OpExecutor, OpFamilies} from "../../../contracts/executor/OpExecutor.sol";
 import {RowOps} from "../../../contracts/executor/RowOps.sol";
@@ -24,7 +25,8 @@ abstract contract ExecutorFixture is Test {
                 contraction: new ContractionOps(),
                 row: new RowOps(),
                 movement: new MovementOps(),
-                generator: new GeneratorOps()
+                generator: new GeneratorOps(),
+                longRow: new LongRows()
             })
         );
     }

@@ -102,8 +102,11 @@ contract ProgramCheckerTest is Test {
         assertFalse(_check(sort, _list(hex"010100000401")));
         bytes memory scatter =
             _node(hex"83", hex"01020000000100000005", "", hex"0003" hex"0000000000" hex"0000000001" hex"0000000002");
-        assertTrue(_check(scatter, _list(hex"01020000000100002000", hex"020100002000", hex"040100000001")));
-        assertFalse(_check(scatter, _list(hex"01020000000100002001", hex"020100002001", hex"040100000001")));
+        assertTrue(_check(scatter, _list(hex"01020000000100800000", hex"020100800000", hex"040100000001")));
+        assertFalse(_check(scatter, _list(hex"01020000000100800001", hex"020100800001", hex"040100000001")));
+        bytes memory largest = _node(hex"71", hex"0100", "", hex"0001" hex"0000000000");
+        assertTrue(_check(largest, _list(hex"010101000000")));
+        assertFalse(_check(largest, _list(hex"010101000001")));
     }
 
     function test_checkNode_matmul_bindsEveryExtent() public view {

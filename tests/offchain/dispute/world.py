@@ -19,7 +19,9 @@ from lockstep.dispute import claims
 from lockstep.dispute.digest import DigestKey, replay_digest
 from lockstep.dispute.evidence import Evidence
 from lockstep.dispute.game import Claim, Game, Rules
+from lockstep.dispute.moves import Move
 from lockstep.dispute.player import challenger_move, defender_move
+from lockstep.dispute.position import Position
 from lockstep.dispute.proofs import IllegalMoveError, Read, require
 from lockstep.dispute.transition import Outcome, Phase, Side
 from lockstep.engine.checkpoint import state_root
@@ -28,6 +30,7 @@ from lockstep.numerics.dtypes import ITEMSIZE, NUMPY, DType
 from lockstep.program.encoding import ProgramCommitment, commit_program
 from lockstep.program.graph import Input, Node, Program, StateEntry, TensorType
 from lockstep.program.leaf import leaf_reads
+from lockstep.program.long_rows import row_blocks
 from lockstep.program.ops import InputKind, Op
 from lockstep.program.reference import evaluate_node, own_input
 
@@ -63,6 +66,7 @@ def reference_executor(node: Node, element: int, step: int, seed: int, reads: Se
         assert array is not None
         return int(array.reshape(-1)[position])
 
+    require(row_blocks(node, types) == 1, "One leaf does not carry the row.")
     roots = node.op is Op.STATE
     needed = [tuple(read) for read in leaf_reads(node, element, types, index)]
     require(given == needed and all(bool(read[2]) != roots for read in reads), "These are not the leaf's reads.")
@@ -306,13 +310,17 @@ class Match:
     def open(self, digest_step: int | None = None) -> int:
         return self.game.open(*self.refs, self.now, digest_step)
 
+    def reveal(self, position: Position) -> Move | None:
+        """What the defender shows in its turn."""
+        return defender_move(position, self.evidence[0])
+
     def turn(self, number: int) -> bool:
         """Let whoever owes a move make it; False where it has none that the game accepts."""
         position = self.game.position(number)
         self.now += 10
         try:
             if position.side is Side.DEFENDER:
-                move, mover = defender_move(position, self.evidence[0]), DEFENDER
+                move, mover = self.reveal(position), DEFENDER
             else:
                 claimed = self.game.claims[claims.claim_key(self.refs[0])].body.digest
                 move, mover = challenger_move(position, self.evidence[1], self.key(DEFENDER), claimed), CHALLENGER

@@ -18,7 +18,7 @@ from lockstep.program.emitter import Built, Value
 from lockstep.program.fold import fold
 from lockstep.program.graph import Node
 from lockstep.program.infer import ProgramError
-from lockstep.program.ops import MAX_ROW, Op
+from lockstep.program.ops import MAX_SUM_ROW, ROW_BLOCK, Op
 from lockstep.program.spec import check_program
 from tests.strategies.values import f32_values
 
@@ -162,18 +162,20 @@ def test_operands_of_two_shapes_are_refused_with_the_line() -> None:
 
 
 def test_sum_of_a_long_row_is_lowered_to_rows_of_one_leaf() -> None:
-    x = sample((2, MAX_ROW * 2 + 5))
+    x = sample((2, MAX_SUM_ROW * 2 + 5))
     built, total = built_value(lambda b, v: b.sum_rows(v), x)
     np.testing.assert_allclose(total, x.astype(np.float64).sum(-1), rtol=1e-6)
     assert ops_of(built).count(Op.SUM) == 2
-    padded = np.pad(x, ((0, 0), (0, MAX_ROW - 5))).reshape(2, 3, MAX_ROW)
+    padded = np.pad(x, ((0, 0), (0, MAX_SUM_ROW - 5))).reshape(2, 3, MAX_SUM_ROW)
     parts = rows.row_sum(padded, contraction.exponent(padded, -126))
     np.testing.assert_array_equal(total, rows.row_sum(parts, contraction.exponent(parts, -126)))
 
 
-def test_maximum_of_a_long_row_is_the_largest() -> None:
-    x = -np.abs(sample((2, MAX_ROW + 1))) - 1
-    np.testing.assert_array_equal(value_of(lambda b, v: b.max_rows(v), x), x.max(-1))
+def test_maximum_of_a_long_row_is_one_node() -> None:
+    x = -np.abs(sample((2, ROW_BLOCK + 1))) - 1
+    built, largest = built_value(lambda b, v: b.max_rows(v), x)
+    np.testing.assert_array_equal(largest, x.max(-1))
+    assert ops_of(built).count(Op.REDUCE_MAX) == 1
 
 
 def test_sums_and_means_over_axes() -> None:

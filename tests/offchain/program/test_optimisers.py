@@ -19,7 +19,7 @@ from lockstep.program import reference
 from lockstep.program.builder import Builder
 from lockstep.program.capture import capture
 from lockstep.program.infer import ProgramError
-from lockstep.program.ops import MAX_CONCAT, MAX_ROW
+from lockstep.program.ops import MAX_CONCAT, MAX_SUM_ROW
 from lockstep.program.optimisers import (
     SGD,
     Adam,
@@ -303,8 +303,8 @@ def norm_factor(gradients: Sequence[Array], norm: float) -> list[Array]:
 
 
 def test_clip_norm_over_rows_longer_than_a_leaf_and_more_tensors_than_a_concat() -> None:
-    gradients = [np.full((2, MAX_ROW), 0.5), *(np.full((), 1.0) for _ in range(MAX_CONCAT + 3))]
-    norm = math.sqrt(2 * MAX_ROW * 0.25 + MAX_CONCAT + 3)
+    gradients = [np.full((2, MAX_SUM_ROW), 0.5), *(np.full((), 1.0) for _ in range(MAX_CONCAT + 3))]
+    norm = math.sqrt(2 * MAX_SUM_ROW * 0.25 + MAX_CONCAT + 3)
     clipped = norm_factor(gradients, 2.0)
     assert abs(float(clipped[0][0, 0]) / (0.5 * 2.0 / norm) - 1) < 1e-6
     assert abs(float(clipped[-1]) / (2.0 / norm) - 1) < 1e-6

@@ -147,18 +147,26 @@ BROKEN: dict[str, tuple[Program, str]] = {
     "too many elements": (program(node(Op.IOTA, I32, (2**16, 2**16))), "at most 1073741824"),
     "extents that overflow 64 bits": (program(node(Op.IOTA, I32, (2**31 - 1,) * 8)), "at most 1073741824"),
     "extent beyond the limit": (program(node(Op.IOTA, I32, (2**31,))), "extent 2147483648"),
-    "row beyond a leaf": (
+    "row of too many blocks": (
         program(
-            node(Op.VIEW, F32, (1, 16_385), f32(), attrs=view((1,), (0,), ((0, 0), (0, 0)))),
+            node(Op.VIEW, F32, (1, 2**24 + 1), f32(), attrs=view((1,), (0,), ((0, 0), (0, 0)))),
             node(Op.EXPONENT, E16, (1,), at(0), attrs=(-113,)),
         ),
-        "rows of 16385 elements; one leaf can carry 16384",
+        "rows of 16777217 elements; at most 16777216 are allowed",
+    ),
+    "sum beyond a leaf": (
+        program(
+            node(Op.VIEW, F32, (1, 16_385), f32(), attrs=view((1,), (0,), ((0, 0), (0, 0)))),
+            node(Op.EXPONENT, E16, (1,), at(0), attrs=(-126,)),
+            node(Op.SUM, F32, (1,), at(0), at(1)),
+        ),
+        "rows of 16385 elements; at most 16384 are allowed",
     ),
     "sorted row beyond a leaf": (
         program(
             node(Op.VIEW, F32, (1_025,), f32(), attrs=view((1,), (0,), ((0, 0),))), node(Op.SORT, F32, (1_025,), at(0))
         ),
-        "one leaf can carry 1024",
+        "at most 1024 are allowed",
     ),
     "257 tensors joined": (
         program(node(Op.CONCAT, F32, (1_028, 6), *(S0,) * 257, attrs=Concat(0, (4,) * 257))),

@@ -47,6 +47,12 @@ inline float sum_result(double total, int e) {
     return static_cast<float>((total + 0.0) * power_of_two(e - 33));
 }
 
+// A sum of up to 2**62 as a float64 that rounds to the same f32: beyond 2**53 what is cut off leaves an odd number.
+inline double sticky(std::int64_t total) {
+    if (total <= (std::int64_t{1} << 53) && total >= -(std::int64_t{1} << 53)) return static_cast<double>(total);
+    return static_cast<double>((total >> 9) | ((total & 511) != 0)) * 512.0;
+}
+
 inline bool sum_usable(int e) { return e >= kLowestSum && e <= kHighest; }
 
 // exponent and sum in one, as Quantize: f32 [rows] to a slot.
@@ -250,7 +256,7 @@ class ScatterAdd : public Instruction {
             y = y < 0x1p34 ? y : 0x1p34;
             total[index[i]] += static_cast<std::int64_t>(y > -0x1p34 ? y : -0x1p34);
         }
-        for (std::int64_t i = 0; i < size_; ++i) out[i] = sum_result(static_cast<double>(total[i]), e);
+        for (std::int64_t i = 0; i < size_; ++i) out[i] = sum_result(sticky(total[i]), e);
     }
 
   private:

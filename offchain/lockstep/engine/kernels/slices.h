@@ -247,7 +247,10 @@ class AmxFormat : public Format {
     std::int64_t chunks(std::int64_t length) const override { return (length + chunk_of(length) - 1) / chunk_of(length); }
     std::size_t left_bytes(std::int64_t length) const override { return static_cast<std::size_t>(chunks(length) * left_chunk(length)); }
     std::size_t right_bytes(std::int64_t length) const override { return static_cast<std::size_t>(chunks(length) * right_chunk(length)); }
-    std::size_t state_bytes() const override { return sizeof(std::int32_t) * 3 * kSide * kSide; }
+    // Three int32 tiles, and what long rows carried away from them.
+    std::size_t state_bytes() const override {
+        return (sizeof(std::int32_t) * 3 + sizeof(double)) * static_cast<std::size_t>(kSide * kSide);
+    }
 
     void pack_left(const Operand& o, char* const* slots, std::int64_t l, std::int64_t first, std::int64_t count,
                    std::int8_t* out, Scratch& scratch) const override {
@@ -315,7 +318,8 @@ class AmxFormat : public Format {
         right += c * right_chunk(length);
         const std::int8_t* low_left = left + kSide * step;
         const std::int8_t* low_right = right + right_chunk(length) / 2;
-        if (c == 0) {
+        if (c % kFold == 0) {
+            if (c > 0) carry(s, c == kFold);
             _tile_zero(0);
             _tile_zero(1);
             _tile_zero(2);
@@ -357,6 +361,7 @@ class AmxFormat : public Format {
                 else
                     t = _mm512_fmadd_pd(_mm512_cvtepi32_pd(part(1)), two8, _mm512_cvtepi32_pd(part(2)));
                 t = _mm512_fmadd_pd(_mm512_cvtepi32_pd(part(0)), two16, t);
+                if (chunks(length) > kFold) t = _mm512_add_pd(t, _mm512_loadu_pd(carried(s) + i * 16 + half));
                 const __m512d y = _mm512_mul_pd(_mm512_mul_pd(t, scale), _mm512_loadu_pd(right_scale + half));
                 _mm256_store_ps(out + i * kSide + half, _mm512_cvtpd_ps(y));
             }
@@ -364,6 +369,17 @@ class AmxFormat : public Format {
     }
 
   private:
+    // Chunks after which the tiles' sums are carried into float64: |cross sum|, |low sum| <= 2**14 K < 2**31.
+    static constexpr std::int64_t kFold = 65536 / kMostTerms;
+
+    static const double* carried(const std::int32_t* s) { return reinterpret_cast<const double*>(s + 3 * kSide * kSide); }
+    static void carry(std::int32_t* s, bool first) {
+        double* to = reinterpret_cast<double*>(s + 3 * kSide * kSide);
+        for (int i = 0; i < kSide * kSide; ++i) {
+            const double sum = s[i] * 65536.0 + s[i + kSide * kSide] * 256.0 + s[i + 2 * kSide * kSide];
+            to[i] = first ? sum : to[i] + sum;
+        }
+    }
     static std::int64_t padded(std::int64_t length) { return (length + 63) / 64 * 64; }
     // Distance of two rows of a left block: not a multiple of the cache's stride.
     static std::int64_t pitch(std::int64_t length) { return chunk_of(length) + 64; }

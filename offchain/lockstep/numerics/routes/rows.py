@@ -33,13 +33,19 @@ def exact_sum(x: Tensor, e: Tensor) -> Tensor:
 
 
 def scatter_add(x: Tensor, index: Tensor, e: Tensor, size: int) -> Tensor:
-    """f32 [C, size] of x [C, N], index i32 [N], e e16 [C]: sums of entries that share an index."""
+    """f32 [C, size] of x [C, N], index i32 [N], e e16 [C]: sums of entries that share an index, N <= 2**23."""
     scaled, scale, valid = _mantissas(x, e)
     inside = (index >= 0) & (index < size)
-    scaled = torch.where(inside, scaled, 0.0)
-    total = torch.zeros((x.shape[0], size), dtype=torch.float64, device=x.device)
-    total.scatter_add_(1, torch.where(inside, index, 0).long().expand(x.shape), scaled)
-    return _rounded(total, scale.unsqueeze(-1), valid.unsqueeze(-1))
+    terms = torch.where(inside, scaled, 0.0).long()
+    total = torch.zeros((x.shape[0], size), dtype=torch.int64, device=x.device)
+    total.scatter_add_(1, torch.where(inside, index, 0).long().expand(x.shape), terms)
+    return _rounded(_sticky(total), scale.unsqueeze(-1), valid.unsqueeze(-1))
+
+
+def _sticky(total: Tensor) -> Tensor:
+    """float64 of int64 sums up to 2**62 that rounds to the same f32: beyond 2**53 what is cut off leaves it odd."""
+    odd = ((total >> 9) | (total & 511).ne(0)) << 9
+    return torch.where(total.abs() <= 1 << 53, total, odd).double()
 
 
 def keys(x: Tensor) -> Tensor:

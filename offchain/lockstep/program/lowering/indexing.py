@@ -103,20 +103,15 @@ def scatter_add(c: Context, x: Value, axis: int, index: Value, source: Value) ->
         part = b.select(_is_named(c, x.shape, axis, index), _along(c, b.materialise(source), axis, x.shape), 0.0)
         return part if x.is_literal and x.source.value == 0 else b.add(x, part)
     count, size = math.prod(index.shape), math.prod(x.shape)
-    parts = -(-count // MAX_SCATTER_ROW)
-    if parts * size > _MAX_PARTS:
+    if count > MAX_SCATTER_ROW:
         raise c.refuse(
-            f"{count} indices into {size} elements, one an element, are not carried",
+            f"{count} indices, one an element, are not carried: at most {MAX_SCATTER_ROW} are",
             "Index whole rows (index_add, nn.Embedding) or use a one-hot mask.",
         )
     places = b.reshape(_places(c, x.shape, axis, index), (count,))
     added = b.scatter_add(b.reshape(b.materialise(source), (1, count)), places, size)
     part = b.reshape(added, x.shape)
     return part if x.is_literal and x.source.value == 0 else b.add(x, part)
-
-
-_MAX_PARTS = 2**26
-"""Elements of the partial sums of a scatter: a quarter of a gigabyte."""
 
 
 def _cropped(c: Context, x: Value, shape: Shape) -> Value:

@@ -7,7 +7,7 @@ import math
 from lockstep.numerics.dtypes import DType
 from lockstep.program.emitter import Value
 from lockstep.program.lowering.registry import Context, lowers
-from lockstep.program.ops import MAX_ROW
+from lockstep.program.ops import MAX_SUM_ROW
 
 _MEAN, _SUM = 1, 2
 F32 = DType.F32
@@ -59,7 +59,7 @@ def _nll(
     weights = None if weight is None else _weights_of(c, target, weight)
     if weights is not None:
         count = b.sum_rows(weights)
-    if reduction == 0 or weights is not None or rows * classes > MAX_ROW:
+    if reduction == 0 or weights is not None or rows * classes > MAX_SUM_ROW:
         # -1 stays out of range, where a gather gives 0
         place = b.iadd(b.imul(b.iota((rows,)), classes), target)
         place = b.select(b.ilt(target, 0), -1, place)

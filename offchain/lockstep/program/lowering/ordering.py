@@ -8,7 +8,7 @@ from lockstep.numerics.dtypes import DType
 from lockstep.program.emitter import Value
 from lockstep.program.graph import View
 from lockstep.program.lowering.registry import Context, lowers
-from lockstep.program.ops import MAX_ELEMENTS, MAX_ROW, MAX_SORT_ROW, Op
+from lockstep.program.ops import MAX_ELEMENTS, MAX_SORT_ROW, Op
 
 F32, I32 = DType.F32, DType.I32
 Pair = tuple[Value, Value]
@@ -70,7 +70,7 @@ def _prefixes(c: Context, x: Value, axis: int, fill: int) -> Value:
     rows = c.b.transpose(x, axis, -1) if x.shape else c.b.reshape(x, (1,))
     *lead, length = rows.shape
     count = math.prod(lead)
-    if length > MAX_ROW or count * length * length > MAX_ELEMENTS // 16:
+    if count * length * length > MAX_ELEMENTS // 16:
         raise c.refuse(f"a running sum along {length} elements of {count} rows is not carried", "Use shorter rows.")
     seen = View((count, length), (0, 1 - length), ((0, 1), (1, 1), (1, 1)), fill)
     return c.b.reshape(c.b.view(c.b.reshape(rows, (count, length)), seen, (count, length, length)),
