@@ -65,15 +65,57 @@ def regrouped(layout: Sharded, shape: Shape, wanted: Shape) -> Layout:
     return None
 
 
+def _aligned(view: View, shape: Shape, outer: int) -> View | None:
+    """The same view over a source shape in which an axis has ``outer`` indices before it; None if there is none."""
+    before = 1
+    for axis, extent in enumerate(view.src_shape):
+        if before == outer:
+            return view
+        if before * extent > outer:
+            break
+        before *= extent
+    else:
+        return None
+    if outer % before or extent % (outer // before):
+        return None
+    # Cut the axis in two: an index along it is inner * i + j, and j may never leave 0..inner - 1.
+    inner = extent // (outer // before)
+    start, low = divmod(view.offset[axis], inner)
+    high = low
+    mapping = []
+    for (target, stride), count in zip(view.mapping, shape, strict=True):
+        if target != axis or not stride:
+            mapping.append((target + (target > axis), stride))
+        elif stride % inner == 0:
+            mapping.append((axis, stride // inner))
+        else:
+            mapping.append((axis + 1, stride))
+            low += min(0, stride * (count - 1))
+            high += max(0, stride * (count - 1))
+    if low < 0 or high >= inner:
+        return None
+    src = (*view.src_shape[:axis], outer // before, inner, *view.src_shape[axis + 1 :])
+    offset = (*view.offset[:axis], start, view.offset[axis] % inner, *view.offset[axis + 1 :])
+    return View(src, offset, tuple(mapping), view.fill)
+
+
+def _over_cut(view: View, shape: Shape, source: Shape, layout: Sharded) -> tuple[View, Sharded] | None:
+    """The view over a source shape that has the cut along one axis, and the cut of that shape."""
+    aligned = _aligned(view, shape, math.prod(source[: layout.axis]))
+    inner = None if aligned is None else regrouped(layout, source, aligned.src_shape)
+    return None if aligned is None or inner is None else (aligned, inner)
+
+
 def through_view(view: View, shape: Shape, source: Shape, layout: Sharded) -> Layout:
     """The cut of a view's output [``shape``] for which every rank reads its own part of the source only.
 
     None where there is no such cut along one output axis. Output elements that are fill alone belong to the first or
     the last rank, which read them as fill, too.
     """
-    inner = regrouped(layout, source, view.src_shape)
-    if inner is None:
+    found = _over_cut(view, shape, source, layout)
+    if found is None:
         return None
+    view, inner = found
     reading = [
         (stride, axis)
         for axis, ((target, stride), extent) in enumerate(zip(view.mapping, shape, strict=True))
@@ -96,11 +138,11 @@ def through_view(view: View, shape: Shape, source: Shape, layout: Sharded) -> La
         if first > 0 and high + stride * (first - 1) >= bound:
             return None
         bounds.append(max(first, bounds[-1]))
-    found = Sharded(axis, (*bounds, shape[axis]))
+    out = Sharded(axis, (*bounds, shape[axis]))
     for rank in range(len(bounds)):
-        if found.count(rank) and not inner.count(rank):
+        if out.count(rank) and not inner.count(rank):
             return None  # fill on a rank that has nothing to read
-    return found
+    return out
 
 
 def local_view(view: View, shape: Shape, source: Shape, cut: Layout, out: Layout, rank: int) -> tuple[View, Shape]:
@@ -111,13 +153,16 @@ def local_view(view: View, shape: Shape, source: Shape, cut: Layout, out: Layout
     """
     if out is None:
         return view, shape
+    inner = None
+    if cut is not None:
+        found = _over_cut(view, shape, source, cut)
+        assert found is not None
+        view, inner = found
     offset, src = list(view.offset), list(view.src_shape)
     axis, stride = view.mapping[out.axis]
     if src:
         offset[axis] += stride * out.start(rank)
-    if cut is not None:
-        inner = regrouped(cut, source, view.src_shape)
-        assert inner is not None
+    if inner is not None:
         src[inner.axis] = inner.count(rank)
         offset[inner.axis] -= inner.start(rank)
     return View(tuple(src), tuple(offset), view.mapping, view.fill), out.local(shape, rank)
