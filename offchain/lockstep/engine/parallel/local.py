@@ -129,11 +129,14 @@ class _Localiser:
             inputs = tuple(self._source(s, need) for s, need in zip(node.inputs, placement.needs, strict=True))
             if placement.join is Join.PICK:
                 inputs = (inputs[0], self._renumbered(node.inputs[1], inputs[1], placement.needs[0]))
-            made = self._numbered(node, inputs, placement.layout)
+            made = self._numbered(node, inputs, placement.layout if placement.join is None else None)
         if placement.join is not None:
             if placement.join is Join.TOTAL:
                 self.raw.add(made.value)
             made = self._exchange(placement.join, made, None, node.type)
+            if placement.layout is not None:
+                self.read[Input(InputKind.NODE, index), None] = made
+                made = self._slice(made, node.type, placement.layout)
         self.home[index] = made.value
 
     # inputs

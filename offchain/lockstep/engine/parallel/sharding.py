@@ -9,13 +9,14 @@ equal parts (the indices of the batch, random bits, tables widened to the batch)
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from lockstep.engine.parallel.layout import Layout, Sharded, even, through_view
+from lockstep.engine.parallel.layout import Layout, Sharded, even, regrouped, through_view
 from lockstep.engine.plan import make_plan, type_bytes
-from lockstep.program.graph import Concat, Node, Program, View
+from lockstep.program.graph import Concat, Node, Program, Shape, View
 from lockstep.program.ops import ELEMENTWISE_FAMILIES, InputKind, Op
 
 LITERALS = (InputKind.F32, InputKind.I32)
@@ -38,7 +39,10 @@ class Join(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """How a node's value lies, how each of its inputs is read, and how parts are joined (``layout`` None then)."""
+    """How a node's value lies, how each of its inputs is read, and how parts are joined.
+
+    A joined value is on every rank; where it has a ``layout`` all the same, what follows goes on in parts.
+    """
 
     layout: Layout
     needs: tuple[Layout, ...]
@@ -79,7 +83,7 @@ def _forward(program: Program, index: int, placed: Mapping[int, Placement], seed
     layouts = [placed[s.value].layout if s.kind is InputKind.NODE else None for s in node.inputs]
     best, least = Placement(None, (None,) * len(node.inputs)), -1
     for slot, layout in enumerate(layouts):
-        found = None if layout is None else _follow(program, node, slot, layout)
+        found = None if layout is None else _follow(program, node, slot, layouts)
         if found is None:
             continue
         moved = 8 * node.type.elements if found.join is not None else 0
@@ -96,9 +100,11 @@ def _part(program: Program, node: Node, layout: Sharded) -> Placement | None:
     return None if needs is None else Placement(layout, needs)
 
 
-def _follow(program: Program, node: Node, slot: int, layout: Sharded) -> Placement | None:
-    """What a cut of input ``slot`` makes of a node; None where the op cannot work on such parts."""
-    axis, op = layout.axis, node.op
+def _follow(program: Program, node: Node, slot: int, layouts: Sequence[Layout]) -> Placement | None:
+    """What the cut of input ``slot`` makes of a node; None where the op cannot work on such parts."""
+    layout, op = layouts[slot], node.op
+    assert layout is not None
+    axis = layout.axis
     shape = program.input_type(node.inputs[slot]).shape
     last = axis == len(shape) - 1
     if op.family in ELEMENTWISE_FAMILIES:
@@ -121,7 +127,8 @@ def _follow(program: Program, node: Node, slot: int, layout: Sharded) -> Placeme
         case Op.GATHER:
             rank = len(program.input_type(node.inputs[1]).shape)
             if slot == 0 and axis == 0:
-                return Placement(None, (layout, None), Join.PICK)
+                cut = layouts[1] or _cut_of_picked(program.input_type(node.inputs[1]).shape, shape[0], layout)
+                return Placement(cut, (layout, None), Join.PICK)
             return _part(program, node, layout if slot else layout.on(axis - 1 + rank))
         case Op.SCATTER_ADD if (slot, axis) in ((0, 1), (1, 0)):
             return Placement(None, (layout.on(1), layout.on(0), None), Join.TOTAL)
@@ -129,6 +136,14 @@ def _follow(program: Program, node: Node, slot: int, layout: Sharded) -> Placeme
             return None
         case _:
             return _part(program, node, layout)
+
+
+def _cut_of_picked(index: Shape, rows: int, table: Sharded) -> Layout:
+    """How what was picked from a table that is cut is cut again: with the table's own rows where it has as many."""
+    if math.prod(index) == rows:
+        return regrouped(table, (rows,), index)
+    ranks = len(table.bounds) - 1
+    return even(0, index[0], ranks) if index and index[0] >= ranks else None
 
 
 def _follow_matmul(program: Program, node: Node, slot: int, layout: Sharded) -> Placement | None:
