@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch._C._distributed_c10d import AllgatherOptions
+from torch._C._distributed_c10d import AllgatherOptions, Store
 
 from lockstep.engine.errors import EngineError
 
@@ -28,20 +29,22 @@ class Communicator:
     ``interface`` is the address gloo listens on: this machine's own unless told otherwise.
     """
 
-    def __init__(
-        self, store: dist.Store, rank: int, size: int, device: str = "cpu", interface: str = "127.0.0.1"
-    ) -> None:
+    def __init__(self, store: Store, rank: int, size: int, device: str = "cpu", interface: str = "127.0.0.1") -> None:
         self.rank, self.size, self.device = rank, size, device
         try:
-            if torch.device(device).type == "cuda":
-                self._group: dist.ProcessGroup = dist.ProcessGroupNCCL(store, rank, size)
-                return
-            options = dist.ProcessGroupGloo._Options()
-            options._devices = [dist.ProcessGroupGloo.create_device(hostname=interface)]
-            options._timeout = MEETING
-            self._group = dist.ProcessGroupGloo(store, rank, size, options)
+            self._group: Any = self._meet(store, interface)
         except RuntimeError as error:
             raise LostRankError(f"The {size} processes did not meet: {error}.") from error
+
+    def _meet(self, store: Store, interface: str) -> Any:
+        if torch.device(self.device).type == "cuda":
+            return dist.ProcessGroupNCCL(store, self.rank, self.size, dist.ProcessGroupNCCL.Options())
+        # A group of its own: PyTorch's default group is one a process, and a process may share several programs.
+        gloo: Any = dist.ProcessGroupGloo
+        options = gloo._Options()
+        options._devices = [gloo.create_device(hostname=interface)]
+        options._timeout = MEETING
+        return gloo(store, self.rank, self.size, options)
 
     def largest(self, values: Tensor) -> None:
         """Replace each int32 by the largest among the ranks'."""
@@ -51,7 +54,7 @@ class Communicator:
         """Replace each float64 by the sum of the ranks', exact for integers while it stays below 2**53."""
         self._reduce(values, dist.ReduceOp.SUM)
 
-    def _reduce(self, values: Tensor, how: dist.ReduceOp.RedOpType) -> None:
+    def _reduce(self, values: Tensor, how: Any) -> None:
         options = dist.AllreduceOptions()
         options.reduceOp = how
         options.timeout = PATIENCE
@@ -73,7 +76,7 @@ class Communicator:
         flat = values.reshape(-1).view(torch.uint8)
         self._wait(lambda: self._group.broadcast([flat], options))
 
-    def _wait(self, begin: Callable[[], dist.Work]) -> None:
+    def _wait(self, begin: Callable[[], Any]) -> None:
         try:
             begin().wait()
         except RuntimeError as error:

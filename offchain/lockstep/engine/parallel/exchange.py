@@ -44,7 +44,7 @@ class Exchanger:
         mine = [n for n, e in enumerate(self.exchanges) if e.join in joins]
         sizes = [self.exchanges[n].whole.elements for n in mine]
         buffer = torch.empty(sum(sizes), dtype=dtype, device=self.group.device)
-        parts = buffer.split(sizes) if sizes else ()
+        parts = torch.split(buffer, sizes) if sizes else ()
         return {n: part.view(self.exchanges[n].whole.shape) for n, part in zip(mine, parts, strict=True)}
 
     def _bytes(self, exchange: Exchange, rank: int) -> int:

@@ -67,15 +67,15 @@ def regrouped(layout: Sharded, shape: Shape, wanted: Shape) -> Layout:
 
 def _aligned(view: View, shape: Shape, outer: int) -> View | None:
     """The same view over a source shape in which an axis has ``outer`` indices before it; None if there is none."""
-    before = 1
-    for axis, extent in enumerate(view.src_shape):
-        if before == outer:
-            return view
-        if before * extent > outer:
-            break
-        before *= extent
-    else:
+    axis, before = 0, 1
+    while axis < len(view.src_shape) and before * view.src_shape[axis] <= outer:
+        before *= view.src_shape[axis]
+        axis += 1
+    if axis == len(view.src_shape):
         return None
+    if before == outer:
+        return view
+    extent = view.src_shape[axis]
     if outer % before or extent % (outer // before):
         return None
     # Cut the axis in two: an index along it is inner * i + j, and j may never leave 0..inner - 1.

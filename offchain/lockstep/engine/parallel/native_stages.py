@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from lockstep.engine.native.engine import MARGIN, NativeEngine
+from lockstep.engine.native.arena import MARGIN
+from lockstep.engine.native.engine import NativeEngine
 from lockstep.engine.native.library import describe
 from lockstep.engine.parallel.communicator import Communicator
 from lockstep.engine.parallel.exchange import Exchanger
@@ -160,7 +161,7 @@ class NativeSteps:
 
 def _levels(local: LocalProgram) -> dict[int, int]:
     """The stage of each node; an exchange's result belongs to the stage after it."""
-    levels = {}
+    levels: dict[int, int] = {}
     for level, stage in enumerate(local.stages):
         levels |= {index: STATIC if index in local.static else level for index in stage.nodes}
         levels |= {exchange.result: level + 1 for exchange in stage.exchanges}

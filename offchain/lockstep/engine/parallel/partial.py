@@ -23,6 +23,7 @@ from lockstep.engine.routes import (
 )
 from lockstep.numerics import rows as reference
 from lockstep.numerics.routes import contraction, rows
+from lockstep.numerics.routes.carriers import bits
 from lockstep.program.graph import Node
 from lockstep.program.ops import Op
 
@@ -55,7 +56,7 @@ def reference_sums(node: Node, inputs: Sequence[np.ndarray]) -> Tensor:
         terms, index = reference.sum_terms(inputs[0], inputs[2]), inputs[1]
         total = np.zeros((len(terms), node.shape[1]), np.int64)
         inside = (index >= 0) & (index < node.shape[1])
-        np.add.at(total, (slice(None), index[inside]), terms[:, inside])
+        np.add.at(total.T, index[inside], terms[:, inside].T)
     return from_numpy(np.asarray(total, np.float64))
 
 
@@ -74,7 +75,7 @@ def rounded(op: Op, total: Tensor, exponents: Sequence[Tensor]) -> Tensor:
 def key_bits(value: Tensor) -> Tensor:
     """A tensor of any carrier as the integers of its bits, float64: what picked rows travel as."""
     if value.dtype == torch.float32:
-        value = rows.bits(value)
+        value = bits(value)
     return (value.view(torch.int16) if value.dtype == torch.uint16 else value).double()
 
 

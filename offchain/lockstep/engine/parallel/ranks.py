@@ -10,18 +10,17 @@ import tempfile
 import time
 import weakref
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 import torch
-import torch.distributed as dist
 from torch import Tensor
 
 from lockstep.engine.errors import EngineError
 from lockstep.engine.parallel.communicator import Communicator, LostRankError
 from lockstep.engine.parallel.share import rank_steps, share
-from lockstep.engine.parallel.worker import CONSTANT, MEETING_POINT, PROGRAM
+from lockstep.engine.parallel.worker import CONSTANT, PROGRAM, meeting
 from lockstep.engine.plan import make_plan
 from lockstep.engine.routes import to_numpy
 from lockstep.program.encoding import commit_program
@@ -71,7 +70,7 @@ class RanksBackend:
             local = share(program, 0, ranks)
             self._hear("ready")
             self._tell("meet")
-            self._group = Communicator(dist.FileStore(str(folder / MEETING_POINT), ranks), 0, ranks)
+            self._group = Communicator(meeting(folder, ranks), 0, ranks)
             self._steps = rank_steps(local, constants, seed, self._group, self._threads, native)
             self._hear("met")
         except BaseException:
@@ -105,7 +104,7 @@ class RanksBackend:
         return after, metrics
 
     def profile(self, state: Sequence[Tensor], step: int, repeat: int) -> list[tuple[str, float]]:
-        """Mean seconds over ``repeat`` runs that rank 0 spends in each stage, and in each exchange, waiting included."""
+        """Mean seconds over ``repeat`` runs that rank 0 spends in each stage and in each exchange, with waiting."""
         self.step(state, step, None)
         self._steps.seconds.clear()
         for _ in range(repeat):
@@ -145,7 +144,7 @@ class _Other:
 
     def __init__(self, folder: Path, rank: int, ranks: int, seed: int, threads: int, native: bool) -> None:
         self.rank = rank
-        self._errors: IO[bytes] = tempfile.TemporaryFile()
+        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
         arguments = [str(folder), *map(str, (rank, ranks, seed, threads, int(native)))]
         paths = [path or str(Path.cwd()) for path in sys.path]
         self.process = subprocess.Popen(
@@ -187,10 +186,8 @@ class _Other:
         """Close its input and wait; then kill it."""
         for stream in (self.process.stdin, self.process.stdout):
             if stream is not None:
-                try:
+                with suppress(BrokenPipeError):
                     stream.close()
-                except BrokenPipeError:
-                    pass
         try:
             self.process.wait(patience)
         except subprocess.TimeoutExpired:

@@ -57,9 +57,9 @@ class TorchSteps:
             for index in stage.nodes:
                 if index not in local.static:
                     last[index] = (at, index)
-                    last |= {source: (at, index) for source in node_inputs(local.program.nodes[index])}
+                    last |= dict.fromkeys(node_inputs(local.program.nodes[index]), (at, index))
             for exchange in stage.exchanges:
-                last |= {source: (at, -1) for source in (exchange.part, *self._rounded_under(exchange))}
+                last |= dict.fromkeys((exchange.part, *self._rounded_under(exchange)), (at, -1))
                 last[exchange.result] = (at, -1)
         kept = {*local.static, *local.program.metrics, *node_inputs(local.program.nodes[-1])}
         release: list[dict[int, list[int]]] = [{} for _ in local.stages]
@@ -73,7 +73,9 @@ class TorchSteps:
             return []
         return node_inputs(self.local.program.nodes[exchange.part])
 
-    def _input(self, node: Node, source: Input, values: Mapping[int, Tensor], state: Sequence[Tensor], step: int) -> Tensor:
+    def _input(
+        self, node: Node, source: Input, values: Mapping[int, Tensor], state: Sequence[Tensor], step: int
+    ) -> Tensor:
         match source.kind:
             case InputKind.NODE:
                 return values[source.value]

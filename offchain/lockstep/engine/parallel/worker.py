@@ -15,8 +15,8 @@ import sys
 from pathlib import Path
 
 import torch
-import torch.distributed as dist
 from torch import Tensor
+from torch._C._distributed_c10d import FileStore, Store
 
 from lockstep.engine.errors import EngineError
 from lockstep.engine.parallel.communicator import Communicator
@@ -42,6 +42,11 @@ def load(folder: Path) -> tuple[Program, list[Tensor]]:
     return program, constants
 
 
+def meeting(folder: Path, ranks: int) -> Store:
+    """Where the ranks find each other."""
+    return FileStore(str(folder / MEETING_POINT), ranks)
+
+
 def serve(program: Program, steps: RankSteps, group: Communicator) -> None:
     """Steps, as the lines on standard input ask for them."""
     state: list[Tensor] = []
@@ -55,7 +60,7 @@ def serve(program: Program, steps: RankSteps, group: Communicator) -> None:
 
 
 def main() -> None:
-    """Arguments: the folder, this process's rank, how many there are, the task's seed, threads, native or not (1, 0)."""
+    """Arguments: the folder, this process's rank, how many there are, the seed, threads, native or not (1, 0)."""
     folder, rank, ranks, seed, threads, native = Path(sys.argv[1]), *map(int, sys.argv[2:7])
     torch.set_num_threads(threads)
     assert_denormals()
@@ -63,7 +68,7 @@ def main() -> None:
     local = share(program, rank, ranks)
     print("ready", flush=True)
     sys.stdin.readline()
-    group = Communicator(dist.FileStore(str(folder / MEETING_POINT), ranks), rank, ranks)
+    group = Communicator(meeting(folder, ranks), rank, ranks)
     steps = rank_steps(local, constants, seed, group, threads, native != 0)
     print("met", flush=True)
     serve(program, steps, group)
