@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lockstep.cli.errors import INTERRUPTED
-from lockstep.cli.options import bundled
+from lockstep.cli.options import Processes, bundled
 from lockstep.cli.training import MAX_INT32, Training
 
 if TYPE_CHECKING:
@@ -21,12 +21,6 @@ if TYPE_CHECKING:
     from lockstep.cli.local_run import LocalRun
     from lockstep.cli.voice import Voice
     from lockstep.engine.run import Runner
-
-MAX_PROCESSES = 64
-Processes = Annotated[
-    int,
-    typer.Option("--nproc", min=1, max=MAX_PROCESSES, help="Processes that split each batch: the same bits, sooner."),
-]
 
 
 @bundled

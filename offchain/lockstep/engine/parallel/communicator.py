@@ -11,16 +11,12 @@ import torch.distributed as dist
 from torch import Tensor
 from torch._C._distributed_c10d import AllgatherOptions, Store
 
-from lockstep.engine.errors import EngineError
+from lockstep.engine.errors import LostRankError
 
 MEETING = timedelta(seconds=60)
 """How long the ranks may take to meet."""
 PATIENCE = timedelta(minutes=30)
 """How long a rank waits for others that are alive but silent. One that ends is noticed at once."""
-
-
-class LostRankError(EngineError):
-    """Another process of the group has ended, or does not answer."""
 
 
 class Communicator:

@@ -68,8 +68,9 @@ class Exchanger:
                 case Join.GATHER:
                     size = self._sizes[self.group.rank][n]
                     if part is not None:
-                        raw = part.contiguous().reshape(-1).view(torch.uint8)
-                        self._parts[at : at + len(raw)].copy_(raw)
+                        flat = _joinable(part).reshape(-1)
+                        slot = self._parts[at : at + flat.numel() * flat.element_size()]
+                        slot.view(flat.dtype).copy_(flat)
                     at += size
         if self._keys:
             self.group.largest(_buffer(self._keys))

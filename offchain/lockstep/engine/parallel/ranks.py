@@ -17,8 +17,8 @@ from typing import IO
 import torch
 from torch import Tensor
 
-from lockstep.engine.errors import EngineError
-from lockstep.engine.parallel.communicator import Communicator, LostRankError
+from lockstep.engine.errors import EngineError, LostRankError
+from lockstep.engine.parallel.communicator import Communicator
 from lockstep.engine.parallel.share import rank_steps, share
 from lockstep.engine.parallel.worker import CONSTANT, PROGRAM, meeting
 from lockstep.engine.plan import make_plan
