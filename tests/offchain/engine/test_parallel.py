@@ -8,15 +8,17 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._C._distributed_c10d import HashStore
 
 from lockstep.cli.sources import captured_task
 from lockstep.cli.zoo import PRESETS
 from lockstep.data import Augmentation, Dataset
 from lockstep.engine.checkpoint import state_root
 from lockstep.engine.native import library
-from lockstep.engine.parallel.selftest import passes_raw
+from lockstep.engine.parallel import selftest
+from lockstep.engine.parallel.communicator import Communicator
 from lockstep.engine.parallel.sharding import batch_gathers, place
-from lockstep.engine.parallel.share import share
+from lockstep.engine.parallel.share import rank_steps, share
 from lockstep.engine.routes import from_numpy
 from lockstep.engine.run import Runner
 from lockstep.engine.segment import initial_state, run_segment
@@ -30,8 +32,8 @@ from tests.offchain.engine.ranks import ROUTES, run_ranks
 
 SEED = 0xFEED_0000_0000_0007
 STEPS = 2
-SMALL = ("mlp", "cnn", "cnn-batch-norm", "attention", "gpt-small", "bert-small", "lstm")
-LARGE = ("resnet18", "gpt-mini", "bert-tiny")
+SMALL = ("mlp", "cnn", "cnn-batch-norm", "gpt-small")
+LARGE = ("attention", "bert-small", "lstm", "resnet18", "gpt-mini", "bert-tiny")
 NATIVE = library.load() is not None
 
 
@@ -119,8 +121,8 @@ def test_matrix_optimiser_over_ranks_has_the_roots_of_one_process() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        *("mlp", "cnn", "cnn-batch-norm", "attention", "gpt-small", "bert-small"),
-        pytest.param("resnet18", marks=pytest.mark.long),
+        *SMALL,
+        *(pytest.param(name, marks=pytest.mark.long) for name in ("attention", "bert-small", "resnet18")),
     ],
 )
 def test_nearly_all_of_a_models_work_is_cut(name: str) -> None:
@@ -144,7 +146,20 @@ def test_exchanges_are_few_where_samples_do_not_meet() -> None:
 @pytest.mark.parametrize("op", [Op.MATMUL, Op.SUM, Op.SCATTER_ADD])
 @pytest.mark.skipif(not NATIVE, reason="There is no native engine here.")
 def test_native_sums_before_rounding_are_the_references(op: Op) -> None:
-    assert passes_raw(op)
+    assert selftest.passes_raw(op)
+
+
+@pytest.mark.skipif(not NATIVE, reason="There is no native engine here.")
+def test_wrong_native_sums_leave_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    program, group = noisy(5).step, Communicator(HashStore(), 0, 1)
+    constants = [from_numpy(np.asarray(x)) for x in noisy(5).constants]
+    local = share(program, 0, 2)  # of two, so that there are sums to exchange
+    assert rank_steps(local, constants, SEED, group, 1).name.startswith("native")
+    right = selftest.reference_sums
+    monkeypatch.setattr(selftest, "reference_sums", lambda node, inputs: right(node, inputs) + 1)
+    selftest.passes_raw.cache_clear()
+    assert rank_steps(local, constants, SEED, group, 1).name == "torch"
+    selftest.passes_raw.cache_clear()
 
 
 @pytest.mark.parametrize(("first", "count"), [(0, 5), (2, 7), (6, 1), (1_000_000, 64)])

@@ -14,7 +14,7 @@ from lockstep.engine.native.library import describe
 from lockstep.engine.parallel.communicator import Communicator
 from lockstep.engine.parallel.exchange import Exchanger
 from lockstep.engine.parallel.local import Exchange, LocalProgram
-from lockstep.engine.parallel.partial import exponent_slots, rounded
+from lockstep.engine.parallel.partial import exponent_slots, scaled
 from lockstep.engine.parallel.sharding import Join
 from lockstep.engine.plan import node_inputs
 from lockstep.numerics.routes.carriers import TORCH, canonical
@@ -144,8 +144,8 @@ class NativeSteps:
         for exchange, value in zip(exchanges, found, strict=True):
             if exchange.join is Join.TOTAL:
                 node = self.local.program.nodes[exchange.part]
-                value = rounded(node.op, value, [self._values[s.value] for s in self._exponents(exchange)])
-            self._place(exchange.result).copy_(value)
+                value = scaled(node.op, value, [self._values[s.value] for s in self._exponents(exchange)])
+            self._place(exchange.result).copy_(value)  # which rounds sums, once
 
     def _after(self, source: Input, state: Sequence[Tensor]) -> Tensor:
         match source.kind:

@@ -32,7 +32,12 @@ def partial_sums(node: Node, inputs: Sequence[Tensor], device: str = "cpu") -> T
     """float64 sums of a ``matmul``, ``sum`` or ``scatter_add`` over this rank's terms, of the node's shape.
 
     By the route that passed its test for the op itself (``lockstep.engine.routes``), which is these sums, rounded.
+    A sum of zero is +0, so that it is over all ranks, too.
     """
+    return _sums(node, inputs, device) + 0.0
+
+
+def _sums(node: Node, inputs: Sequence[Tensor], device: str) -> Tensor:
     if node.op is Op.MATMUL:
         route = matmul_route(node.shape, inputs[0].shape[-1], device)
         if route is MATMUL_INT8:
@@ -65,11 +70,19 @@ def exponent_slots(op: Op) -> tuple[int, ...]:
     return {Op.MATMUL: (1, 3), Op.SUM: (1,), Op.SCATTER_ADD: (2,)}[op]
 
 
-def rounded(op: Op, total: Tensor, exponents: Sequence[Tensor]) -> Tensor:
-    """f32: the op's value from the exact sum over all ranks, and its inputs at ``exponent_slots``."""
+def scaled(op: Op, total: Tensor, exponents: Sequence[Tensor]) -> Tensor:
+    """float64: what the op's value is rounded from, given the exact sum over all ranks, which is overwritten.
+
+    ``exponents`` are the op's inputs at ``exponent_slots``. The factors are powers of two, so nothing is rounded yet;
+    the one rounding is the conversion to f32. NaN where an exponent is not valid.
+    """
     if op is Op.MATMUL:
-        return contraction.round_products(total, *exponents)
-    return rows.round_sums(total, exponents[0] if op is Op.SUM else exponents[0].unsqueeze(-1))
+        left, right = exponents
+        return total.mul_(contraction.factors(left, -26).unsqueeze(-1)).mul_(
+            contraction.factors(right, 0).unsqueeze(-2)
+        )
+    factor = rows.factors(exponents[0])
+    return total.mul_(factor if op is Op.SUM else factor.unsqueeze(-1))
 
 
 def key_bits(value: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 from lockstep.engine.parallel.communicator import Communicator
 from lockstep.engine.parallel.exchange import Exchanger
 from lockstep.engine.parallel.local import Exchange, LocalProgram, Stage
-from lockstep.engine.parallel.partial import exponent_slots, partial_sums, rounded
+from lockstep.engine.parallel.partial import exponent_slots, partial_sums, scaled
 from lockstep.engine.parallel.sharding import Join
 from lockstep.engine.plan import node_inputs
 from lockstep.engine.routes import own_input, run_node
@@ -128,7 +128,7 @@ class TorchSteps:
             if exchange.join is Join.TOTAL:
                 node = self.local.program.nodes[exchange.part]
                 sources = [node.inputs[slot] for slot in exponent_slots(node.op)]
-                value = rounded(node.op, value, [self._input(node, s, values, state, 0) for s in sources])
+                value = scaled(node.op, value, [self._input(node, s, values, state, 0) for s in sources]).float()
             values[exchange.result] = value
         self._drop(at, -1, values)
         for what, spent in ((f"compute {at}", met - begun), (f"exchange {at}", joined - met)):

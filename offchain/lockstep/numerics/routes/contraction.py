@@ -58,15 +58,15 @@ def slices(m: Tensor) -> tuple[Tensor, Tensor]:
     return high.to(torch.int8), (wide - (high << 8)).to(torch.int8)
 
 
-def round_products(total: Tensor, ea: Tensor, eb: Tensor) -> Tensor:
-    """f32 ``round_f32(total * 2**(ea_i + eb_j - 26))`` of exact float64 sums [..., M, N]; NaN for invalid exponents."""
-    a, b = ea.long(), eb.long()
-    valid_a, valid_b = (a >= -113) & (a <= 127), (b >= -113) & (b <= 127)
-    scale = power_of_two(torch.where(valid_a, a, 0) - 26).unsqueeze(-1) * power_of_two(
-        torch.where(valid_b, b, 0)
-    ).unsqueeze(-2)
-    valid = valid_a.unsqueeze(-1) & valid_b.unsqueeze(-2)
-    return torch.where(valid, (total + 0.0) * scale, torch.nan).float()
+def factors(e: Tensor, shift: int) -> Tensor:
+    """float64 ``2**(e + shift)`` of e16, NaN where e is outside [-113, 127]."""
+    valid = (e >= -113) & (e <= 127)
+    return torch.where(valid, power_of_two(torch.where(valid, e.long(), 0) + shift), torch.nan)
+
+
+def _scaled(total: Tensor, ea: Tensor, eb: Tensor) -> Tensor:
+    """``round_f32(total * 2**(ea_i + eb_j - 26))`` of exact float64 sums; NaN for invalid exponents."""
+    return ((total + 0.0) * (factors(ea, -26).unsqueeze(-1) * factors(eb, 0).unsqueeze(-2))).float()
 
 
 def integer_sums_float64(ma: Tensor, mb: Tensor) -> Tensor:
@@ -112,9 +112,9 @@ def integer_sums_int8(ma: Tensor, mb: Tensor) -> Tensor:
 
 def matmul_float64(ma: Tensor, ea: Tensor, mb: Tensor, eb: Tensor) -> Tensor:
     """f32 [..., M, N] of m16 [..., M, K] and [..., N, K] with e16 [..., M], [..., N]."""
-    return round_products(integer_sums_float64(ma, mb), ea, eb)
+    return _scaled(integer_sums_float64(ma, mb), ea, eb)
 
 
 def matmul_int8(ma: Tensor, ea: Tensor, mb: Tensor, eb: Tensor) -> Tensor:
     """As ``matmul_float64``, by int8 slices."""
-    return round_products(integer_sums_int8(ma, mb), ea, eb)
+    return _scaled(integer_sums_int8(ma, mb), ea, eb)

@@ -21,10 +21,10 @@ def _valid(e: Tensor) -> Tensor:
     return (e >= -126) & (e <= 127)
 
 
-def round_sums(total: Tensor, e: Tensor) -> Tensor:
-    """f32 ``round_f32(total * 2**(e - 33))`` of exact float64 sums, e of their shape; NaN where e is not valid."""
+def factors(e: Tensor) -> Tensor:
+    """float64 ``2**(e - 33)`` of e16, NaN where e is not valid."""
     valid = _valid(e)
-    return torch.where(valid, (total + 0.0) * power_of_two(torch.where(valid, e.long(), 0) - 33), torch.nan).float()
+    return torch.where(valid, power_of_two(torch.where(valid, e.long(), 0) - 33), torch.nan)
 
 
 def integer_sums(x: Tensor, e: Tensor) -> Tensor:
@@ -36,7 +36,7 @@ def integer_sums(x: Tensor, e: Tensor) -> Tensor:
 
 def exact_sum(x: Tensor, e: Tensor) -> Tensor:
     """f32 sums of rows."""
-    return round_sums(integer_sums(x, e), e)
+    return ((integer_sums(x, e) + 0.0) * factors(e)).float()
 
 
 def integer_scatters(x: Tensor, index: Tensor, e: Tensor, size: int) -> Tensor:
@@ -49,7 +49,7 @@ def integer_scatters(x: Tensor, index: Tensor, e: Tensor, size: int) -> Tensor:
 
 def scatter_add(x: Tensor, index: Tensor, e: Tensor, size: int) -> Tensor:
     """f32 [C, size] of x [C, N], index i32 [N], e e16 [C]: sums of entries that share an index."""
-    return round_sums(integer_scatters(x, index, e, size), e.unsqueeze(-1))
+    return ((integer_scatters(x, index, e, size) + 0.0) * factors(e).unsqueeze(-1)).float()
 
 
 def keys(x: Tensor) -> Tensor:
