@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.measure import Result
 
-MODULES = ("matmul", "convolution", "step", "zoo", "compiled", "cached", "checkpoints", "gas")
+MODULES = ("matmul", "convolution", "step", "zoo", "compiled", "cached", "parallel", "checkpoints", "gas")
 OUTPUT = Path(__file__).resolve().parent.parent / "build" / "bench.json"
 
 

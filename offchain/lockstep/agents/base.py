@@ -31,7 +31,7 @@ class Agent:
     """One account in one role.
 
     ``store`` holds artifacts, ``journal`` what must survive a crash; ``narrate`` takes a line for each thing done;
-    ``only`` limits the agent to some tasks (None: all of the deployment).
+    ``only`` limits the agent to some tasks (None: all of the deployment); ``processes`` share each step it computes.
     """
 
     role = "agent"
@@ -45,6 +45,7 @@ class Agent:
         progress: Progress | None = None,
         memory_limit: int | None = None,
         only: Sequence[int] | None = None,
+        processes: int = 1,
     ) -> None:
         self.lockstep = lockstep
         self.store = store
@@ -53,6 +54,7 @@ class Agent:
         self.progress = progress or Progress()
         self.memory_limit = memory_limit
         self.only = only
+        self.processes = processes
         self._benches: dict[int, Workbench] = {}
         self._obstacles: set[str] = set()
         self._spent = 0.0
@@ -80,7 +82,9 @@ class Agent:
     def release(self, task: int) -> None:
         """Give back the memory that a finished task took."""
         bench = self._benches.pop(task, None)
-        self._spent += bench.seconds if bench is not None else 0.0
+        if bench is not None:
+            self._spent += bench.seconds
+            bench.close()
 
     def tasks(self) -> list[PostedTask]:
         """The tasks this agent looks at, oldest first."""
@@ -98,7 +102,7 @@ class Agent:
         task = posted.terms.id
         if task not in self._benches:
             workload = load_workload(self.store, posted.terms, posted.uri, self.memory_limit)
-            self._benches[task] = Workbench(workload, posted.terms.seed, self.memory_limit)
+            self._benches[task] = Workbench(workload, posted.terms.seed, self.memory_limit, self.processes)
         return self._benches[task]
 
     def tick(self) -> bool:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from lockstep.agents.workload import Workload
 from lockstep.engine.checkpoint import state_root
+from lockstep.engine.errors import LostRankError
 from lockstep.engine.run import Runner
 from lockstep.engine.trace import StepOpening, open_step
 from lockstep.numerics.dtypes import ITEMSIZE
@@ -29,12 +30,16 @@ KEPT_BYTES = 512 << 20
 
 
 class Workbench:
-    """A task's workload with its runners, made once and shared by all segments."""
+    """A task's workload with its runners, made once and shared by all segments.
 
-    def __init__(self, workload: Workload, seed: int, memory_limit: int | None = None) -> None:
+    ``processes`` share each step of training; ``close`` ends them.
+    """
+
+    def __init__(self, workload: Workload, seed: int, memory_limit: int | None = None, processes: int = 1) -> None:
         self.workload = workload
         self.seed = seed
         self.memory_limit = memory_limit
+        self.processes = processes
         self.seconds = 0.0
         """Time spent computing steps so far."""
         self._kept: dict[Replica, int] = {}
@@ -54,12 +59,21 @@ class Workbench:
     @cached_property
     def step_runner(self) -> Runner:
         """Runner of the step program."""
-        return Runner(self.workload.step, self.workload.constants, self.seed, memory_limit=self.memory_limit)
+        workload = self.workload
+        return Runner(
+            workload.step, workload.constants, self.seed, memory_limit=self.memory_limit, processes=self.processes
+        )
 
     @cached_property
     def init_runner(self) -> Runner:
         """Runner of the init program."""
         return Runner(self.workload.init, self.workload.init_constants, self.seed, memory_limit=self.memory_limit)
+
+    def close(self) -> None:
+        """End the processes that share the work, if there are any; a later step starts new ones."""
+        runner = self.__dict__.pop("step_runner", None)
+        if runner is not None:
+            runner.close()
 
     def runner(self, segment: int) -> Runner:
         """Runner of a segment's program."""
@@ -115,7 +129,11 @@ class Replica:
         if step in self.tamper:
             opening = self._tampered(state, step)
             return opening.state_after, opening.metrics
-        return self.bench.runner(self.segment).step(state, self.first_step + step)
+        try:
+            return self.bench.runner(self.segment).step(state, self.first_step + step)
+        except LostRankError:
+            self.bench.close()  # so that the next attempt starts with new processes
+            raise
 
     def _tampered(self, state: Sequence[Tensor], step: int) -> StepOpening:
         honest = self.bench.open(self.segment, state, self.first_step + step)

@@ -99,6 +99,7 @@ class Solver(Agent):
             name = self.store.put(checkpoint_bytes(self.bench(posted).workload.step, state))
             stored = self.journal.get(scope, "checkpoints", [])
             self.journal.put(scope, "checkpoints", [*stored, [state_root(state).hex(), name]])
+        self.bench(posted).close()
         return self._commit(posted)
 
     def _resume(self, posted: PostedTask) -> list[Tensor]:

@@ -8,7 +8,19 @@ from typing import Annotated
 import typer
 
 from lockstep.cli import zoo
-from lockstep.cli.commands import challenge, deploy, profile, program, result, status, submit, sweep, withdraw, work
+from lockstep.cli.commands import (
+    challenge,
+    deploy,
+    profile,
+    program,
+    result,
+    status,
+    submit,
+    sweep,
+    train,
+    withdraw,
+    work,
+)
 from lockstep.cli.demo.command import demo
 from lockstep.cli.errors import Commands, remember_debug
 
@@ -65,6 +77,7 @@ app.command(rich_help_panel=PARTIES)(work.whistleblow)
 app.command("watch", rich_help_panel=PARTIES, hidden=True)(work.whistleblow)
 app.command(rich_help_panel=PARTIES)(challenge.challenge)
 app.command(rich_help_panel=PARTIES)(withdraw.withdraw)
+app.command(rich_help_panel=LOOKING, epilog=zoo.listing())(train.train)
 app.command(rich_help_panel=LOOKING)(status.status)
 app.command(rich_help_panel=LOOKING, epilog=zoo.listing())(submit.quote)
 app.command(rich_help_panel=LOOKING)(result.result)

@@ -35,6 +35,13 @@ class Role(StrEnum):
     WHISTLEBLOWER = "whistleblower"
 
 
+MAX_PROCESSES = 64
+Processes = Annotated[
+    int,
+    typer.Option("--nproc", min=1, max=MAX_PROCESSES, help="Processes that split each batch: the same bits, sooner."),
+]
+
+
 class Bundle:
     """Options that belong together; subclasses are dataclasses of annotated fields."""
 

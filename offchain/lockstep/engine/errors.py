@@ -15,5 +15,9 @@ class CheckpointError(EngineError):
     """Bytes that are not a checkpoint of this program."""
 
 
+class LostRankError(EngineError):
+    """Another process of those that share the work has ended, or does not answer."""
+
+
 class NativeLimitError(EngineError):
     """A program that the native engine has no room for; PyTorch computes the same."""

@@ -155,7 +155,7 @@ def _torch_value(node: Node, inputs: Sequence[Tensor], seed: int) -> Tensor:
         case Op.IOTA:
             return generators.iota(node.shape)
         case Op.RANDOM_BITS:
-            return generators.random_bits(seed, int(inputs[0]), attrs[0], node.shape, inputs[0].device)
+            return generators.random_bits(seed, int(inputs[0]), attrs[-1], node.shape, inputs[0].device, *attrs[:-1])
         case Op.SHUFFLE:
             return generators.shuffle(inputs[0], seed, int(inputs[1]), attrs[0], attrs[1])
         case Op.STATE:

@@ -75,7 +75,8 @@ class Runner:
     ``constants`` hold one tensor or array an entry. ``threads`` counts for the native engine (default:
     torch's). ``native`` asks for the native engine (True), for torch alone (False), or leaves the choice
     (None: native where there is a compiler and its self-test passes). ``memory_limit`` in bytes; see
-    ``check_memory``, which comes before anything is allocated.
+    ``check_memory``, which comes before anything is allocated. With ``processes`` above 1 that many share each
+    step (``lockstep.engine.parallel``), ``threads`` each; ``close`` ends them.
     """
 
     def __init__(
@@ -87,14 +88,24 @@ class Runner:
         threads: int | None = None,
         native: bool | None = None,
         memory_limit: int | None = None,
+        processes: int = 1,
     ) -> None:
-        check_memory(program, memory_limit)
+        if processes > 1:
+            from lockstep.engine.parallel.ranks import extra_memory
+
+            check_memory(program, memory_limit, extra_memory(program, processes))
+        else:
+            check_memory(program, memory_limit)
         assert_denormals()
         self.program = program
         self.constants = check_constants(program, constants)
         self._types = [(TORCH[entry.dtype], torch.Size(entry.shape)) for entry in program.state]
         self._backend: Backend
-        if native is not False and native_is_usable(program):
+        if processes > 1:
+            from lockstep.engine.parallel.ranks import RanksBackend
+
+            self._backend = RanksBackend(program, self.constants, seed, processes, threads, native is not False)
+        elif native is not False and native_is_usable(program):
             from lockstep.engine.native.runner import NativeBackend
 
             count = torch.get_num_threads() if threads is None else threads
@@ -145,6 +156,10 @@ class Runner:
                 return cast(Sequence[Tensor], state)
         return check_state(self.program, state)
 
+    def close(self) -> None:
+        """End the processes that share the work, if there are any; no step is possible after that."""
+        self._backend.close()
+
     def empty_state(self) -> list[Tensor]:
         """Tensors of the state's types, for ``out``."""
         return [torch.empty(entry.shape, dtype=TORCH[entry.dtype]) for entry in self.program.state]
@@ -162,6 +177,9 @@ class Backend(Protocol):
 
     def profile(self, state: Sequence[Tensor], step: int, repeat: int) -> list[tuple[str, float]]:
         """As ``Runner.profile``."""
+
+    def close(self) -> None:
+        """As ``Runner.close``."""
 
 
 def native_is_usable(program: Program) -> bool:
@@ -250,3 +268,6 @@ class TorchBackend:
                 self._advance(index, values, state, step)
                 least[place] = min(least[place], time.perf_counter() - begun)
         return list(zip(names, least, strict=True))
+
+    def close(self) -> None:
+        """As ``Runner.close``: there is nothing to end."""

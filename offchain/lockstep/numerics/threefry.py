@@ -63,9 +63,12 @@ def draw_key(seed: int, counter: int, site: int) -> tuple[int, int]:
     return int(x0), int(x1)
 
 
-def random_bits(seed: int, counter: int, site: int, shape: Sequence[int]) -> I32:
-    """-> i32 ``shape``: element n (row-major) is word ``n & 1`` of ``TF(key = k', ctr = (n >> 1, 0))``."""
-    n = np.arange(math.prod(shape), dtype=np.int64)
+def random_bits(seed: int, counter: int, site: int, shape: Sequence[int], first: int = 0) -> I32:
+    """-> i32 ``shape``: element n (row-major) is word ``n & 1`` of ``TF(key = k', ctr = (n >> 1, 0))``.
+
+    ``first`` is the number of the first element: 0, but for who draws a part of a tensor.
+    """
+    n = first + np.arange(math.prod(shape), dtype=np.int64)
     x0, x1 = threefry2x32(draw_key(seed, counter, site), (n >> 1, 0))
     return wrap(np.where(n & 1, x1, x0)).reshape(tuple(shape))
 

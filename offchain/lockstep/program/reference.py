@@ -129,7 +129,7 @@ def _compute(node: Node, inputs: Sequence[Array], seed: int) -> Array:
         case Op.IOTA:
             return movement.iota(node.shape)
         case Op.RANDOM_BITS:
-            return threefry.random_bits(seed, int(inputs[0]), attrs[0], node.shape)
+            return threefry.random_bits(seed, int(inputs[0]), attrs[-1], node.shape, *attrs[:-1])
         case Op.SHUFFLE:
             return threefry.shuffle(inputs[0], seed, int(inputs[1]), attrs[0], attrs[1])
         case Op.STATE:

@@ -8,6 +8,7 @@ from lockstep.agents import replica as replicas
 from lockstep.agents.replica import Replica, Workbench
 from lockstep.cli.demo.stage import job
 from lockstep.engine.checkpoint import state_root
+from lockstep.engine.errors import LostRankError
 
 STEPS = 5
 
@@ -54,3 +55,15 @@ def test_new_segments_take_the_memory_of_old_ones(bench: Workbench, monkeypatch:
     assert roots(second) == expected
     assert not first._states
     assert roots(first) == expected
+
+
+def test_processes_share_a_replicas_steps_and_are_replaced_when_one_is_lost(bench: Workbench) -> None:
+    start = Replica(bench, 0, [], 0, 1).run()
+    wanted = Replica(bench, 1, start, 0, 3).state_roots
+    shared = Workbench(bench.workload, bench.seed, processes=2)
+    assert Replica(shared, 1, start, 0, 3).state_roots == wanted
+    shared.step_runner.close()  # as if one had died
+    with pytest.raises(LostRankError):
+        Replica(shared, 1, start, 0, 3).run()
+    assert Replica(shared, 1, start, 0, 3).state_roots == wanted
+    shared.close()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,12 +12,7 @@ from lockstep.cli.errors import CommandError
 from lockstep.cli.options import Connection, bundled
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from torch import Tensor
-
     from lockstep.chain.types import TaskState
-    from lockstep.program.graph import Program
 
 
 @bundled
@@ -43,6 +36,7 @@ def result(
     from lockstep.agents.measure import measure
     from lockstep.agents.workload import WorkloadError, load_workload
     from lockstep.cli.session import Session
+    from lockstep.cli.weights import write_weights
     from lockstep.engine.checkpoint import parse_checkpoint
     from lockstep.storage.manifest import WorkManifest, get_manifest
 
@@ -61,7 +55,7 @@ def result(
     manifest = get_manifest(store, work.uri, WorkManifest)
     data = store.get(manifest.checkpoints[-1], workload.checkpoint_limit)
     trained = parse_checkpoint(data, workload.step, work.final_root)
-    _write(out, workload.step, trained, {"lockstep.root": work.final_root.hex(), "lockstep.task": str(task)})
+    write_weights(out, workload.step, trained, {"lockstep.root": work.final_root.hex(), "lockstep.task": str(task)})
     console = output()
     console.print(
         f"{out}: {len(trained)} tensors with the root {work.final_root.hex()}", soft_wrap=True, highlight=False
@@ -88,23 +82,3 @@ def _warning(state: TaskState) -> str:
             return "the audits condemned this work: these are not the weights the job produces."
         case _:
             return f"the task is {state.name.lower()}, so nobody stands for these weights."
-
-
-def _write(file: Path, program: Program, state: Sequence[Tensor], metadata: dict[str, str]) -> None:
-    """A safetensors file, whole or not at all, under the names of the model's state_dict where the task has them."""
-    from safetensors.torch import save
-
-    names = program.names.state
-    if len(names) != len(state) or len(set(names)) != len(names):
-        names = tuple(map(str, range(len(state))))
-    data = save({name: tensor.contiguous() for name, tensor in zip(names, state, strict=True)}, metadata)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    try:
-        with os.fdopen(handle, "wb") as opened:
-            opened.write(data)
-        Path(partial).chmod(0o644)
-        Path(partial).replace(file)
-    except BaseException:
-        Path(partial).unlink(missing_ok=True)
-        raise

@@ -12,7 +12,7 @@ import typer
 from lockstep.chain.amounts import amount_text
 from lockstep.cli.console import parse_amount
 from lockstep.cli.errors import INTERRUPTED, CommandError
-from lockstep.cli.options import Account, Bundle, Connection, Role, bundled
+from lockstep.cli.options import Account, Bundle, Connection, Processes, Role, bundled
 
 if TYPE_CHECKING:
     from lockstep.agents.base import Agent
@@ -36,7 +36,7 @@ class Running(Bundle):
 
 
 @bundled
-def solve(connection: Connection, account: Account, running: Running) -> None:
+def solve(connection: Connection, account: Account, running: Running, nproc: Processes = 1) -> None:
     """Train: accept open tasks, run them step by step, commit to the checkpoints, be paid when they hold.
 
     Locks a deposit for each task it accepts. Progress is kept in the journal and in the store: stopped in any way, even
@@ -46,12 +46,13 @@ def solve(connection: Connection, account: Account, running: Running) -> None:
     Example:
 
         lockstep solve --task 1
+        lockstep solve --nproc 4
     """
     from lockstep.agents.defender import Defender
     from lockstep.agents.solver import Solver
     from lockstep.cli.session import Session
 
-    _run(Session(connection, account, Role.SOLVER), (Solver, Defender), running)
+    _run(Session(connection, account, Role.SOLVER), (Solver, Defender), running, processes=nproc)
 
 
 @bundled
@@ -131,6 +132,7 @@ def _run(
     kinds: Sequence[type[Agent]],
     running: Running,
     before: Callable[[Any], None] = lambda agent: None,
+    processes: int = 1,
 ) -> None:
     from lockstep.agents.base import Progress
     from lockstep.agents.keeper import Keeper
@@ -145,7 +147,10 @@ def _run(
         lockstep.task(task)  # a number that is none is said now
     with session.journal(role) as journal, closing(voice):
         progress = Progress(voice.progress)
-        agents = [kind(lockstep, store, journal, narrate=voice.say, progress=progress) for kind in (*kinds, Keeper)]
+        agents = [
+            kind(lockstep, store, journal, narrate=voice.say, progress=progress, processes=processes)
+            for kind in (*kinds, Keeper)
+        ]
         loop = Loop(agents, voice, running.task, running.poll, on_idle=session.keep_time)
         try:
             with stoppable():

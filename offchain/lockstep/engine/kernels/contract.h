@@ -37,6 +37,7 @@ class Contract : public Instruction {
     explicit Contract(Words& w) : input_{Operand(w), Operand(w)}, format_(format_for(input_[0].length)) {
         slot_ = static_cast<int>(w.next());
         for (Axes& axes : out_) axes.read(w);
+        raw_ = w.next() != 0;
         // Neighbouring rows side by side pack well as right panels.
         left_ = input_[0].by_columns && !input_[1].by_columns ? 1 : 0;
         if (input_[0].by_columns == input_[1].by_columns) left_ = input_[0].rows >= input_[1].rows ? 0 : 1;
@@ -120,10 +121,20 @@ class Contract : public Instruction {
             format_.pack_right(o, slots, l, first, side.count, p.block(at), t.scratch[1]);
     }
 
-    // The tile of left block i of p and right block j of q, from its state, written to the output.
-    void deliver(float* out, const Packed& p, std::int64_t i, const Packed& q, std::int64_t j, const void* state) {
-        alignas(64) float tile[kSide * kSide];
+    // The tile of left block i of p and right block j of q, from its state, written to the output's batch at `start`.
+    void deliver(char* const* slots, std::int64_t start, const Packed& p, std::int64_t i, const Packed& q, std::int64_t j,
+                 const void* state) {
         const Side &a = p.sides[i], &b = q.sides[j];
+        if (raw_) {
+            alignas(64) double sums[kSide * kSide];
+            format_.sums(p.block(i), input_[0].length, state, sums);
+            double* exact = reinterpret_cast<double*>(slots[slot_]) + start;
+            for (std::int64_t r = 0; r < a.count; ++r)
+                for (std::int64_t c = 0; c < b.count; ++c) exact[a.place[r] + b.place[c]] = sums[r * kSide + c];
+            return;
+        }
+        alignas(64) float tile[kSide * kSide];
+        float* out = reinterpret_cast<float*>(slots[slot_]) + start;
         format_.finish(p.block(i), input_[0].length, state, a.scale, b.scale, tile);
         if (b.run) {
             for (std::int64_t r = 0; r < a.count; ++r) put(out + a.place[r] + b.place[0], tile + r * kSide, b.count);
@@ -212,7 +223,6 @@ class Contract : public Instruction {
         const std::size_t state_bytes = format_.state_bytes();
         const std::int64_t tiles = abreast_ ? resident() * group_ : group_;
         char* states = static_cast<char*>(t.scratch[3].get(state_bytes * static_cast<std::size_t>(tiles)));
-        float* out = reinterpret_cast<float*>(slots[slot_]);
         const std::int64_t part = static_cast<std::int64_t>(resident_bytes()) / chunks_;
         const std::int64_t first = g * group_, count = std::min(group_, streamed() - first), turns = resident() * chunks_;
         for (std::int64_t n = 0; n < count; ++n) pack(t, slots, stream_left_, 0, first + n, moving, n);
@@ -225,9 +235,9 @@ class Contract : public Instruction {
             const auto state = [&](std::int64_t n) { return own + state_bytes * static_cast<std::size_t>(n); };
             const auto finish = [&](std::int64_t n) {
                 if (stream_left_)
-                    deliver(out, moving, n, fixed, r, state(n));
+                    deliver(slots, 0, moving, n, fixed, r, state(n));
                 else
-                    deliver(out, fixed, r, moving, n, state(n));
+                    deliver(slots, 0, fixed, r, moving, n, state(n));
             };
             const bool last = c + 1 == chunks_;
             const std::int8_t* next = fixed.block(block_of(q + 1) % resident()) + chunk_of(q + 1) % chunks_ * part;
@@ -252,7 +262,7 @@ class Contract : public Instruction {
         char* memory = static_cast<char*>(t.scratch[3].get(right + 2 * format_.state_bytes()));
         const Packed q(memory, right_blocks_, right_bytes_);
         char* state = memory + right;
-        float* out = reinterpret_cast<float*>(slots[slot_]) + out_[0].at(l);
+        const std::int64_t start = out_[0].at(l);
         for (std::int64_t n = 0; n < left_blocks_; ++n) pack(t, slots, true, l, n, p, n);
         for (std::int64_t n = 0; n < right_blocks_; ++n) pack(t, slots, false, l, n, q, n);
         const std::int64_t tiles = left_blocks_ * right_blocks_;
@@ -262,7 +272,7 @@ class Contract : public Instruction {
             for (std::int64_t c = 0; tile < tiles && c < chunks_; ++c)
                 format_.accumulate(p.block(i), q.block(j), input_[0].length, c, at(tile));
             const std::int64_t done = tile - 1;
-            if (done >= 0) deliver(out, p, done % left_blocks_, q, done / left_blocks_, at(done));
+            if (done >= 0) deliver(slots, start, p, done % left_blocks_, q, done / left_blocks_, at(done));
         }
     }
 
@@ -271,6 +281,7 @@ class Contract : public Instruction {
     int slot_;
     int left_;
     bool stream_left_, abreast_;
+    bool raw_;  // exact sums as float64, not rounded and scaled
     std::int64_t group_, left_blocks_, right_blocks_, chunks_;
     std::size_t left_bytes_, right_bytes_;
     void* memory_ = nullptr;

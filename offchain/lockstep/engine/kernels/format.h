@@ -31,6 +31,8 @@ class Format {
     // out[i][j] = round_f32(sum * left_scale[i] * right_scale[j])
     virtual void finish(const std::int8_t* left, std::int64_t length, const void* state, const double* left_scale,
                         const double* right_scale, float* out) const = 0;
+    // out[i][j] = sum, exact
+    virtual void sums(const std::int8_t* left, std::int64_t length, const void* state, double* out) const = 0;
 
   protected:
     // Rows of mantissas of an operand, `width` apart, whatever way they lie in memory. Returns where they are.
@@ -123,6 +125,9 @@ class DoubleFormat : public Format {
         for (int i = 0; i < kSide; ++i)
             for (int j = 0; j < kSide; ++j)
                 out[i * kSide + j] = static_cast<float>((total[i * kSide + j] + 0.0) * left_scale[i] * right_scale[j]);
+    }
+    void sums(const std::int8_t*, std::int64_t, const void* state, double* out) const override {
+        std::memcpy(out, state, kSide * kSide * sizeof(double));
     }
 };
 

@@ -175,6 +175,7 @@ class RandomBits : public Instruction {
   public:
     explicit RandomBits(Words& w) {
         key_.read(w);
+        origin_ = w.next() / 2;
         count_ = w.next();
         slot_ = static_cast<int>(w.next());
     }
@@ -186,13 +187,13 @@ class RandomBits : public Instruction {
         const std::int64_t first = b * kMoveBlock / 2, pairs = std::min(kMoveBlock, count_ - b * kMoveBlock) / 2;
         std::uint32_t* at = out + first * 2;
         _Pragma("GCC ivdep") for (std::int64_t i = 0; i < pairs; ++i) {
-            std::uint32_t x0 = static_cast<std::uint32_t>(first + i), x1 = 0;
+            std::uint32_t x0 = static_cast<std::uint32_t>(origin_ + first + i), x1 = 0;
             threefry(key.word[0], key.word[1], x0, x1);
             at[2 * i] = x0;
             at[2 * i + 1] = x1;
         }
         if (count_ % 2 && (b + 1) * kMoveBlock >= count_) {
-            std::uint32_t x0 = static_cast<std::uint32_t>(count_ / 2), x1 = 0;
+            std::uint32_t x0 = static_cast<std::uint32_t>(origin_ + count_ / 2), x1 = 0;
             threefry(key.word[0], key.word[1], x0, x1);
             out[count_ - 1] = x0;
         }
@@ -200,6 +201,7 @@ class RandomBits : public Instruction {
 
   private:
     DrawKey key_;
+    std::int64_t origin_;  // the first element's pair
     std::int64_t count_;
     int slot_;
 };

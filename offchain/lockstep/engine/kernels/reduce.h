@@ -63,19 +63,25 @@ class Sum : public Instruction {
         given_ = w.next() != 0;
         if (given_) exponents_.read(w);
         slot_ = static_cast<int>(w.next());
+        raw_ = w.next() != 0;
         columns_ = beside_.columns(in_);
     }
     std::int64_t blocks(int) const override { return columns_ ? beside_.blocks() : in_.blocks(); }
     void block(Thread& t, char* const* slots, int, std::int64_t b) override {
         t.last = this;
-        float* out = reinterpret_cast<float*>(slots[slot_]);
-        if (columns_) return columns(slots, beside_.block(b), out);
+        if (columns_) return columns(slots, beside_.block(b));
         const std::int64_t first = b * in_.block, last = std::min(in_.rows, first + in_.block);
-        for (std::int64_t r = first; r < last; ++r) out[r] = row(t, slots, r);
+        for (std::int64_t r = first; r < last; ++r) row(t, slots, r);
     }
 
   private:
-    float row(Thread& t, char* const* slots, std::int64_t r) {
+    void put(char* const* slots, std::int64_t r, double total, int e) const {
+        if (raw_)
+            reinterpret_cast<double*>(slots[slot_])[r] = total;
+        else
+            reinterpret_cast<float*>(slots[slot_])[r] = sum_usable(e) ? sum_result(total, e) : float_of(kCanonicalNaN);
+    }
+    void row(Thread& t, char* const* slots, std::int64_t r) {
         double total = 0.0;
         int e;
         if (in_.run) {
@@ -87,14 +93,14 @@ class Sum : public Instruction {
             e = given_ ? exponent_at(slots, r) : exponent_of(largest_magnitude(x, in_.length), kLowestSum);
             if (sum_usable(e)) total = sum_terms(x, in_.length, e, !given_);
         }
-        return sum_usable(e) ? sum_result(total, e) : float_of(kCanonicalNaN);
+        put(slots, r, total, e);
     }
     int exponent_at(char* const* slots, std::int64_t r) const {
         std::int16_t e;
         load(exponents_, reinterpret_cast<const std::int16_t*>(slots[exponents_.slot]), r, 1, &e);
         return e;
     }
-    void columns(char* const* slots, const Beside::Block& block, float* out) {
+    void columns(char* const* slots, const Beside::Block& block) {
         const float* x = reinterpret_cast<const float*>(slots[in_.access.slot]) + block.offset;
         const std::int64_t n = block.count, first = block.first;
         alignas(64) std::uint32_t largest[kColumns];
@@ -123,15 +129,14 @@ class Sum : public Instruction {
                 }
             }
         });
-        for (std::int64_t i = 0; i < n; ++i) {
-            out[first + i] = sum_usable(e[i]) ? sum_result(total[i], e[i]) : float_of(kCanonicalNaN);
-        }
+        for (std::int64_t i = 0; i < n; ++i) put(slots, first + i, total[i], e[i]);
     }
 
     RowReader in_;
     Access exponents_;
     int slot_;
     bool given_, columns_;
+    bool raw_;  // exact sums as float64, not rounded
     Beside beside_;
 };
 
@@ -231,6 +236,7 @@ class ScatterAdd : public Instruction {
         exponents_.read(w);
         size_ = w.next();
         slot_ = static_cast<int>(w.next());
+        raw_ = w.next() != 0;
     }
     std::int64_t blocks(int) const override { return in_.rows; }
     void block(Thread& t, char* const* slots, int, std::int64_t r) override {
@@ -244,8 +250,12 @@ class ScatterAdd : public Instruction {
         std::int16_t e;
         load(exponents_, reinterpret_cast<const std::int16_t*>(slots[exponents_.slot]), r, 1, &e);
         float* out = reinterpret_cast<float*>(slots[slot_]) + r * size_;
+        double* exact = reinterpret_cast<double*>(slots[slot_]) + r * size_;
         if (!sum_usable(e)) {
-            for (std::int64_t i = 0; i < size_; ++i) out[i] = float_of(kCanonicalNaN);
+            if (raw_)
+                std::fill(exact, exact + size_, 0.0);
+            else
+                std::fill(out, out + size_, float_of(kCanonicalNaN));
             return;
         }
         const double scale = power_of_two(33 - e);
@@ -256,7 +266,12 @@ class ScatterAdd : public Instruction {
             y = y < 0x1p34 ? y : 0x1p34;
             total[index[i]] += static_cast<std::int64_t>(y > -0x1p34 ? y : -0x1p34);
         }
-        for (std::int64_t i = 0; i < size_; ++i) out[i] = sum_result(sticky(total[i]), e);
+        for (std::int64_t i = 0; i < size_; ++i) {
+            if (raw_)
+                exact[i] = static_cast<double>(total[i]);
+            else
+                out[i] = sum_result(sticky(total[i]), e);
+        }
     }
 
   private:
@@ -264,6 +279,7 @@ class ScatterAdd : public Instruction {
     Access index_, exponents_;
     std::int64_t size_;
     int slot_;
+    bool raw_;  // exact sums as float64, not rounded
 };
 
 }  // namespace lockstep

@@ -131,21 +131,32 @@ class VnniFormat : public Format {
 
     void finish(const std::int8_t* left, std::int64_t length, const void* memory, const double* left_scale,
                 const double* right_scale, float* out) const override {
+        each_sum(left, length, memory, [&](int i, int half, __m512d t) {
+            const __m512d scale = _mm512_set1_pd(left_scale[i]);
+            const __m512d y = _mm512_mul_pd(_mm512_mul_pd(t, scale), _mm512_loadu_pd(right_scale + half));
+            _mm256_store_ps(out + i * kSide + half, _mm512_cvtpd_ps(y));
+        });
+    }
+    void sums(const std::int8_t* left, std::int64_t length, const void* memory, double* out) const override {
+        each_sum(left, length, memory,
+                 [&](int i, int half, __m512d t) { _mm512_store_pd(out + i * kSide + half, t); });
+    }
+
+  private:
+    // put(i, half, t): exact sums of half a row, an integer below 2**53 each.
+    template <class Put>
+    void each_sum(const std::int8_t* left, std::int64_t length, const void* memory, Put put) const {
         const State& s = *static_cast<const State*>(memory);
         const std::int64_t c = chunks(length);
         const std::int32_t* sums = sums_of(left, c - 1, length - (c - 1) * kChunk);
         for (int i = 0; i < kSide; ++i) {
-            const __m512d scale = _mm512_set1_pd(left_scale[i]);
             for (int half = 0; half < 16; half += 8) {
                 __m512d t = fold(s, sums[i], i, half);
                 if (c > 1) t = _mm512_add_pd(t, _mm512_load_pd(&s.total[i][half]));
-                const __m512d y = _mm512_mul_pd(_mm512_mul_pd(t, scale), _mm512_loadu_pd(right_scale + half));
-                _mm256_store_ps(out + i * kSide + half, _mm512_cvtpd_ps(y));
+                put(i, half, t);
             }
         }
     }
-
-  private:
     // Layout of a chunk of n terms: packed in steps of 64.
     static std::int64_t whole_at(std::int64_t n) { return kSide * ((n + 63) / 64 * 64); }
     static std::int64_t short_bytes(std::int64_t length) { return 3 * whole_at((length - 1) % kChunk + 1) + kSide * 4; }
@@ -244,7 +255,8 @@ class AmxFormat : public Format {
         _tile_loadconfig(config);
     }
     void end() const override { _tile_release(); }
-    std::int64_t chunks(std::int64_t length) const override { return (length + chunk_of(length) - 1) / chunk_of(length); }
+    static std::int64_t chunks_of(std::int64_t length) { return (length + chunk_of(length) - 1) / chunk_of(length); }
+    std::int64_t chunks(std::int64_t length) const override { return chunks_of(length); }
     std::size_t left_bytes(std::int64_t length) const override { return static_cast<std::size_t>(chunks(length) * left_chunk(length)); }
     std::size_t right_bytes(std::int64_t length) const override { return static_cast<std::size_t>(chunks(length) * right_chunk(length)); }
     // Three int32 tiles, and what long rows carried away from them.
@@ -345,11 +357,24 @@ class AmxFormat : public Format {
 
     void finish(const std::int8_t*, std::int64_t length, const void* memory, const double* left_scale,
                 const double* right_scale, float* out) const override {
+        each_sum(length, memory, [&](int i, int half, __m512d t) {
+            const __m512d scale = _mm512_set1_pd(left_scale[i]);
+            const __m512d y = _mm512_mul_pd(_mm512_mul_pd(t, scale), _mm512_loadu_pd(right_scale + half));
+            _mm256_store_ps(out + i * kSide + half, _mm512_cvtpd_ps(y));
+        });
+    }
+    void sums(const std::int8_t*, std::int64_t length, const void* memory, double* out) const override {
+        each_sum(length, memory, [&](int i, int half, __m512d t) { _mm512_store_pd(out + i * kSide + half, t); });
+    }
+
+  private:
+    // put(i, half, t): exact sums of half a row.
+    template <class Put>
+    static void each_sum(std::int64_t length, const void* memory, Put put) {
         const std::int32_t* s = static_cast<const std::int32_t*>(memory);
         const __m512d two16 = _mm512_set1_pd(65536.0), two8 = _mm512_set1_pd(256.0);
         const bool fits = length < 512;  // |256 (hl + lh) + ll| <= (2**22 + 2**14) K < 2**31
         for (int i = 0; i < kSide; ++i) {
-            const __m512d scale = _mm512_set1_pd(left_scale[i]);
             for (int half = 0; half < 16; half += 8) {
                 const auto part = [&](int which) {
                     return _mm256_load_si256(reinterpret_cast<const __m256i*>(s + which * 256 + i * 16 + half));
@@ -361,14 +386,11 @@ class AmxFormat : public Format {
                 else
                     t = _mm512_fmadd_pd(_mm512_cvtepi32_pd(part(1)), two8, _mm512_cvtepi32_pd(part(2)));
                 t = _mm512_fmadd_pd(_mm512_cvtepi32_pd(part(0)), two16, t);
-                if (chunks(length) > kFold) t = _mm512_add_pd(t, _mm512_loadu_pd(carried(s) + i * 16 + half));
-                const __m512d y = _mm512_mul_pd(_mm512_mul_pd(t, scale), _mm512_loadu_pd(right_scale + half));
-                _mm256_store_ps(out + i * kSide + half, _mm512_cvtpd_ps(y));
+                if (chunks_of(length) > kFold) t = _mm512_add_pd(t, _mm512_loadu_pd(carried(s) + i * 16 + half));
+                put(i, half, t);
             }
         }
     }
-
-  private:
     // Chunks after which the tiles' sums are carried into float64: |cross sum|, |low sum| <= 2**14 K < 2**31.
     static constexpr std::int64_t kFold = 65536 / kMostTerms;
 

@@ -27,7 +27,8 @@ class NativeEngine:
     """Computes ``outputs`` (NODE inputs of a program) from a state, natively.
 
     ``constants`` and ``given`` (node index to value) are contiguous CPU tensors in their carriers; this
-    keeps them alive. One call at a time runs; others wait.
+    keeps them alive. ``raw`` outputs are float64, the exact sums before rounding (``lower.Lowering``). One call at a
+    time runs; others wait.
     """
 
     def __init__(
@@ -38,13 +39,15 @@ class NativeEngine:
         seed: int,
         threads: int,
         given: Mapping[int, Tensor] | None = None,
+        raw: frozenset[int] = frozenset(),
     ) -> None:
         library = load()
         assert library is not None, "Ask library.load() first."
         self._library = library
         self.program, self.outputs = program, list(outputs)
         self.types: list[TensorType] = [program.input_type(source) for source in outputs]
-        self.lowered: Lowered = lower(program, outputs, seed, given or {})
+        self._raw = [source.kind is InputKind.NODE and source.value in raw for source in outputs]
+        self.lowered: Lowered = lower(program, outputs, seed, given or {}, raw)
         self._kept: list[Tensor] = []
         self._lock = threading.Lock()
         self._step = torch.zeros((), dtype=torch.int32)
@@ -92,8 +95,8 @@ class NativeEngine:
     def empty_outputs(self) -> list[Tensor]:
         """New tensors for the outputs, with a margin behind the data that vector code may read."""
         made = []
-        for kind in self.types:
-            flat = torch.empty(kind.elements + MARGIN, dtype=TORCH[kind.dtype])
+        for kind, raw in zip(self.types, self._raw, strict=True):
+            flat = torch.empty(kind.elements + MARGIN, dtype=torch.float64 if raw else TORCH[kind.dtype])
             made.append(flat[: kind.elements].view(kind.shape))
         return made
 

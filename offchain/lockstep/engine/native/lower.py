@@ -57,12 +57,21 @@ class Lowered:
 
 
 class Lowering:
-    """Lowers the nodes that ``outputs`` need; ``given`` nodes are externals, computed elsewhere."""
+    """Lowers the nodes that ``outputs`` need; ``given`` nodes are externals, computed elsewhere.
+
+    ``raw`` nodes (``matmul``, ``sum``, ``scatter_add``; outputs once each, read by nobody) are written as the exact
+    float64 sums that their values are rounded from.
+    """
 
     def __init__(
-        self, program: Program, outputs: Sequence[Input], seed: int, given: frozenset[int] = frozenset()
+        self,
+        program: Program,
+        outputs: Sequence[Input],
+        seed: int,
+        given: frozenset[int] = frozenset(),
+        raw: frozenset[int] = frozenset(),
     ) -> None:
-        self.program, self.outputs, self.seed, self.given = program, list(outputs), seed, given
+        self.program, self.outputs, self.seed, self.given, self.raw = program, list(outputs), seed, given, raw
         self.instructions: list[list[int]] = []
         self.names: list[str] = []
         self.slots: list[Slot] = []
@@ -290,14 +299,16 @@ class Lowering:
                 self.add_value(Code.QUANTIZE, index, body, 2 * count, self.layout_words(index))
             case Op.SUM:
                 body = [*self.rows(inputs[0]), 1, *self.operand(inputs[1])[0]]
-                self.add_value(Code.SUM, index, body, 2 * self.program.input_type(inputs[0]).elements)
+                work = 2 * self.program.input_type(inputs[0]).elements
+                self.add_value(Code.SUM, index, body, work, [index in self.raw])
             case Op.MATMUL:
                 self.products.emit(index)
             case Op.REDUCE_MAX | Op.ARGMAX | Op.SORT | Op.ARGSORT:
                 self._order(index)
             case Op.SCATTER_ADD:
                 body = [*self.rows(inputs[0]), *self.operand(inputs[1])[0], *self.operand(inputs[2])[0], shape[1]]
-                self.add_value(Code.SCATTER_ADD, index, body, 8 * self.program.input_type(inputs[0]).elements)
+                work = 8 * self.program.input_type(inputs[0]).elements
+                self.add_value(Code.SCATTER_ADD, index, body, work, [index in self.raw])
             case Op.CONCAT:
                 self._concat(index)
             case Op.GATHER:
@@ -308,7 +319,10 @@ class Lowering:
             case Op.IOTA:
                 self.add_value(Code.IOTA, index, [count], count)
             case Op.RANDOM_BITS:
-                body = [*self._draw(node.attrs, inputs[0]), count]
+                assert isinstance(node.attrs, tuple)
+                # Who draws a part of a tensor has the number of its first element in front (engine/parallel).
+                first = node.attrs[0] if len(node.attrs) > 1 else 0
+                body = [*self._draw(node.attrs, inputs[0]), first, count]
                 self.add_value(Code.RANDOM_BITS, index, body, 8 * count)
             case Op.SHUFFLE:
                 assert isinstance(node.attrs, tuple)
@@ -338,7 +352,7 @@ class Lowering:
         others = [r for r in self.readers[index] if r not in sums[:1]]
         if sums and not others and floor == EXPONENT_FLOOR_SUM and index not in self.wanted:
             self.done.add(index)
-            self.add_value(Code.SUM, sums[0], [*rows, 0], 3 * elements)
+            self.add_value(Code.SUM, sums[0], [*rows, 0], 3 * elements, [0])
             return
         kept = [r for r in partners if self.node(r).op is Op.QUANTIZE and r not in self.products.unread]
         mantissas = kept[0] if kept else None
@@ -402,7 +416,11 @@ class Lowering:
 
 
 def lower(
-    program: Program, outputs: Sequence[Input], seed: int, given: Mapping[int, object] | frozenset[int] = frozenset()
+    program: Program,
+    outputs: Sequence[Input],
+    seed: int,
+    given: Mapping[int, object] | frozenset[int] = frozenset(),
+    raw: frozenset[int] = frozenset(),
 ) -> Lowered:
     """Native instructions that compute ``outputs`` (NODE, STATE or CONST inputs of the program)."""
-    return Lowering(program, outputs, seed, frozenset(given)).lower()
+    return Lowering(program, outputs, seed, frozenset(given), raw).lower()

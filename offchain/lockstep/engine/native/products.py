@@ -189,7 +189,7 @@ class Products:
             out.append(len(part))
             for extent, stride, _ in part:
                 out += [extent, stride]
-        low.add(Code.CONTRACT, [*body, low.put(target), *out], work, f"matmul {index}")
+        low.add(Code.CONTRACT, [*body, low.put(target), *out, index in low.raw], work, f"matmul {index}")
         low.deliver(target)
 
     def _copy(self, index: int, slot: int) -> int:

@@ -58,3 +58,6 @@ class NativeBackend:
     def profile(self, state: Sequence[Tensor], step: int, repeat: int) -> list[tuple[str, float]]:
         """As ``Runner.profile``."""
         return self.engine.profile(state, step, repeat)
+
+    def close(self) -> None:
+        """As ``Runner.close``: there is nothing to end."""

@@ -32,7 +32,7 @@ def power_of_two(e: Tensor) -> Tensor:
     return ((e.long() + 1023) << 52).view(torch.float64) if e.dim() else power_of_two(e.reshape(1)).reshape(())
 
 
-def _finite(x: Tensor) -> Tensor:
+def finite(x: Tensor) -> Tensor:
     """X with infinities and NaN replaced by 0."""
     return torch.nan_to_num(x, nan=0.0, posinf=0.0, neginf=0.0)
 
@@ -48,7 +48,7 @@ def quantize(x: Tensor, e: Tensor) -> Tensor:
     if scale is None:
         return quantize(x.unsqueeze(0), e.reshape(1)).squeeze(0)
     scale = torch.where(valid, scale, 0.0)
-    return (_finite(x) * scale.unsqueeze(-1)).round_().clamp_(-16384.0, 16384.0).short()
+    return (finite(x) * scale.unsqueeze(-1)).round_().clamp_(-16384.0, 16384.0).short()
 
 
 def slices(m: Tensor) -> tuple[Tensor, Tensor]:
@@ -58,15 +58,15 @@ def slices(m: Tensor) -> tuple[Tensor, Tensor]:
     return high.to(torch.int8), (wide - (high << 8)).to(torch.int8)
 
 
+def factors(e: Tensor, shift: int) -> Tensor:
+    """float64 ``2**(e + shift)`` of e16, NaN where e is outside [-113, 127]."""
+    valid = (e >= -113) & (e <= 127)
+    return torch.where(valid, power_of_two(torch.where(valid, e.long(), 0) + shift), torch.nan)
+
+
 def _scaled(total: Tensor, ea: Tensor, eb: Tensor) -> Tensor:
     """``round_f32(total * 2**(ea_i + eb_j - 26))`` of exact float64 sums; NaN for invalid exponents."""
-    a, b = ea.long(), eb.long()
-    valid_a, valid_b = (a >= -113) & (a <= 127), (b >= -113) & (b <= 127)
-    scale = power_of_two(torch.where(valid_a, a, 0) - 26).unsqueeze(-1) * power_of_two(
-        torch.where(valid_b, b, 0)
-    ).unsqueeze(-2)
-    valid = valid_a.unsqueeze(-1) & valid_b.unsqueeze(-2)
-    return torch.where(valid, (total + 0.0) * scale, torch.nan).float()
+    return ((total + 0.0) * (factors(ea, -26).unsqueeze(-1) * factors(eb, 0).unsqueeze(-2))).float()
 
 
 def integer_sums_float64(ma: Tensor, mb: Tensor) -> Tensor:

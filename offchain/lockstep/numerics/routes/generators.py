@@ -48,10 +48,12 @@ def iota(shape: Sequence[int], device: torch.device | str = "cpu") -> Tensor:
     return torch.arange(math.prod(shape), dtype=torch.int32, device=device).reshape(tuple(shape))
 
 
-def random_bits(seed: int, counter: int, site: int, shape: Sequence[int], device: torch.device | str = "cpu") -> Tensor:
-    """i32 of this shape: element n is word ``n & 1`` of ``TF(key = k', ctr = (n >> 1, 0))``."""
+def random_bits(
+    seed: int, counter: int, site: int, shape: Sequence[int], device: torch.device | str = "cpu", first: int = 0
+) -> Tensor:
+    """i32 of this shape: element n is word ``n & 1`` of ``TF(key = k', ctr = (n >> 1, 0))``, n from an even one on."""
     count = math.prod(shape)
-    pairs = torch.arange((count + 1) // 2, dtype=torch.int64, device=device)
+    pairs = torch.arange(first // 2, (first + count + 1) // 2, dtype=torch.int64, device=device)
     x0, x1 = _threefry(draw_key(seed, counter, site), pairs, torch.zeros_like(pairs))
     assert isinstance(x0, Tensor)
     assert isinstance(x1, Tensor)

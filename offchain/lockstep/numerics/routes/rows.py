@@ -6,40 +6,58 @@ import torch
 from torch import Tensor
 
 from lockstep.numerics.routes.carriers import bits
-from lockstep.numerics.routes.contraction import _finite, power_of_two
+from lockstep.numerics.routes.contraction import finite, power_of_two
 
 _CLAMP = 2.0**34
+MOST_TERMS = 1 << 18
+"""Terms of at most 2**34 that float64 adds exactly, with room to spare."""
 
 
-def _mantissas(x: Tensor, e: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """float64 integers ``clamp(rne(x * 2**(33 - e)), +-2**34)``, ``2**(e - 33)``, and e's validity."""
-    wide = e.long()
-    valid = (wide >= -126) & (wide <= 127)
-    safe = torch.where(valid, wide, 0)
-    scaled = _finite(x).double().mul_(power_of_two(33 - safe).unsqueeze(-1)).round_().clamp_(-_CLAMP, _CLAMP)
-    return scaled, power_of_two(safe - 33), valid
+def _terms(x: Tensor, e: Tensor) -> Tensor:
+    """float64 integers ``clamp(rne(x * 2**(33 - e)), +-2**34)``; any for an e that is not valid."""
+    safe = torch.where(_valid(e), e.long(), 0)
+    return finite(x).double().mul_(power_of_two(33 - safe).unsqueeze(-1)).round_().clamp_(-_CLAMP, _CLAMP)
 
 
-def _rounded(total: Tensor, scale: Tensor, valid: Tensor) -> Tensor:
-    return torch.where(valid, (total + 0.0) * scale, torch.nan).float()
+def _valid(e: Tensor) -> Tensor:
+    return (e >= -126) & (e <= 127)
+
+
+def factors(e: Tensor) -> Tensor:
+    """float64 ``2**(e - 33)`` of e16, NaN where e is not valid."""
+    valid = _valid(e)
+    return torch.where(valid, power_of_two(torch.where(valid, e.long(), 0) - 33), torch.nan)
+
+
+def integer_sums(x: Tensor, e: Tensor) -> Tensor:
+    """Exact sums of rows' terms as float64: integers of at most 2**34, so few that float64 adds them exactly."""
+    if x.shape[-1] > MOST_TERMS:
+        raise ValueError(f"A sum over {x.shape[-1]} terms is too long; at most {MOST_TERMS}.")
+    return _terms(x, e).sum(-1)
 
 
 def exact_sum(x: Tensor, e: Tensor) -> Tensor:
-    """f32 sums of rows: integers of at most 2**34, at most 16,384 of them, so float64 adds exactly."""
-    if x.shape[-1] > 1 << 18:
-        raise ValueError(f"A sum over {x.shape[-1]} terms is too long; at most {1 << 18}.")
-    scaled, scale, valid = _mantissas(x, e)
-    return _rounded(scaled.sum(-1), scale, valid)
+    """f32 sums of rows."""
+    return ((integer_sums(x, e) + 0.0) * factors(e)).float()
+
+
+def integer_scatters(x: Tensor, index: Tensor, e: Tensor, size: int) -> Tensor:
+    """Exact sums of terms that share an index as float64 [C, size], of x [C, N], index i32 [N], e e16 [C]."""
+    if x.shape[-1] > MOST_TERMS:
+        raise ValueError(f"A scatter of {x.shape[-1]} terms is too long; at most {MOST_TERMS}.")
+    inside = (index >= 0) & (index < size)
+    terms = torch.where(inside, _terms(x, e), 0.0)
+    total = torch.zeros((x.shape[0], size), dtype=torch.float64, device=x.device)
+    return total.scatter_add_(1, torch.where(inside, index, 0).long().expand(x.shape), terms)
 
 
 def scatter_add(x: Tensor, index: Tensor, e: Tensor, size: int) -> Tensor:
     """f32 [C, size] of x [C, N], index i32 [N], e e16 [C]: sums of entries that share an index, N <= 2**23."""
-    scaled, scale, valid = _mantissas(x, e)
     inside = (index >= 0) & (index < size)
-    terms = torch.where(inside, scaled, 0.0).long()
+    terms = torch.where(inside, _terms(x, e), 0.0).long()
     total = torch.zeros((x.shape[0], size), dtype=torch.int64, device=x.device)
     total.scatter_add_(1, torch.where(inside, index, 0).long().expand(x.shape), terms)
-    return _rounded(_sticky(total), scale.unsqueeze(-1), valid.unsqueeze(-1))
+    return ((_sticky(total) + 0.0) * factors(e).unsqueeze(-1)).float()
 
 
 def _sticky(total: Tensor) -> Tensor:

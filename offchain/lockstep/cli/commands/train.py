@@ -1,0 +1,142 @@
+"""``lockstep train``: the steps a solver would run, here, without a chain."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lockstep.cli.errors import INTERRUPTED
+from lockstep.cli.options import Processes, bundled
+from lockstep.cli.training import MAX_INT32, Training
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from lockstep.agents.workload import Workload
+    from lockstep.cli.local_run import LocalRun
+    from lockstep.cli.voice import Voice
+    from lockstep.engine.run import Runner
+
+
+@bundled
+def train(
+    training: Training,
+    source: Annotated[str, typer.Argument(metavar="MODEL|FILE.py:FUNCTION", help="What `submit` takes.")],
+    steps: Annotated[int, typer.Option("--steps", min=1, max=MAX_INT32, help="Training steps.")] = 320,
+    segment_steps: Annotated[
+        int, typer.Option("--segment-steps", min=1, max=MAX_INT32, help="Steps between checkpoints.")
+    ] = 32,
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", min=1, help="Samples a step.", show_default="what suits the model")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**64 - 1, help="Decides weights, order and dropout.")] = 0,
+    nproc: Processes = 1,
+    threads: Annotated[
+        int | None,
+        typer.Option("--threads", min=1, max=1024, help="Of each process.", show_default="the processors, shared out"),
+    ] = None,
+    native: Annotated[
+        bool | None, typer.Option("--native/--torch", help="On what it runs.", show_default="the fastest there is")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder of the run.", show_default=".lockstep/train/ and the model's name"),
+    ] = None,
+) -> None:
+    """Train here, exactly as a solver would: the same programs, the same steps, the same roots. No node is needed.
+
+    Progress is kept in a folder: stopped in any way, even by kill -9, the same command goes on from the last
+    checkpoint. With --nproc the batch is split over processes, and every root stays what it is with one.
+
+    Examples:
+
+        lockstep train mlp --steps 320
+        lockstep train resnet18 --nproc 4 --segment-steps 8
+        lockstep train train.py:build --out run
+    """
+    from lockstep.agents.workload import make_workload
+    from lockstep.cli.console import output
+    from lockstep.cli.local_run import Job, LocalRun
+    from lockstep.cli.loop import stoppable
+    from lockstep.cli.sources import captured_task
+    from lockstep.cli.voice import Voice
+    from lockstep.engine.run import Runner
+
+    folder = out or Path(".lockstep") / "train" / re.sub(r"\W+", "-", source).strip("-")
+    captured = captured_task(source, batch_size, training.chosen(steps))
+    workload = make_workload(
+        captured.init,
+        captured.step,
+        captured.constants,
+        captured.constants,
+        captured.evaluate,
+        captured.evaluation_constants,
+        captured.evaluation_steps,
+    )
+    job = Job(workload.step_commitment.hash.hex(), workload.init_commitment.hash.hex(), seed, segment_steps)
+    voice = Voice(output(), "train")
+    with LocalRun.opened(folder, job) as run, closing(voice):
+        try:
+            with stoppable():
+                runner = Runner(
+                    workload.step, workload.constants, seed, threads=threads, native=native, processes=nproc
+                )
+                with closing(runner):
+                    state = _train(run, workload, runner, voice, steps)
+                _finish(run, workload, voice, state)
+        except KeyboardInterrupt:
+            voice.close()
+            voice.say("stops. Nothing is lost: the same command goes on from the last checkpoint")
+            raise typer.Exit(INTERRUPTED) from None
+
+
+def _train(run: LocalRun, workload: Workload, runner: Runner, voice: Voice, steps: int) -> Sequence[Tensor]:
+    """Segment after segment up to ``steps``; the last state."""
+    from lockstep.engine.segment import initial_state, run_segment
+
+    program, constants, job = workload.step, workload.init_constants, run.record.job
+    if run.done < 0:
+        state = initial_state(workload.init, constants, job.seed)
+        voice.say(f"begins on {runner.name}: start {run.save(program, 0, state)}")
+    else:
+        state = run.load(program)
+        voice.say(f"goes on at step {run.done} on {runner.name}: root {run.record.checkpoints[-1][1]}")
+
+    def on_step(step: int, after: Sequence[Tensor], metrics: Sequence[float]) -> None:
+        voice.progress(step + 1, steps, _note(workload, metrics))
+
+    while run.done < steps:
+        count = min(job.segment_steps - run.done % job.segment_steps, steps - run.done)
+        segment = run_segment(runner, state, run.done, count, on_step)
+        state = segment.state
+        root = run.save(program, run.done + count, state)
+        voice.say(f"is at step {run.done} of {steps}, {_note(workload, segment.metrics[-1])}: root {root}")
+    return state
+
+
+def _note(workload: Workload, metrics: Sequence[float]) -> str:
+    """The metrics of a step in words."""
+    names = workload.step.names.metrics
+    return ", ".join(f"{name} {value:.4f}" for name, value in zip(names, metrics, strict=True))
+
+
+def _finish(run: LocalRun, workload: Workload, voice: Voice, state: Sequence[Tensor]) -> None:
+    """Write the weights under the model's names, and say what they are worth."""
+    from lockstep.cli.local_run import WEIGHTS
+    from lockstep.cli.weights import write_weights
+    from lockstep.engine.run import Runner
+    from lockstep.engine.segment import mean_metrics
+
+    file = run.folder / WEIGHTS
+    write_weights(file, workload.step, state, {"lockstep.root": run.record.checkpoints[-1][1]})
+    voice.say(f"has written {file}")
+    if workload.predict is not None and workload.predict_steps:
+        runner = Runner(workload.predict, workload.predict_constants, run.record.job.seed)
+        means = mean_metrics(runner, state, workload.predict_steps)
+        for name, value in zip(workload.step.names.metrics, means, strict=True):
+            voice.console.print(f"test {name} {value:.4f}", highlight=False)
