@@ -10,9 +10,8 @@ from dataclasses import replace
 from functools import cache
 
 from lockstep.cli.zoo import PRESETS, Job
-from lockstep.data import Augmentation, authors, books_bpe, next_token, standardised
+from lockstep.data import authors, books_bpe, next_token, standardised
 from lockstep.data.images import mnist_5k
-from lockstep.data.splits import Splits
 from lockstep.models import BERT, GPT, LSTMClassifier, ResNet18
 from lockstep.program.capture import CapturedTask, capture
 
@@ -20,19 +19,12 @@ TOKENS = 600
 """Vocabulary of the smaller language models: more tokens than bytes, so that there are pairs."""
 
 
-def _digits_28() -> Splits:
-    """The images that every machine has; ``lockstep.data.images`` takes others where they are installed."""
-    return standardised(mnist_5k())
-
-
-def _resnet18() -> Job:
-    job = PRESETS["resnet18"].build()
-    train = replace(_digits_28().train, augmentation=Augmentation(flip=True, padding=2))
-    return job._replace(train=train)
+IMAGES = ("cnn-fashion", "resnet18")
+"""Presets on ``lockstep.data.images``: here on those that every machine has, wherever others are installed."""
 
 
 def _small_resnet18() -> Job:
-    return _resnet18()._replace(model=ResNet18(width=8))
+    return PRESETS["resnet18"].build()._replace(model=ResNet18(width=8))
 
 
 def _small_gpt_mini() -> Job:
@@ -55,14 +47,13 @@ def _small_lstm() -> Job:
 SMALLER: dict[str, tuple[int, Callable[[], Job]]] = {
     "gpt-small": (2, PRESETS["gpt-small"].build),
     "bert-small": (2, PRESETS["bert-small"].build),
+    "cnn-fashion": (4, PRESETS["cnn-fashion"].build),
     "resnet18": (2, _small_resnet18),
     "gpt-mini": (4, _small_gpt_mini),
     "bert-tiny": (4, _small_bert_tiny),
     "lstm": (4, _small_lstm),
 }
 """Batch size and job of a smaller model or step, by the preset it stands for; the other presets are small already."""
-LARGEST = ("resnet18", "gpt-mini", "bert-tiny")
-"""Presets whose step at full size takes seconds and gigabytes."""
 
 
 @cache
@@ -72,7 +63,8 @@ def zoo_task(name: str, *, full: bool = False) -> CapturedTask:
     batch, build = preset.batch_size, preset.build
     if name in SMALLER and not full:
         batch, build = SMALLER[name]
-    elif name == "resnet18":
-        build = _resnet18
     job = build()
+    if name in IMAGES:
+        data = replace(standardised(mnist_5k()).train, augmentation=job.train.augmentation)
+        job = job._replace(train=data)
     return capture(job.model, job.loss, job.optimiser, job.train, batch)
