@@ -33,7 +33,7 @@ from tests.offchain.engine.ranks import ROUTES, run_ranks
 SEED = 0xFEED_0000_0000_0007
 STEPS = 2
 SMALL = ("mlp", "cnn", "cnn-batch-norm", "gpt-small")
-LARGE = ("attention", "bert-small", "lstm", "resnet18", "gpt-mini", "bert-tiny")
+LARGE = ("cnn-fashion", "attention", "bert-small", "lstm", "resnet18", "gpt-mini", "bert-tiny")
 NATIVE = library.load() is not None
 
 

@@ -128,9 +128,10 @@ class Contract : public Instruction {
         if (raw_) {
             alignas(64) double sums[kSide * kSide];
             format_.sums(p.block(i), input_[0].length, state, sums);
-            double* exact = reinterpret_cast<double*>(slots[slot_]) + start;
+            std::int64_t* exact = reinterpret_cast<std::int64_t*>(slots[slot_]) + start;
             for (std::int64_t r = 0; r < a.count; ++r)
-                for (std::int64_t c = 0; c < b.count; ++c) exact[a.place[r] + b.place[c]] = sums[r * kSide + c];
+                for (std::int64_t c = 0; c < b.count; ++c)
+                    exact[a.place[r] + b.place[c]] = static_cast<std::int64_t>(sums[r * kSide + c]);
             return;
         }
         alignas(64) float tile[kSide * kSide];
@@ -281,7 +282,7 @@ class Contract : public Instruction {
     int slot_;
     int left_;
     bool stream_left_, abreast_;
-    bool raw_;  // exact sums as float64, not rounded and scaled
+    bool raw_;  // exact sums as int64, not rounded and scaled
     std::int64_t group_, left_blocks_, right_blocks_, chunks_;
     std::size_t left_bytes_, right_bytes_;
     void* memory_ = nullptr;

@@ -77,7 +77,7 @@ class Sum : public Instruction {
   private:
     void put(char* const* slots, std::int64_t r, double total, int e) const {
         if (raw_)
-            reinterpret_cast<double*>(slots[slot_])[r] = total;
+            reinterpret_cast<std::int64_t*>(slots[slot_])[r] = static_cast<std::int64_t>(total);
         else
             reinterpret_cast<float*>(slots[slot_])[r] = sum_usable(e) ? sum_result(total, e) : float_of(kCanonicalNaN);
     }
@@ -136,7 +136,7 @@ class Sum : public Instruction {
     Access exponents_;
     int slot_;
     bool given_, columns_;
-    bool raw_;  // exact sums as float64, not rounded
+    bool raw_;  // exact sums as int64, not rounded
     Beside beside_;
 };
 
@@ -250,10 +250,10 @@ class ScatterAdd : public Instruction {
         std::int16_t e;
         load(exponents_, reinterpret_cast<const std::int16_t*>(slots[exponents_.slot]), r, 1, &e);
         float* out = reinterpret_cast<float*>(slots[slot_]) + r * size_;
-        double* exact = reinterpret_cast<double*>(slots[slot_]) + r * size_;
+        std::int64_t* exact = reinterpret_cast<std::int64_t*>(slots[slot_]) + r * size_;
         if (!sum_usable(e)) {
             if (raw_)
-                std::fill(exact, exact + size_, 0.0);
+                std::fill(exact, exact + size_, 0);
             else
                 std::fill(out, out + size_, float_of(kCanonicalNaN));
             return;
@@ -268,7 +268,7 @@ class ScatterAdd : public Instruction {
         }
         for (std::int64_t i = 0; i < size_; ++i) {
             if (raw_)
-                exact[i] = static_cast<double>(total[i]);
+                exact[i] = total[i];
             else
                 out[i] = sum_result(sticky(total[i]), e);
         }
@@ -279,7 +279,7 @@ class ScatterAdd : public Instruction {
     Access index_, exponents_;
     std::int64_t size_;
     int slot_;
-    bool raw_;  // exact sums as float64, not rounded
+    bool raw_;  // exact sums as int64, not rounded
 };
 
 }  // namespace lockstep

@@ -255,8 +255,7 @@ class AmxFormat : public Format {
         _tile_loadconfig(config);
     }
     void end() const override { _tile_release(); }
-    static std::int64_t chunks_of(std::int64_t length) { return (length + chunk_of(length) - 1) / chunk_of(length); }
-    std::int64_t chunks(std::int64_t length) const override { return chunks_of(length); }
+    std::int64_t chunks(std::int64_t length) const override { return (length + chunk_of(length) - 1) / chunk_of(length); }
     std::size_t left_bytes(std::int64_t length) const override { return static_cast<std::size_t>(chunks(length) * left_chunk(length)); }
     std::size_t right_bytes(std::int64_t length) const override { return static_cast<std::size_t>(chunks(length) * right_chunk(length)); }
     // Three int32 tiles, and what long rows carried away from them.
@@ -370,7 +369,7 @@ class AmxFormat : public Format {
   private:
     // put(i, half, t): exact sums of half a row.
     template <class Put>
-    static void each_sum(std::int64_t length, const void* memory, Put put) {
+    void each_sum(std::int64_t length, const void* memory, Put put) const {
         const std::int32_t* s = static_cast<const std::int32_t*>(memory);
         const __m512d two16 = _mm512_set1_pd(65536.0), two8 = _mm512_set1_pd(256.0);
         const bool fits = length < 512;  // |256 (hl + lh) + ll| <= (2**22 + 2**14) K < 2**31
@@ -386,7 +385,7 @@ class AmxFormat : public Format {
                 else
                     t = _mm512_fmadd_pd(_mm512_cvtepi32_pd(part(1)), two8, _mm512_cvtepi32_pd(part(2)));
                 t = _mm512_fmadd_pd(_mm512_cvtepi32_pd(part(0)), two16, t);
-                if (chunks_of(length) > kFold) t = _mm512_add_pd(t, _mm512_loadu_pd(carried(s) + i * 16 + half));
+                if (chunks(length) > kFold) t = _mm512_add_pd(t, _mm512_loadu_pd(carried(s) + i * 16 + half));
                 put(i, half, t);
             }
         }

@@ -27,7 +27,7 @@ class NativeEngine:
     """Computes ``outputs`` (NODE inputs of a program) from a state, natively.
 
     ``constants`` and ``given`` (node index to value) are contiguous CPU tensors in their carriers; this
-    keeps them alive. ``raw`` outputs are float64, the exact sums before rounding (``lower.Lowering``). One call at a
+    keeps them alive. ``raw`` outputs are int64, the exact sums before rounding (``lower.Lowering``). One call at a
     time runs; others wait.
     """
 
@@ -96,7 +96,7 @@ class NativeEngine:
         """New tensors for the outputs, with a margin behind the data that vector code may read."""
         made = []
         for kind, raw in zip(self.types, self._raw, strict=True):
-            flat = torch.empty(kind.elements + MARGIN, dtype=torch.float64 if raw else TORCH[kind.dtype])
+            flat = torch.empty(kind.elements + MARGIN, dtype=torch.int64 if raw else TORCH[kind.dtype])
             made.append(flat[: kind.elements].view(kind.shape))
         return made
 

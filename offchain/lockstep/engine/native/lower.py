@@ -60,7 +60,7 @@ class Lowering:
     """Lowers the nodes that ``outputs`` need; ``given`` nodes are externals, computed elsewhere.
 
     ``raw`` nodes (``matmul``, ``sum``, ``scatter_add``; outputs once each, read by nobody) are written as the exact
-    float64 sums that their values are rounded from.
+    int64 sums that their values are rounded from.
     """
 
     def __init__(

@@ -47,7 +47,7 @@ class Communicator:
         self._reduce(values, dist.ReduceOp.MAX)
 
     def total(self, values: Tensor) -> None:
-        """Replace each float64 by the sum of the ranks', exact for integers while it stays below 2**53."""
+        """Replace each int64 by the sum of the ranks'."""
         self._reduce(values, dist.ReduceOp.SUM)
 
     def _reduce(self, values: Tensor, how: Any) -> None:

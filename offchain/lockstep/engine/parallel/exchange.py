@@ -32,7 +32,7 @@ class Exchanger:
     def __init__(self, exchanges: Sequence[Exchange], group: Communicator) -> None:
         self.exchanges, self.group = exchanges, group
         self._keys = self._slots(_LARGEST, torch.int32)
-        self.totals = self._slots((Join.TOTAL, Join.PICK), torch.float64)
+        self.totals = self._slots((Join.TOTAL, Join.PICK), torch.int64)
         self._sizes = [
             [self._bytes(e, rank) if e.join is Join.GATHER else 0 for e in exchanges] for rank in range(group.size)
         ]
@@ -53,7 +53,7 @@ class Exchanger:
         return -(-size // _ALIGNED) * _ALIGNED
 
     def run(self, parts: Sequence[Tensor | None]) -> list[Tensor]:
-        """Every exchange's value: whole, but TOTAL's, which is the float64 sum before rounding.
+        """Every exchange's value: whole, but TOTAL's, which is the int64 sum before rounding.
 
         ``parts`` are this rank's, None where it has none; they may be the slots of ``totals`` themselves.
         """

@@ -45,7 +45,7 @@ class LocalProgram:
     """A rank's nodes, in stages.
 
     ``program`` ends with the ``state`` node, which is in no stage; metrics are its own. ``raw`` nodes give exact sums
-    before rounding, float64; ``received`` ones are results of exchanges; ``empty`` ones have no elements here.
+    before rounding, int64; ``received`` ones are results of exchanges; ``empty`` ones have no elements here.
     ``static`` ones need no state, step or exchange. ``absent`` ones are parts of an exchange that this rank has
     nothing for.
     """

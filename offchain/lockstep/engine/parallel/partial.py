@@ -1,7 +1,7 @@
 """A rank's part of an exact sum, as integers before rounding, and the value once the ranks' integers are added.
 
-Sums travel as float64, which holds every integer below 2**53: those of a contraction are at most 2**30 times its
-16,384 terms, those of a sum 2**34 times as many. So adding them is exact in any order, on any number of ranks.
+Sums travel as int64, which holds them all: a contraction's are at most 2**30 times its 2**24 terms, those of a sum 2**34
+times 16,384, of a scatter 2**34 times 2**23. So adding them is exact in any order, on any number of ranks.
 """
 
 from __future__ import annotations
@@ -29,12 +29,11 @@ from lockstep.program.ops import Op
 
 
 def partial_sums(node: Node, inputs: Sequence[Tensor], device: str = "cpu") -> Tensor:
-    """float64 sums of a ``matmul``, ``sum`` or ``scatter_add`` over this rank's terms, of the node's shape.
+    """int64 sums of a ``matmul``, ``sum`` or ``scatter_add`` over this rank's terms, of the node's shape.
 
     By the route that passed its test for the op itself (``lockstep.engine.routes``), which is these sums, rounded.
-    A sum of zero is +0, so that it is over all ranks, too.
     """
-    return _sums(node, inputs, device) + 0.0
+    return _sums(node, inputs, device).long()
 
 
 def _sums(node: Node, inputs: Sequence[Tensor], device: str) -> Tensor:
@@ -62,7 +61,7 @@ def reference_sums(node: Node, inputs: Sequence[np.ndarray]) -> Tensor:
         total = np.zeros((len(terms), node.shape[1]), np.int64)
         inside = (index >= 0) & (index < node.shape[1])
         np.add.at(total.T, index[inside], terms[:, inside].T)
-    return from_numpy(np.asarray(total, np.float64))
+    return from_numpy(np.asarray(total, np.int64))
 
 
 def exponent_slots(op: Op) -> tuple[int, ...]:
@@ -71,25 +70,24 @@ def exponent_slots(op: Op) -> tuple[int, ...]:
 
 
 def scaled(op: Op, total: Tensor, exponents: Sequence[Tensor]) -> Tensor:
-    """float64: what the op's value is rounded from, given the exact sum over all ranks, which is overwritten.
+    """float64: what the op's value is rounded from, given the exact int64 sum over all ranks.
 
     ``exponents`` are the op's inputs at ``exponent_slots``. The factors are powers of two, so nothing is rounded yet;
     the one rounding is the conversion to f32. NaN where an exponent is not valid.
     """
+    exact = rows.sticky(total) if op is Op.SCATTER_ADD else total.double()
     if op is Op.MATMUL:
-        left, right = exponents
-        return total.mul_(contraction.factors(left, -26).unsqueeze(-1)).mul_(
-            contraction.factors(right, 0).unsqueeze(-2)
-        )
+        left, right = contraction.factors(exponents[0], -26), contraction.factors(exponents[1], 0)
+        return exact.mul_(left.unsqueeze(-1)).mul_(right.unsqueeze(-2))
     factor = rows.factors(exponents[0])
-    return total.mul_(factor if op is Op.SUM else factor.unsqueeze(-1))
+    return exact.mul_(factor if op is Op.SUM else factor.unsqueeze(-1))
 
 
 def key_bits(value: Tensor) -> Tensor:
-    """A tensor of any carrier as the integers of its bits, float64: what picked rows travel as."""
+    """A tensor of any carrier as the integers of its bits, int64: what picked rows travel as."""
     if value.dtype == torch.float32:
         value = bits(value)
-    return (value.view(torch.int16) if value.dtype == torch.uint16 else value).double()
+    return (value.view(torch.int16) if value.dtype == torch.uint16 else value).long()
 
 
 def from_key_bits(total: Tensor, dtype: torch.dtype) -> Tensor:

@@ -35,7 +35,7 @@ def passes_raw(op: Op) -> bool:
                 e = inputs[exponent_slots(op)[0]]
                 valid = (e >= LOWEST_SUM_EXPONENT) & (e <= HIGHEST_EXPONENT)
                 valid = valid if op is Op.SUM else valid.unsqueeze(-1)
-                value, wanted = (torch.where(valid, total, 0.0) for total in (value, wanted))
+                value, wanted = (torch.where(valid, total, 0) for total in (value, wanted))
             if not torch.equal(value, wanted):
                 log.warning("The native sums of %s differ from the reference's; PyTorch does this share.", op.name)
                 return False

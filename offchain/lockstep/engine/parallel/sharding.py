@@ -16,7 +16,6 @@ from enum import Enum, auto
 
 from lockstep.engine.parallel.layout import Layout, Sharded, even, regrouped, through_view
 from lockstep.engine.plan import make_plan, type_bytes
-from lockstep.numerics.routes.rows import MOST_TERMS
 from lockstep.program.graph import Concat, Node, Program, Shape, View
 from lockstep.program.ops import ELEMENTWISE_FAMILIES, InputKind, Op
 
@@ -132,8 +131,6 @@ def _follow(program: Program, node: Node, slot: int, layouts: Sequence[Layout]) 
                 return Placement(cut, (layout, None), Join.PICK)
             return _part(program, node, layout if slot else layout.on(axis - 1 + rank))
         case Op.SCATTER_ADD if (slot, axis) in ((0, 1), (1, 0)):
-            if program.input_type(node.inputs[0]).shape[1] > MOST_TERMS:
-                return None  # parts travel as float64, which holds no more
             return Placement(None, (layout.on(1), layout.on(0), None), Join.TOTAL)
         case Op.STATE:
             return None

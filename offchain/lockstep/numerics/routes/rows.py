@@ -9,8 +9,6 @@ from lockstep.numerics.routes.carriers import bits
 from lockstep.numerics.routes.contraction import finite, power_of_two
 
 _CLAMP = 2.0**34
-MOST_TERMS = 1 << 18
-"""Terms of at most 2**34 that float64 adds exactly, with room to spare."""
 
 
 def _terms(x: Tensor, e: Tensor) -> Tensor:
@@ -31,8 +29,8 @@ def factors(e: Tensor) -> Tensor:
 
 def integer_sums(x: Tensor, e: Tensor) -> Tensor:
     """Exact sums of rows' terms as float64: integers of at most 2**34, so few that float64 adds them exactly."""
-    if x.shape[-1] > MOST_TERMS:
-        raise ValueError(f"A sum over {x.shape[-1]} terms is too long; at most {MOST_TERMS}.")
+    if x.shape[-1] > 1 << 18:
+        raise ValueError(f"A sum over {x.shape[-1]} terms is too long; at most {1 << 18}.")
     return _terms(x, e).sum(-1)
 
 
@@ -42,25 +40,19 @@ def exact_sum(x: Tensor, e: Tensor) -> Tensor:
 
 
 def integer_scatters(x: Tensor, index: Tensor, e: Tensor, size: int) -> Tensor:
-    """Exact sums of terms that share an index as float64 [C, size], of x [C, N], index i32 [N], e e16 [C]."""
-    if x.shape[-1] > MOST_TERMS:
-        raise ValueError(f"A scatter of {x.shape[-1]} terms is too long; at most {MOST_TERMS}.")
+    """Exact sums of terms that share an index as int64 [C, size], of x [C, N], index i32 [N], e e16 [C]."""
     inside = (index >= 0) & (index < size)
-    terms = torch.where(inside, _terms(x, e), 0.0)
-    total = torch.zeros((x.shape[0], size), dtype=torch.float64, device=x.device)
+    terms = torch.where(inside, _terms(x, e), 0.0).long()
+    total = torch.zeros((x.shape[0], size), dtype=torch.int64, device=x.device)
     return total.scatter_add_(1, torch.where(inside, index, 0).long().expand(x.shape), terms)
 
 
 def scatter_add(x: Tensor, index: Tensor, e: Tensor, size: int) -> Tensor:
     """f32 [C, size] of x [C, N], index i32 [N], e e16 [C]: sums of entries that share an index, N <= 2**23."""
-    inside = (index >= 0) & (index < size)
-    terms = torch.where(inside, _terms(x, e), 0.0).long()
-    total = torch.zeros((x.shape[0], size), dtype=torch.int64, device=x.device)
-    total.scatter_add_(1, torch.where(inside, index, 0).long().expand(x.shape), terms)
-    return ((_sticky(total) + 0.0) * factors(e).unsqueeze(-1)).float()
+    return (sticky(integer_scatters(x, index, e, size)) * factors(e).unsqueeze(-1)).float()
 
 
-def _sticky(total: Tensor) -> Tensor:
+def sticky(total: Tensor) -> Tensor:
     """float64 of int64 sums up to 2**62 that rounds to the same f32: beyond 2**53 what is cut off leaves it odd."""
     odd = ((total >> 9) | (total & 511).ne(0)) << 9
     return torch.where(total.abs() <= 1 << 53, total, odd).double()
