@@ -1,7 +1,7 @@
 """A rank's part of an exact sum, as integers before rounding, and the value once the ranks' integers are added.
 
-Sums travel as int64, which holds them all: a contraction's are at most 2**30 times its 2**24 terms, those of a sum 2**34
-times 16,384, of a scatter 2**34 times 2**23. So adding them is exact in any order, on any number of ranks.
+Sums travel as int64, which holds them all: a contraction's are at most 2**30 times its 2**24 terms, those of a sum
+2**34 times 16,384, of a scatter 2**34 times 2**23. So adding them is exact in any order, on any number of ranks.
 """
 
 from __future__ import annotations
