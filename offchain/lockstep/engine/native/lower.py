@@ -32,7 +32,7 @@ SERIAL_WORK = 12_000
 """Work (simple operations) below which an instruction is not worth waking other threads for."""
 
 Key = tuple[str, int, int]
-"""What an external pointer is: ("input", kind, value) or ("output", position, 0)."""
+"""What an external pointer is: ("input", kind, value), ("output", position, 0) or ("carried", node, ``Part``)."""
 
 
 @dataclass(slots=True)
@@ -57,12 +57,22 @@ class Lowered:
 
 
 class Lowering:
-    """Lowers the nodes that ``outputs`` need; ``given`` nodes are externals, computed elsewhere."""
+    """Lowers the nodes that ``outputs`` need.
+
+    ``given`` nodes are externals, computed elsewhere; the integer sums of ``carried`` contractions are, too: they are
+    checked and rounded, not computed.
+    """
 
     def __init__(
-        self, program: Program, outputs: Sequence[Input], seed: int, given: frozenset[int] = frozenset()
+        self,
+        program: Program,
+        outputs: Sequence[Input],
+        seed: int,
+        given: frozenset[int] = frozenset(),
+        carried: frozenset[int] = frozenset(),
     ) -> None:
         self.program, self.outputs, self.seed, self.given = program, list(outputs), seed, given
+        self.carried = carried
         self.instructions: list[list[int]] = []
         self.names: list[str] = []
         self.slots: list[Slot] = []
@@ -402,7 +412,11 @@ class Lowering:
 
 
 def lower(
-    program: Program, outputs: Sequence[Input], seed: int, given: Mapping[int, object] | frozenset[int] = frozenset()
+    program: Program,
+    outputs: Sequence[Input],
+    seed: int,
+    given: Mapping[int, object] | frozenset[int] = frozenset(),
+    carried: frozenset[int] = frozenset(),
 ) -> Lowered:
     """Native instructions that compute ``outputs`` (NODE, STATE or CONST inputs of the program)."""
-    return Lowering(program, outputs, seed, frozenset(given)).lower()
+    return Lowering(program, outputs, seed, frozenset(given), carried).lower()
