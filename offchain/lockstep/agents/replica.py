@@ -74,7 +74,8 @@ class Workbench:
     @cached_property
     def checked_runner(self) -> CheckedRunner:
         """Runner of the step program on published sums."""
-        return CheckedRunner(self.workload.step, self.workload.constants, self.seed, memory_limit=self.memory_limit)
+        workload = self.workload
+        return CheckedRunner(workload.step, workload.constants, self.seed, self.carried, memory_limit=self.memory_limit)
 
     @cached_property
     def summing(self) -> Summing:

@@ -26,7 +26,7 @@ from lockstep.engine.run import (
     check_state,
     native_is_usable,
 )
-from lockstep.engine.sums import FalseSumsError, carried_nodes
+from lockstep.engine.sums import FalseSumsError
 from lockstep.numerics.contraction import round_sums
 from lockstep.numerics.float32 import I64
 from lockstep.numerics.freivalds import challenge, sums_hold
@@ -56,7 +56,7 @@ class _CheckedTorch(TorchBackend):
 class CheckedRunner:
     """Runs steps of a program on stated sums of its ``carried`` contractions; the rest it computes itself.
 
-    ``carried``: by default ``carried_nodes(program)``. Other arguments as for ``Runner``.
+    ``carried`` are dynamic contractions, as ``carried_nodes`` finds them. Other arguments as for ``Runner``.
     """
 
     def __init__(
@@ -64,14 +64,14 @@ class CheckedRunner:
         program: Program,
         constants: Sequence[TensorLike],
         seed: int,
+        carried: Sequence[int],
         *,
-        carried: Sequence[int] | None = None,
         threads: int | None = None,
         native: bool | None = None,
         memory_limit: int | None = None,
     ) -> None:
         self.program = program
-        self.carried = carried_nodes(program) if carried is None else tuple(carried)
+        self.carried = tuple(carried)
         check_memory(program, memory_limit)
         assert_denormals()
         tensors = check_constants(program, constants)

@@ -7,7 +7,6 @@ The whole header follows from the program, so a reader compares it byte for byte
 from __future__ import annotations
 
 import json
-import math
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -153,12 +152,9 @@ class Summing:
             yield contraction_sums(self.program, index, values.__getitem__)
 
 
-def summed_elements(program: Program, carried: Sequence[int]) -> tuple[int, int]:
-    """Multiply-adds of the carried contractions, and of all: how much of a step's contracting is checked, not done."""
-
-    def work(indices: Sequence[int]) -> int:
-        nodes = [program.nodes[index] for index in indices]
-        return sum(math.prod(node.shape) * program.input_type(node.inputs[0]).shape[-1] for node in nodes)
-
-    every = [index for index, node in enumerate(program.nodes) if node.op is Op.MATMUL]
-    return work(carried), work(every)
+def contraction_work(program: Program, indices: Sequence[int] | None = None) -> int:
+    """Multiply-adds of some contractions of a program; without ``indices`` of all."""
+    if indices is None:
+        indices = [index for index, node in enumerate(program.nodes) if node.op is Op.MATMUL]
+    nodes = [program.nodes[index] for index in indices]
+    return sum(node.type.elements * program.input_type(node.inputs[0]).shape[-1] for node in nodes)

@@ -75,7 +75,7 @@ def checked(name: str, native: bool) -> CheckedRunner:
     if native and load() is None:
         pytest.skip("There is no native engine here (no compiler, or LOCKSTEP_NATIVE=0).")
     s = scene(name)
-    runner = CheckedRunner(s.task.step, s.task.constants, SEED, carried=s.carried, native=native)
+    runner = CheckedRunner(s.task.step, s.task.constants, SEED, s.carried, native=native)
     assert runner.is_native == native
     return runner
 
@@ -166,7 +166,7 @@ def test_rounding_and_check_of_one_contraction(left: tuple[int, ...], right: tup
     sums = integer_sums(arrays[0], arrays[2])
     state = [*arrays, np.zeros(node.shape, np.float32)]
     for threads in (1, 2) if native else (1,):
-        runner = CheckedRunner(program, (), 0, carried=(0,), threads=threads, native=native)
+        runner = CheckedRunner(program, (), 0, (0,), threads=threads, native=native)
         after, _ = runner.step(state, 0, [sums], b"entropy")
         assert same_bits(after[4], wanted, DType.F32)
         for place in (0, sums.size // 2, sums.size - 1):
