@@ -1,7 +1,7 @@
 """The check of stated sums against the exact step: how much of a step's time it takes to check all contractions of it.
 
 ``freivalds/MODEL``: what a checked step spends on contractions (checking the carried ones, computing the small ones)
-against a whole exact step. ``freivalds/MODEL/step``: a whole checked step against it. One thread; the sums lie in memory.
+against a whole exact step. ``freivalds/MODEL/step``: a whole checked step against it. One thread; sums in memory.
 Run by name only, for it takes minutes: ``python -m benchmarks freivalds``. ``LOCKSTEP_BENCH`` names other presets.
 """
 

@@ -1,7 +1,8 @@
 """Runs every benchmark, prints a table, writes ``build/bench.json``.
 
 A benchmark is a module of this package with ``measure(quick) -> iterable of Result``; add its name to
-``MODULES``, or to ``BY_NAME`` if it takes minutes. One that cannot run (no chain, say) raises ``Unavailable`` with a sentence.
+``MODULES``, or to ``BY_NAME`` if it takes minutes. One that cannot run (no chain, say) raises ``Unavailable``
+with a sentence.
 """
 
 from __future__ import annotations

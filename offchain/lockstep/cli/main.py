@@ -8,7 +8,19 @@ from typing import Annotated
 import typer
 
 from lockstep.cli import zoo
-from lockstep.cli.commands import challenge, deploy, profile, program, result, status, submit, sweep, withdraw, work
+from lockstep.cli.commands import (
+    challenge,
+    deploy,
+    inspect,
+    profile,
+    program,
+    result,
+    status,
+    submit,
+    sweep,
+    withdraw,
+    work,
+)
 from lockstep.cli.demo.command import demo
 from lockstep.cli.errors import Commands, remember_debug
 
@@ -69,6 +81,7 @@ app.command(rich_help_panel=LOOKING)(status.status)
 app.command(rich_help_panel=LOOKING, epilog=zoo.listing())(submit.quote)
 app.command(rich_help_panel=LOOKING)(result.result)
 app.command(rich_help_panel=LOOKING)(profile.profile)
+app.command(rich_help_panel=LOOKING)(inspect.inspect)
 app.command(rich_help_panel=LOOKING, epilog=zoo.listing())(sweep.sweep)
 app.add_typer(program.app, name="program", rich_help_panel=LOOKING)
 
