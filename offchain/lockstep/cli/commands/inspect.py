@@ -107,6 +107,6 @@ def warnings(operands: Sequence[OperandFigures]) -> list[str]:
             worst[operand.place] = operand
     return [
         f"{o.place or 'An unnamed line'} (node {o.node}): {100 * o.lost:.0f} % of an operand's non-zero entries are "
-        f"quantised to zero (crest factor {o.crest:.0f}). Consider --residual {o.layer or 'with the name of its layer'}."
+        f"quantised to zero (crest factor {o.crest:.0f}). Consider --residual {o.layer or 'with its layer'}."
         for o in worst.values()
     ]
