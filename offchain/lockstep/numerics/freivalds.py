@@ -42,9 +42,9 @@ def challenge(entropy: bytes, node: int, count: int) -> Residues:
     spare = 8
     while True:
         words = np.frombuffer(hashlib.shake_256(head).digest(8 * (count + spare)), "<u8") & np.uint64(PRIME)
-        found = words[words != np.uint64(PRIME)]  # 2^61 - 1 itself is no residue: drawn again
+        found: Residues = words[words != np.uint64(PRIME)]  # 2^61 - 1 itself is no residue: drawn again
         if len(found) >= count:
-            return found[:count].astype(np.uint64)
+            return found[:count].copy()
         spare *= 2
 
 
@@ -55,10 +55,10 @@ def _limbs(residues: Residues) -> Doubles:
     return np.asarray(np.stack(parts, -1), np.float64)
 
 
-def _joined(sums: Doubles, step: int = _LIMB) -> Residues:
-    """Residues [...] of exact sums of limbs [..., n], limb n worth 2^(step n)."""
+def _joined(sums: Doubles) -> Residues:
+    """Residues [...] of exact sums of limbs [..., 3]."""
     whole = sums.astype(np.int64).astype(object)
-    total = sum(whole[..., n] * pow(2, step * n, PRIME) for n in range(sums.shape[-1])) % PRIME
+    total = sum(whole[..., n] << _LIMB * n for n in range(_LIMBS)) % PRIME
     return np.asarray(total).astype(np.uint64)
 
 

@@ -180,8 +180,7 @@ inline void take_row(Row& row, const std::int64_t* s, const double* r, std::int6
 
 class Freivalds : public Instruction {
   public:
-    explicit Freivalds(Words& w) {
-        for (Operand& o : input_) o.read(w);
+    explicit Freivalds(Words& w) : input_{Operand(w), Operand(w)} {
         slot_ = static_cast<int>(w.next());
         for (Contract::Axes& axes : out_) axes.read(w);
         sums_ = static_cast<int>(w.next());
@@ -198,10 +197,10 @@ class Freivalds : public Instruction {
         if (phase == 0) return left().batch * parts_;
         return phase == 1 ? left().batch : left().batch * ((left().rows + kRows - 1) / kRows);
     }
-    void prepare() override {
+    void prepare(Scratch& shared) override {
         const std::int64_t l = left().batch, k = left().length;
         const std::int64_t all = l * parts_ * k + l * prime::kLimbs * k + (l + prime::kLimbs) * room();
-        partial_ = static_cast<std::uint64_t*>(memory_.get(static_cast<std::size_t>(8 * all)));
+        partial_ = static_cast<std::uint64_t*>(shared.get(static_cast<std::size_t>(8 * all)));
         weights_ = reinterpret_cast<double*>(partial_ + l * parts_ * k);
         scales_ = weights_ + l * prime::kLimbs * k;
         limbs_ = scales_ + l * room();
@@ -322,7 +321,6 @@ class Freivalds : public Instruction {
     std::int64_t parts_;
     std::vector<std::int64_t> columns_;
     bool run_;
-    Scratch memory_;
     std::uint64_t* partial_ = nullptr;
     double *weights_ = nullptr, *scales_ = nullptr, *limbs_ = nullptr;
 };
