@@ -69,8 +69,11 @@ inline Floats rounded(Doubles x) { return __builtin_convertvector(x, Floats); }
 inline double total(Doubles x) { return ((x[0] + x[4]) + (x[1] + x[5])) + ((x[2] + x[6]) + (x[3] + x[7])); }
 #endif
 
-// Integers of at most 51 bits as numbers: as the last bits of 3 * 2^51, which is then taken off.
+// Integers of at most 51 bits as numbers: without an instruction for it as the last bits of 3 * 2^51, then taken off.
 inline Doubles numbers(Longs x) {
+#if defined(__AVX512DQ__)
+    return reinterpret_cast<Doubles>(_mm512_cvtepi64_pd(reinterpret_cast<__m512i>(x)));
+#endif
     constexpr std::int64_t kShift = 0x4338000000000000;
     return reinterpret_cast<Doubles>(x + kShift) - 0x1.8p52;
 }
