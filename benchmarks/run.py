@@ -1,7 +1,8 @@
 """Runs every benchmark, prints a table, writes ``build/bench.json``.
 
 A benchmark is a module of this package with ``measure(quick) -> iterable of Result``; add its name to
-``MODULES``. One that cannot run (no chain, say) raises ``Unavailable`` with a sentence.
+``MODULES``, or to ``BY_NAME`` if it takes minutes. One that cannot run (no chain, say) raises ``Unavailable``
+with a sentence.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from pathlib import Path
 from benchmarks.measure import Result
 
 MODULES = ("matmul", "convolution", "step", "zoo", "compiled", "cached", "parallel", "checkpoints", "gas")
+BY_NAME = ("freivalds",)
+"""Modules that take minutes: run where they are named."""
 OUTPUT = Path(__file__).resolve().parent.parent / "build" / "bench.json"
 
 
@@ -33,12 +36,18 @@ def line(result: Result) -> str:
 def main() -> None:
     """Command line: all benchmarks, or those named."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("modules", nargs="*", metavar="name", help=f"which to run: {', '.join(MODULES)} (default: all)")
+    parser.add_argument(
+        "modules",
+        nargs="*",
+        metavar="name",
+        help=f"which to run: {', '.join(MODULES)} (default: all); {', '.join(BY_NAME)}",
+    )
     parser.add_argument("--quick", action="store_true", help="short and noisy: to see that everything runs")
     arguments = parser.parse_args()
-    unknown = sorted(set(arguments.modules) - set(MODULES))
+    every = (*MODULES, *BY_NAME)
+    unknown = sorted(set(arguments.modules) - set(every))
     if unknown:
-        parser.error(f"there is no benchmark called {', '.join(unknown)}; there are {', '.join(MODULES)}")
+        parser.error(f"there is no benchmark called {', '.join(unknown)}; there are {', '.join(every)}")
     print(f"{platform.machine()}, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}. Medians, turn about.")
     print(f"{'name':28} {'ours':>12} {'peer':>12} {'unit':5} {'ratio':>7}  detail")
     results: list[Result] = []

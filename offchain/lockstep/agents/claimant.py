@@ -7,13 +7,15 @@ chain they all play alike: attack what differs and would stand before their own 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
 from lockstep.agents.base import Agent
-from lockstep.agents.replica import Replica, Tamper
+from lockstep.agents.replica import Replica, Shortcut, Tamper
+from lockstep.agents.sums import find_sums, sums_key
 from lockstep.agents.traces import open_trace, publish_trace
 from lockstep.agents.workload import WorkloadError, find_fault
 from lockstep.chain.errors import Reverted
@@ -76,10 +78,12 @@ class Claimant(Agent):
     """Replays segments and stands by what it says about them.
 
     ``publishes_trace``: whether its claims come with the trace of the run, which costs hashing everything and lets
-    anybody convict a lie in one transaction.
+    anybody convict a lie in one transaction. ``uses_sums``: whether it checks contractions by the sums that the solver
+    published, where it did, and computes only the rest.
     """
 
     publishes_trace = False
+    uses_sums = False
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -177,7 +181,15 @@ class Claimant(Agent):
             manifest = self.published(posted)
             start, roots = self._start(posted, manifest, segment), checkpoint_roots(manifest)
             first, steps = claims.first_step(posted.terms, segment), claims.segment_steps(posted.terms, segment)
-            replica = Replica(self.bench(posted), segment, start, first, steps, self.tamper(posted, segment))
+            replica = Replica(
+                self.bench(posted),
+                segment,
+                start,
+                first,
+                steps,
+                self.tamper(posted, segment),
+                self._shortcut(posted, segment, steps, roots),
+            )
             self._checked[key] = Checked(
                 replica,
                 claims.INIT_START_ROOT if segment == 0 else roots[segment - 1],
@@ -185,6 +197,18 @@ class Claimant(Agent):
                 state_root(replica.run()),
             )
         return self._checked[key]
+
+    def _shortcut(self, posted: PostedTask, segment: int, steps: int, roots: Sequence[bytes]) -> Shortcut | None:
+        """The check of the sums published for a segment."""
+        if not self.uses_sums or segment == 0:
+            return None
+        task, key = posted.terms.id, sums_key(roots[segment - 1], roots[segment])
+        what = f"segment {segment} of task {task}"
+        sums = find_sums(self.store, self.bench(posted), key, steps, what, self.narrate)
+        if sums is None:
+            return None
+        self.narrate(f"checks {what} by the sums that were published")
+        return sums.advance
 
     def digest(self, posted: PostedTask, segment: int, slot: Slot, claimant: str) -> bytes:
         """The replay digest that ``claimant`` should have posted, from this party's own run."""

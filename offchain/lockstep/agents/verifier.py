@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lockstep.agents.claimant import Claimant, DataMissingError, checkpoint_roots
+from lockstep.agents.sums import KIND, sums_key
 from lockstep.agents.workload import WorkloadError
 from lockstep.chain.amounts import amount_text
 from lockstep.chain.errors import Reverted
@@ -16,6 +17,9 @@ from lockstep.dispute import claims
 
 BATCH_SECONDS = 20.0
 """A claim that is ready is not kept back longer for others to come."""
+
+PATIENCE_SHARE = 4
+"""A verifier that checks sums waits for them for this part of its claim window: a fourth."""
 
 Claim = tuple[int, tuple[Any, ...], list[bytes]]
 """Segment, body and checkpoint proof, as ``postClaim`` takes them."""
@@ -92,6 +96,9 @@ class Verifier(Claimant):
             return None
         if self.lockstep.now() > slot.claim_deadline or not self.claims_at_all(posted, segment):
             return None
+        if self._awaits_sums(posted, segment, slot):
+            self.complain(f"waits for the sums of segment {segment} of task {task}")
+            return None
         try:
             body = self.body(posted, segment, slot)
             proof = claims.checkpoint_proof(checkpoint_roots(self.published(posted)), segment)
@@ -99,6 +106,20 @@ class Verifier(Claimant):
             self.complain(f"cannot replay segment {segment} of task {task}: {error}")
             return None
         return segment, body.abi(), proof
+
+    def _awaits_sums(self, posted: PostedTask, segment: int, slot: Slot) -> bool:
+        """Whether the solver may still publish the sums: they come after the draw, and are waited for so long."""
+        if not self.uses_sums or segment == 0:
+            return False
+        window = self.lockstep.parameters.claim_window
+        if self.lockstep.now() > slot.claim_deadline - window + window // PATIENCE_SHARE:
+            return False
+        try:
+            roots = checkpoint_roots(self.published(posted))
+            carried = self.bench(posted).carried
+        except (DataMissingError, WorkloadError):
+            return False  # said where the replay needs them
+        return bool(carried) and self.store.get_ref(KIND, sums_key(roots[segment - 1], roots[segment])) is None
 
     def claims_at_all(self, posted: PostedTask, segment: int) -> bool:
         """Whether this verifier posts its claim; an honest one does."""

@@ -11,6 +11,7 @@ from lockstep.cli import zoo
 from lockstep.cli.commands import (
     challenge,
     deploy,
+    inspect,
     profile,
     program,
     result,
@@ -82,6 +83,7 @@ app.command(rich_help_panel=LOOKING)(status.status)
 app.command(rich_help_panel=LOOKING, epilog=zoo.listing())(submit.quote)
 app.command(rich_help_panel=LOOKING)(result.result)
 app.command(rich_help_panel=LOOKING)(profile.profile)
+app.command(rich_help_panel=LOOKING)(inspect.inspect)
 app.command(rich_help_panel=LOOKING, epilog=zoo.listing())(sweep.sweep)
 app.add_typer(program.app, name="program", rich_help_panel=LOOKING)
 

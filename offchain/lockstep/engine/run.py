@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol, cast
 
 import numpy as np
@@ -207,6 +207,9 @@ class TorchBackend:
             self._static[index] = self._value(program.nodes[index], self._static, (), 0)
 
     def _value(self, node: Node, values: dict[int, Tensor], state: Sequence[Tensor], step: int) -> Tensor:
+        return run_node(node, self._inputs(node, values, state, step), self.seed, self.device)
+
+    def _inputs(self, node: Node, values: dict[int, Tensor], state: Sequence[Tensor], step: int) -> list[Tensor]:
         inputs = []
         for source in node.inputs:
             match source.kind:
@@ -218,7 +221,7 @@ class TorchBackend:
                     inputs.append(self.constants[source.value])
                 case _:
                     inputs.append(self._own(node, source, step))
-        return run_node(node, inputs, self.seed, self.device)
+        return inputs
 
     def _own(self, node: Node, source: Input, step: int) -> Tensor:
         key = (source.kind, source.value)
@@ -254,8 +257,21 @@ class TorchBackend:
     def _advance(self, index: int, values: dict[int, Tensor], state: Sequence[Tensor], step: int) -> None:
         """One node's value; those that nobody reads any more are dropped."""
         values[index] = self._value(self.program.nodes[index], values, state, step)
+        self._drop(index, values)
+
+    def _drop(self, index: int, values: dict[int, Tensor]) -> None:
+        """Let the values go whose last reader is node ``index``."""
         for done in self.plan.release.get(index, ()):
             del values[done]
+
+    def values(self, state: Sequence[Tensor], step: int, wanted: Collection[int]) -> dict[int, Tensor]:
+        """The values of some nodes at a step, all of them kept."""
+        values, kept = dict(self._static), {index: self._static[index] for index in wanted if index in self._static}
+        for index in self.plan.dynamic:
+            self._advance(index, values, state, step)
+            if index in wanted:
+                kept[index] = values[index]
+        return kept
 
     def profile(self, state: Sequence[Tensor], step: int, repeat: int) -> list[tuple[str, float]]:
         """As ``Runner.profile``."""

@@ -65,14 +65,20 @@ def slices(m: I16) -> tuple[I16, I16]:
     return high.astype(np.int16), (wide - 256 * high).astype(np.int16)
 
 
-def matmul(ma: I16, ea: I16, mb: I16, eb: I16) -> F32:
-    """m16 [L, M, K], e16 [L, M], m16 [L, N, K], e16 [L, N] -> f32 [L, M, N]; L any leading axes.
+def integer_sums(ma: I16, mb: I16) -> I64:
+    """m16 [L, M, K], m16 [L, N, K] -> int64 [L, M, N]: the exact sums of a contraction.
 
-    ``y_ij = round_f32((sum_k ma_ik * mb_jk) * 2**(Ea_i + Eb_j - 26))``: the sum is an exact integer
-    (int64 holds any int16 operands with K <= 2**24), rounded once. NaN where either exponent is 255 or
-    otherwise outside [-113, 127]; a zero sum is +0.
+    int64 holds them for any int16 operands with K <= 2**24.
     """
     total: I64 = np.asarray(ma).astype(np.int64) @ np.swapaxes(np.asarray(mb).astype(np.int64), -1, -2)
+    return total
+
+
+def round_sums(total: I64, ea: I16, eb: I16) -> F32:
+    """int64 [L, M, N], e16 [L, M], e16 [L, N] -> f32 [L, M, N]: ``round_f32(total_ij * 2**(Ea_i + Eb_j - 26))``.
+
+    NaN where either exponent is 255 or otherwise outside [-113, 127]; a zero sum is +0.
+    """
     row = np.asarray(ea).astype(np.int64)[..., :, None]
     column = np.asarray(eb).astype(np.int64)[..., None, :]
     usable = np.ones(total.shape, bool)
@@ -80,3 +86,11 @@ def matmul(ma: I16, ea: I16, mb: I16, eb: I16) -> F32:
         usable &= (e >= LOWEST_QUANTIZE_EXPONENT) & (e <= HIGHEST_EXPONENT)
     rounded = round_f32_array(total, row + column - 26)
     return np.where(usable, rounded, nan()).astype(np.float32)
+
+
+def matmul(ma: I16, ea: I16, mb: I16, eb: I16) -> F32:
+    """m16 [L, M, K], e16 [L, M], m16 [L, N, K], e16 [L, N] -> f32 [L, M, N]; L any leading axes.
+
+    ``y_ij = round_f32((sum_k ma_ik * mb_jk) * 2**(Ea_i + Eb_j - 26))``: exact, rounded once.
+    """
+    return round_sums(integer_sums(ma, mb), ea, eb)

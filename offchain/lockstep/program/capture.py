@@ -30,6 +30,7 @@ from lockstep.program.builder import Builder, Built
 from lockstep.program.emitter import Value
 from lockstep.program.graph import Input, Names, Program
 from lockstep.program.initial import Initial, from_buffer, initial_values
+from lockstep.program.ops import InputKind
 from lockstep.program.optimisers import Optimiser, Update
 from lockstep.program.selection import Dataset
 from lockstep.program.spec import check_program, check_task_programs
@@ -57,7 +58,8 @@ class CapturedTask:
     the metric of the whole. ``outputs`` is the node of ``evaluate`` that is the model's output.
 
     ``parameters`` maps a name in the model's state_dict to its state entry. ``step_literals`` maps (node,
-    input slot) of ``step`` to the float64 an f32 literal was rounded from.
+    input slot) of ``step`` to the float64 an f32 literal was rounded from. ``gradients`` maps a trained
+    parameter's name to the node of ``step`` that is its gradient, before clipping; what is no node is missing.
     """
 
     init: Program
@@ -72,6 +74,7 @@ class CapturedTask:
     evaluation_steps: int
     outputs: int
     step_literals: dict[tuple[int, int], float]
+    gradients: dict[str, int]
 
     @property
     def names(self) -> Names:
@@ -152,7 +155,7 @@ def capture(
         _refuse_unknown(traced)
         entries = _entries(model, traced, draw=draw)
         tables = _tables(model, loss, traced, entries)
-        step = _step_program(
+        step, gradients = _step_program(
             traced, entries, tables, optimiser, dataset, batch_size, accumulate, loss_scale, early_stopping
         )
         init = _init_program(entries, tables, optimiser, dataset, batch_size, step)
@@ -182,6 +185,7 @@ def capture(
         evaluation_steps=len(evaluation) // rows if evaluation is not None else 0,
         outputs=outputs,
         step_literals=step.literals,
+        gradients=gradients,
     )
 
 
@@ -359,7 +363,7 @@ def _step_program(
     accumulate: int,
     loss_scale: float,
     early_stopping: EarlyStopping | None,
-) -> Built:
+) -> tuple[Built, dict[str, int]]:
     b = Builder()
     inputs, targets, buffers = _start(b, dataset, tables)
     for entry in entries:
@@ -393,7 +397,9 @@ def _step_program(
         with b.at("early stopping"):
             watched = early_stopping.emit(b, watched, metrics["loss"])
             metrics[METRIC] = early_stopping.metric(b, watched)
-    return b.finish([*after, *watched.values()], metrics)
+    built = b.finish([*after, *watched.values()], metrics)
+    nodes = {name: value.source for name, value in gradients.items() if value.source.kind is InputKind.NODE}
+    return built, {name: built.index[source.value] for name, source in nodes.items() if source.value in built.index}
 
 
 def _metrics(found: Mapping[tuple[str, str], Value]) -> dict[str, Value]:

@@ -17,6 +17,7 @@ from lockstep.cli.options import Account, Bundle, Connection, Processes, Role, b
 if TYPE_CHECKING:
     from lockstep.agents.base import Agent
     from lockstep.agents.verifier import Verifier
+    from lockstep.agents.whistleblower import Whistleblower
     from lockstep.cli.session import Session
 
 LOCAL_STAKE = 10_000 * 10**18
@@ -35,8 +36,30 @@ class Running(Bundle):
     poll: Annotated[float, typer.Option("--poll", min=0.05, max=3600, help="Seconds between looks at the chain.")] = 2.0
 
 
+Freivalds = Annotated[
+    bool,
+    typer.Option(
+        "--freivalds",
+        help="Check the large contractions by the sums the solver published (`solve --publish-sums`), by Freivalds' "
+        "random products; compute everything else. An error passes with a chance below 2^-60.",
+    ),
+]
+
+
 @bundled
-def solve(connection: Connection, account: Account, running: Running, nproc: Processes = 1) -> None:
+def solve(
+    connection: Connection,
+    account: Account,
+    running: Running,
+    nproc: Processes = 1,
+    publish_sums: Annotated[
+        bool,
+        typer.Option(
+            "--publish-sums",
+            help="Publish the integer sums of the drawn segments' large contractions, 8 bytes each, for `--freivalds`.",
+        ),
+    ] = False,
+) -> None:
     """Train: accept open tasks, run them step by step, commit to the checkpoints, be paid when they hold.
 
     Locks a deposit for each task it accepts. Progress is kept in the journal and in the store: stopped in any way, even
@@ -49,10 +72,12 @@ def solve(connection: Connection, account: Account, running: Running, nproc: Pro
         lockstep solve --nproc 4
     """
     from lockstep.agents.defender import Defender
+    from lockstep.agents.publisher import SumsPublisher
     from lockstep.agents.solver import Solver
     from lockstep.cli.session import Session
 
-    _run(Session(connection, account, Role.SOLVER), (Solver, Defender), running, processes=nproc)
+    kinds = (Solver, SumsPublisher, Defender) if publish_sums else (Solver, Defender)
+    _run(Session(connection, account, Role.SOLVER), kinds, running, processes=nproc)
 
 
 @bundled
@@ -65,15 +90,22 @@ def verify(
         typer.Option("--stake", metavar="AMOUNT", help="Stake to enter the draws with, in tokens.", show_default=False),
     ] = None,
     retire: Annotated[bool, typer.Option("--retire", help="Leave the draws, and stop.")] = False,
+    freivalds: Freivalds = False,
 ) -> None:
     """Verify: enter the draws with a stake, replay the segments drawn, and claim what they end in.
 
     A verifier is drawn by its free stake and is paid a wage for each right claim; a wrong claim costs its deposit. It
     defends its claims in disputes, so it has to keep running until the task is over.
 
-    Example:
+    With --freivalds, a replay takes the results of large contractions from the sums the solver published, each checked
+    against operands that the verifier computed itself. Small contractions and all that is no contraction are
+    computed as ever, so the whole step is verified. Sums that are missing are waited for (a fourth of the claim
+    window), and where they are false the node is named and the segment replayed in full: the claim is the same.
+
+    Examples:
 
         lockstep verify --stake 1000
+        lockstep verify --freivalds
     """
     from lockstep.agents.verifier import Verifier
     from lockstep.cli.session import Session
@@ -83,11 +115,16 @@ def verify(
     if retire:
         _retire(session)
         return
-    _run(session, (Verifier,), running, before=lambda agent: _register(session, agent, wanted))
+
+    def before(agent: Verifier) -> None:
+        agent.uses_sums = freivalds
+        _register(session, agent, wanted)
+
+    _run(session, (Verifier,), running, before)
 
 
 @bundled
-def whistleblow(connection: Connection, account: Account, running: Running) -> None:
+def whistleblow(connection: Connection, account: Account, running: Running, freivalds: Freivalds = False) -> None:
     """Watch the verifiers: replay what they claim, and where a claim is wrong, claim otherwise and dispute it.
 
     A wrong claim's deposit pays whoever finds it. Claims of one's own are placed blindly first; salts and bodies lie in
@@ -101,7 +138,10 @@ def whistleblow(connection: Connection, account: Account, running: Running) -> N
     from lockstep.agents.whistleblower import Whistleblower
     from lockstep.cli.session import Session
 
-    _run(Session(connection, account, Role.WHISTLEBLOWER), (Whistleblower,), running)
+    def before(agent: Whistleblower) -> None:
+        agent.uses_sums = freivalds
+
+    _run(Session(connection, account, Role.WHISTLEBLOWER), (Whistleblower,), running, before)
 
 
 def _register(session: Session, agent: Verifier, wanted: int | None) -> None:

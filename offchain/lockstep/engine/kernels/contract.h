@@ -83,6 +83,8 @@ class Contract : public Instruction {
     }
 
   private:
+    friend class Freivalds;  // writes where this does
+
     // What a tile needs to know about a block's 16 rows: their scales, and where they lie in the output.
     struct Side {
         double scale[kSide];

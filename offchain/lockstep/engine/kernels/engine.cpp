@@ -6,6 +6,7 @@
 
 #include "contract.h"
 #include "elementwise.h"
+#include "freivalds.h"
 #include "movement.h"
 #include "pool.h"
 #include "reduce.h"
@@ -31,6 +32,7 @@ static std::unique_ptr<Instruction> decode(Words& w) {
         case 9: made = std::make_unique<Iota>(w); break;
         case 10: made = std::make_unique<RandomBits>(w); break;
         case 11: made = std::make_unique<Shuffle>(w); break;
+        case 12: made = std::make_unique<Freivalds>(w); break;
         default: std::abort();
     }
     made->serial = serial;

@@ -23,6 +23,18 @@ class Code(IntEnum):
     IOTA = 9
     RANDOM_BITS = 10
     SHUFFLE = 11
+    FREIVALDS = 12
+
+
+class Part(IntEnum):
+    """What a contraction that is checked reads and writes beside its operands, in the order of freivalds.h."""
+
+    SUMS = 0
+    """int64 [L, M, N]: the integer sums as stated."""
+    RANDOM = 1
+    """int64 [N]: residues modulo 2^61 - 1."""
+    VERDICT = 2
+    """int32 []: becomes 1 where the sums are false."""
 
 
 _KERNELS = (  # noqa: SIM905

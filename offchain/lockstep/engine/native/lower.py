@@ -32,7 +32,7 @@ SERIAL_WORK = 12_000
 """Work (simple operations) below which an instruction is not worth waking other threads for."""
 
 Key = tuple[str, int, int]
-"""What an external pointer is: ("input", kind, value) or ("output", position, 0)."""
+"""What an external pointer is: ("input", kind, value), ("output", position, 0) or ("carried", node, ``Part``)."""
 
 
 @dataclass(slots=True)
@@ -57,10 +57,11 @@ class Lowered:
 
 
 class Lowering:
-    """Lowers the nodes that ``outputs`` need; ``given`` nodes are externals, computed elsewhere.
+    """Lowers the nodes that ``outputs`` need.
 
-    ``raw`` nodes (``matmul``, ``sum``, ``scatter_add``; outputs once each, read by nobody) are written as the exact
-    int64 sums that their values are rounded from.
+    ``given`` nodes are externals, computed elsewhere; the integer sums of ``carried`` contractions are, too: they are
+    checked and rounded, not computed. ``raw`` nodes (``matmul``, ``sum``, ``scatter_add``; outputs once each, read by
+    nobody) are written as the exact int64 sums that their values are rounded from.
     """
 
     def __init__(
@@ -70,8 +71,10 @@ class Lowering:
         seed: int,
         given: frozenset[int] = frozenset(),
         raw: frozenset[int] = frozenset(),
+        carried: frozenset[int] = frozenset(),
     ) -> None:
-        self.program, self.outputs, self.seed, self.given, self.raw = program, list(outputs), seed, given, raw
+        self.program, self.outputs, self.seed, self.given = program, list(outputs), seed, given
+        self.raw, self.carried = raw, carried
         self.instructions: list[list[int]] = []
         self.names: list[str] = []
         self.slots: list[Slot] = []
@@ -421,6 +424,7 @@ def lower(
     seed: int,
     given: Mapping[int, object] | frozenset[int] = frozenset(),
     raw: frozenset[int] = frozenset(),
+    carried: frozenset[int] = frozenset(),
 ) -> Lowered:
     """Native instructions that compute ``outputs`` (NODE, STATE or CONST inputs of the program)."""
-    return Lowering(program, outputs, seed, frozenset(given), raw).lower()
+    return Lowering(program, outputs, seed, frozenset(given), raw, carried).lower()

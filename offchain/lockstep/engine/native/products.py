@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lockstep.engine.native.access import MAX_DIMS, Access, Dim, collapse, grouped, split, words
-from lockstep.engine.native.codes import Code
+from lockstep.engine.native.codes import Code, Part
 from lockstep.engine.native.windows import Layout, Operand, Rewritten, along_channels, along_places, reordered
 from lockstep.numerics.dtypes import ITEMSIZE
 from lockstep.program.graph import Input
@@ -189,7 +189,11 @@ class Products:
             out.append(len(part))
             for extent, stride, _ in part:
                 out += [extent, stride]
-        low.add(Code.CONTRACT, [*body, low.put(target), *out, index in low.raw], work, f"matmul {index}")
+        if index in low.carried:
+            stated = [low.read(low.external(("carried", index, part))) for part in Part]
+            low.add(Code.FREIVALDS, [*body, low.put(target), *out, *stated], work, f"freivalds {index}")
+        else:
+            low.add(Code.CONTRACT, [*body, low.put(target), *out, index in low.raw], work, f"matmul {index}")
         low.deliver(target)
 
     def _copy(self, index: int, slot: int) -> int:

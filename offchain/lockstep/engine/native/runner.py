@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from lockstep.engine.native.engine import NativeEngine
+from lockstep.engine.native.engine import NOTHING, NativeEngine, Stated
 from lockstep.engine.native.library import describe
 from lockstep.engine.plan import Plan, make_plan, node_inputs
 from lockstep.numerics.routes.carriers import TORCH, canonical
@@ -18,7 +18,14 @@ from lockstep.program.ops import InputKind
 class NativeBackend:
     """What does not depend on state or step is computed once; the rest is one native call a step."""
 
-    def __init__(self, program: Program, constants: Sequence[Tensor], seed: int, threads: int) -> None:
+    def __init__(
+        self,
+        program: Program,
+        constants: Sequence[Tensor],
+        seed: int,
+        threads: int,
+        carried: frozenset[int] = frozenset(),
+    ) -> None:
         self.program = program
         self.constants = list(constants)
         self.name = f"native {describe()}, {threads} thread{'s' if threads > 1 else ''}"
@@ -34,7 +41,7 @@ class NativeBackend:
             inputs = [Input(InputKind.NODE, index) for index in frontier]
             once = NativeEngine(program, inputs, constants, seed, threads)
             given = dict(zip(frontier, once.run([], 0), strict=True))
-        self.engine = NativeEngine(program, outputs, constants, seed, threads, given)
+        self.engine = NativeEngine(program, outputs, constants, seed, threads, given, carried=carried)
 
     def _frontier(self, plan: Plan, outputs: set[int]) -> list[int]:
         """Static nodes that a step reads."""
@@ -43,12 +50,12 @@ class NativeBackend:
         return sorted(static & (read | outputs))
 
     def step(
-        self, state: Sequence[Tensor], step: int, out: Sequence[Tensor] | None
+        self, state: Sequence[Tensor], step: int, out: Sequence[Tensor] | None, stated: Stated = NOTHING
     ) -> tuple[list[Tensor], list[float]]:
-        """As ``Runner.step``, with a state that has been checked."""
+        """As ``Runner.step``, with a state that has been checked; ``stated`` as for ``NativeEngine.run``."""
         after = list(out) if out is not None else [torch.empty(shape, dtype=dtype) for shape, dtype in self._entries]
         metrics = [torch.empty(()) for _ in self.program.metrics]
-        self.engine.run(state, step, [*(after[i] for i in self._positions), *metrics])
+        self.engine.run(state, step, [*(after[i] for i in self._positions), *metrics], stated)
         for position, source in self._passed:
             after[position] = state[source.value] if source.kind is InputKind.STATE else self.constants[source.value]
             if after[position].dtype == torch.float32:

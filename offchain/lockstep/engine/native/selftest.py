@@ -8,9 +8,12 @@ import logging
 import numpy as np
 from torch import Tensor
 
+from lockstep.engine.native.codes import Part
 from lockstep.engine.native.engine import NativeEngine
 from lockstep.engine.routes import SELF_TEST_SEED, expected_values, from_numpy, same_bits
+from lockstep.numerics.contraction import integer_sums
 from lockstep.numerics.dtypes import DType
+from lockstep.numerics.freivalds import challenge
 from lockstep.program.graph import ConstantEntry, Input, Node, Program
 from lockstep.program.ops import ELEMENTWISE_FAMILIES, InputKind, Op
 
@@ -58,4 +61,29 @@ def passes(op: Op) -> bool:
                     "The native route of %s differs from the reference; the native engine is not used.", op.name
                 )
                 return False
+    return True
+
+
+@functools.cache
+def passes_freivalds() -> bool:
+    """Whether the native check of stated sums passes right ones, rounds them rightly, and refuses false ones."""
+    program, constants, wanted = case_program(Op.MATMUL)
+    outputs = [Input(InputKind.NODE, index) for index in range(len(program.nodes))]
+    carried = frozenset(range(len(program.nodes)))
+    right: dict[tuple[int, int], np.ndarray] = {}
+    for index, node in enumerate(program.nodes):
+        ma, mb = (constants[node.inputs[slot].value].numpy() for slot in (0, 2))
+        right[index, Part.SUMS] = integer_sums(ma, mb)
+        right[index, Part.RANDOM] = challenge(b"self-test", index, node.shape[-1])
+    for threads in THREADS:
+        engine = NativeEngine(program, outputs, constants, SELF_TEST_SEED, threads, carried=carried)
+        for change in (0, 1):
+            stated = {key: array + (change if key[1] == Part.SUMS else 0) for key, array in right.items()}
+            stated |= {(index, Part.VERDICT): np.zeros((), np.int32) for index in carried}
+            found = engine.run([], 0, stated=stated)
+            judged = all(stated[index, Part.VERDICT] == change for index in carried)
+            if judged and (change or all(map(same_bits, found, wanted, [node.dtype for node in program.nodes]))):
+                continue
+            log.warning("The native check of stated sums differs from the reference; it is not used.")
+            return False
     return True
