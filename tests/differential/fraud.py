@@ -19,6 +19,7 @@ from lockstep.commitments import merkle
 from lockstep.commitments.tensor import CHUNK_BYTES, TensorCommitment
 from lockstep.dispute import claims
 from lockstep.dispute.evidence import Evidence, Opening
+from lockstep.dispute.leaf_proof import proven_types
 from lockstep.dispute.one_shot import OneShot, find_one_shot
 from lockstep.engine.checkpoint import state_root
 from lockstep.engine.run import Runner
@@ -29,6 +30,7 @@ from lockstep.program.capture import CapturedTask
 from lockstep.program.encoding import commit_program
 from lockstep.program.graph import Concat, Input, Node, Program, View
 from lockstep.program.leaf import view_source
+from lockstep.program.long_rows import row_blocks
 from lockstep.program.ops import InputKind, Op
 from lockstep.program.work import program_work
 
@@ -227,12 +229,15 @@ def _reaches_outside(view: View, node: Node) -> bool:
 def flips(program: Program, name: str, kinds: Iterable[object], each: int = 1) -> Iterator[Flip]:
     """``each`` nodes of every kind and one element of each; of a view with a fill, one inside and one outside.
 
-    ``kinds`` has an entry a node. What is drawn follows from ``name`` alone.
+    ``kinds`` has an entry a node. What is drawn follows from ``name`` alone. Nodes whose rows one leaf does not carry
+    are left out: no single transaction convicts of those.
     """
     rng = np.random.default_rng([SEED, zlib.crc32(name.encode())])
     groups: dict[object, list[int]] = {}
     for index, kind in enumerate(kinds):
-        groups.setdefault(kind, []).append(index)
+        node = program.nodes[index]
+        if row_blocks(node, proven_types(program, node)) == 1:
+            groups.setdefault(kind, []).append(index)
     for group in groups.values():
         for index in rng.permutation(group)[:each]:
             node = program.nodes[int(index)]
