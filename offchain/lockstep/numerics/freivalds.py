@@ -1,7 +1,7 @@
 """Exact Freivalds: whether stated sums S are those of a contraction, in quadratic time (Freivalds 1977).
 
 ``A (B^T r) = S r`` modulo the prime p = 2^61 - 1, for r drawn uniformly from the residues once S is fixed. Where S is
-false, D = S - A B^T has a non-zero entry; both sides being integers below 2^45 in magnitude, it is non-zero modulo p,
+false, D = S - A B^T has a non-zero entry; both sides being integers below 2^47 in magnitude, it is non-zero modulo p,
 too, and of the p values of its r_j only one lets its row pass: a chance of one in p, below 2^-60.
 
 ``engine/kernels/freivalds.h`` is the fast twin. Residues are cut into limbs of 21 bits, so that every matrix product
@@ -21,9 +21,9 @@ Residues = npt.NDArray[np.uint64]
 Doubles = npt.NDArray[np.float64]
 
 PRIME = (1 << 61) - 1
-LONGEST = 1 << 15
-"""Most terms of a contraction that is checked: 2^15 products of 15 and 21 bits stay below 2^53."""
-LARGEST_SUM = 1 << 44
+LONGEST = 1 << 17
+"""Most terms of a contraction that is checked: 2^17 products of 15 and 21 bits stay within 2^53."""
+LARGEST_SUM = 1 << 46
 """Sums of so many terms of ``quantize``'s mantissas (2^28 K) are below, and none at or above is believed."""
 
 _LIMB = 21
@@ -73,7 +73,7 @@ def _matrix_times(m: I16, residues: Residues) -> Residues:
 
 
 def _sums_times(sums: I64, residues: Residues) -> Residues:
-    """Sums [M, N], each below 2^44 in magnitude, times residues [N]: residues [M]."""
+    """Sums [M, N], each below 2^46 in magnitude, times residues [N]: residues [M]."""
     total = np.zeros(len(sums), np.uint64)
     mask = (1 << _DIGIT) - 1
     for first in range(0, sums.shape[1], _BLOCK):

@@ -154,7 +154,7 @@ def product(left: tuple[int, ...], right: tuple[int, ...]) -> tuple[Program, lis
         ((17, 33), (5, 33)),
         ((3, 2, 65, 7), (3, 2, 19, 7)),
         ((70, 5), (9001, 5)),
-        ((3, 16_384), (20, 16_384)),
+        ((3, 50_000), (20, 50_000)),
     ],
 )
 def test_rounding_and_check_of_one_contraction(left: tuple[int, ...], right: tuple[int, ...], native: bool) -> None:

@@ -124,9 +124,9 @@ inline void dot_rows(const std::int16_t* const m[4], const double* w, std::int64
 }
 
 // A row of sums S as it is gone through: S r, by digits of S and limbs of r, and whether any is too large.
-constexpr int kDigit = 22;             // S = low digit (22 bits) + 2^22 * high digit (22 bits, signed)
-constexpr std::uint64_t kLargest = 1ull << 44;
-constexpr std::int64_t kTerms = 1024;  // in all lanes together, of 22 and 21 bits
+constexpr int kDigit = 23;            // S = low digit (23 bits) + 2^23 * high digit (23 bits, signed)
+constexpr std::uint64_t kLargest = 1ull << 46;
+constexpr std::int64_t kTerms = 512;  // in all lanes together, of 23 and 21 bits: within 2^53
 struct Row {
     Doubles low[kLimbs], high[kLimbs];
     Unsigned beyond;
@@ -142,11 +142,11 @@ struct Row {
         for (int n = 0; n < kLimbs; ++n) part[n] = Doubles{};
         return found;
     }
-    // kPrime, which is no residue, where some sum is outside [-2^44, 2^44).
+    // kPrime, which is no residue, where some sum is outside [-2^46, 2^46).
     std::uint64_t value() const {
         std::uint64_t any = 0;
         for (std::int64_t lane = 0; lane < kLanes; ++lane) any |= beyond[lane];
-        return any >> 45 ? kPrime : sum;
+        return any >> 47 ? kPrime : sum;
     }
 };
 
@@ -223,7 +223,7 @@ class Freivalds : public Instruction {
   private:
     static constexpr std::int64_t kPart = 4096;       // rows of B: 2^12 terms of 15 and 21 bits
     static constexpr std::int64_t kRows = 4 * kSide;  // rows of A a block
-    static constexpr std::int64_t kPiece = 512;       // columns of S at a time: their limbs stay in the first cache
+    static constexpr std::int64_t kPiece = prime::kTerms;  // columns of S at a time: their limbs stay in the first cache
     struct Rows : Format {
         using Format::rows_of;
     };
@@ -302,12 +302,11 @@ class Freivalds : public Instruction {
             for (std::int64_t i = 0; i < count; ++i) {
                 float* to = run_ ? out + place[i] + columns_[0] + c : own + i * n + c;
                 prime::take_row(state[i], sums + i * n + c, limbs_ + c, room(), scale[i], scales_ + l * room() + c, some, to);
-                if ((c + kPiece) % prime::kTerms == 0) state[i].flush();
+                state[i].flush();
             }
         }
         bool right_sums = true;
         for (std::int64_t i = 0; i < count; ++i) {
-            state[i].flush();
             right_sums = right_sums && state[i].value() == wanted[i];
         }
         if (run_) return right_sums;
