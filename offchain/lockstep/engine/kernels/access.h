@@ -24,7 +24,8 @@ struct Access {
     std::int64_t limit[kMaxBounds];
     std::int64_t coefficient[kMaxBounds][kMaxDims];
     std::uint32_t fill = 0;
-    // Offsets of one round of the innermost axes, where their runs are too short to copy one by one.
+    // Offsets of one round of the innermost axes, kOutside for the fill, where their runs are too short to copy one by one.
+    static constexpr std::int32_t kOutside = -0x7FFFFFFF - 1;
     int outer = -1;  // axes outside the round, -1 where there is no table
     std::vector<std::int32_t> table;
 
@@ -52,22 +53,30 @@ struct Access {
         outer = -1;
         table.clear();
 #if defined(__AVX512F__)
-        if (bounds || size != 4 || rank < 2 || (extent[rank - 1] >= 16 && stride[rank - 1] <= 1)) return;
+        if (size != 4 || rank < 2 || (extent[rank - 1] >= 16 && stride[rank - 1] <= 1)) return;
         std::int64_t count = 1;
         int d = rank;
         while (d > 0 && count * extent[d - 1] <= 1024) count *= extent[--d];
         if (count < 16 || d == rank) return;
+        for (int b = 0; b < bounds; ++b)
+            for (int e = 0; e < d; ++e)
+                if (coefficient[b][e]) return;  // another round would have other bounds
         for (std::int64_t n = 0; n < count; ++n) {
-            std::int64_t at = 0, rest = n;
+            std::int64_t at = 0, rest = n, where[kMaxBounds];
+            std::copy(base, base + bounds, where);
             for (int e = rank - 1; e >= d; --e) {
-                at += rest % extent[e] * stride[e];
+                const std::int64_t i = rest % extent[e];
                 rest /= extent[e];
+                at += i * stride[e];
+                for (int b = 0; b < bounds; ++b) where[b] += i * coefficient[b][e];
             }
             if (at > 0x7FFFFFFF || at < -0x7FFFFFFF) {
                 table.clear();
                 return;
             }
-            table.push_back(static_cast<std::int32_t>(at));
+            bool inside = true;
+            for (int b = 0; b < bounds; ++b) inside = inside && where[b] >= 0 && where[b] < limit[b];
+            table.push_back(inside ? static_cast<std::int32_t>(at) : kOutside);
         }
         outer = d;
 #endif
@@ -136,6 +145,7 @@ inline void copy_shorts(std::int64_t e, T* out, const T* in, std::int64_t rows, 
 inline void load_rounds(const Access& a, const std::uint32_t* data, std::int64_t start, std::int64_t count,
                         std::uint32_t* out) {
     const std::int64_t round = static_cast<std::int64_t>(a.table.size());
+    const __m512i fill = _mm512_set1_epi32(static_cast<int>(a.fill));
     std::int64_t within = start % round, rest = start / round, at = a.offset;
     std::int64_t index[kMaxDims];
     for (int d = a.outer - 1; d >= 0; --d) {
@@ -149,9 +159,10 @@ inline void load_rounds(const Access& a, const std::uint32_t* data, std::int64_t
         std::int64_t i = 0;
         for (; i + 16 <= n; i += 16) {
             const __m512i places = _mm512_loadu_si512(offsets + i);
-            _mm512_storeu_si512(out + i, _mm512_i32gather_epi32(places, data + at, 4));
+            const __mmask16 inside = _mm512_cmpneq_epi32_mask(places, _mm512_set1_epi32(Access::kOutside));
+            _mm512_storeu_si512(out + i, _mm512_mask_i32gather_epi32(fill, inside, places, data + at, 4));
         }
-        for (; i < n; ++i) out[i] = data[at + offsets[i]];
+        for (; i < n; ++i) out[i] = offsets[i] == Access::kOutside ? a.fill : data[at + offsets[i]];
         out += n;
         count -= n;
         if (count == 0) return;

@@ -17,7 +17,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lockstep.program.emitter import Value
 from lockstep.program.graph import Shape, View
@@ -103,8 +103,19 @@ def _expanded(c: Context, e: Value, g: Geometry, places: int) -> Value:
     return c.b.reshape(wide, _grouped(g, (g.samples * places,)))
 
 
+def _thinned(c: Context, x: Value, g: Geometry) -> tuple[Value, Geometry]:
+    """The pixels that windows of one pixel see, as an image of its own; others as they are."""
+    if g.kernel != (1, 1) or g.padding != (0, 0) or g.stride == (1, 1):
+        return x, g
+    shape = (g.samples, g.groups * g.channels, *g.image)
+    every = View(shape, (0,) * 4, ((0, 1), (1, 1), (2, g.stride[0]), (3, g.stride[1])))
+    thin = c.b.view(c.b.reshape(x, shape), every, (*shape[:2], *g.out))
+    return thin, replace(g, image=g.out, stride=(1, 1), dilation=(1, 1))
+
+
 def forward(c: Context, x: Value, weight: Value, g: Geometry) -> Value:
     """f32 [samples, groups * filters, rows, columns]: the convolution without its bias."""
+    x, g = _thinned(c, x, g)
     b, length = c.b, g.channels * g.taps
     image = b.quantized_parts(b.reshape(x, (g.samples, g.groups * g.channels * g.pixels)), residual=c.is_precise)
     (h, w), (sh, sw), (ph, pw), (dh, dw) = g.image, g.stride, g.padding, g.dilation
@@ -225,6 +236,7 @@ def _disjoint(c: Context, grad: Value, weight: Value, g: Geometry) -> Value:
 
 def weight_gradient(c: Context, grad: Value, x: Value, g: Geometry) -> Value:
     """f32 [groups * filters, channels, kernel]: each weight the sum over samples and places."""
+    x, g = _thinned(c, x, g)
     b, length = c.b, g.samples * g.places
     channels = g.groups * g.channels
     by_filter = b.rows(b.reshape(grad, (g.samples, g.groups * g.filters, g.places)), (0, 2))
