@@ -49,41 +49,46 @@ def commit(tensor: Tensor, dtype: DType | None = None) -> TensorCommitment:
 
 def tensor_root(tensor: Tensor, dtype: DType | None = None) -> bytes:
     """Root of a tensor in its carrier, 32 bytes; ``dtype`` as for ``commit``."""
-    kind = _DTYPES[tensor.dtype] if dtype is None else dtype
-    array = to_numpy(tensor)
-    if kind is DType.ROOT:
-        return commit_tensor(array, kind).root
-    data = canonical_bytes(array, kind)
-    if native_hashing():
-        return root_from_tree(kind, array.shape, _fold(_chunk_hashes(data)))
-    return root_from_tree(kind, array.shape, merkle.fold(chunk_hashes(data)))
+    return hash_tensors([tensor], None if dtype is None else [dtype])[0]
 
 
 def hash_tensors(tensors: Sequence[Tensor], dtypes: Sequence[DType] | None = None) -> list[bytes]:
     """Tensor root of each tensor; ``dtypes`` are needed where one is int16 (m16, e16) or a list of roots."""
-    kinds: list[DType | None] = [None] * len(tensors) if dtypes is None else list(dtypes)
-    return [tensor_root(tensor, kind) for tensor, kind in zip(tensors, kinds, strict=True)]
+    kinds = [_DTYPES[tensor.dtype] for tensor in tensors] if dtypes is None else dtypes
+    tree_root = _tree_root if native_hashing() else _tree_root_by_hashlib
+    roots = []
+    for tensor, kind in zip(tensors, kinds, strict=True):
+        array = tensor.detach().cpu().contiguous().numpy()
+        if kind is DType.ROOT:
+            roots.append(commit_tensor(array, kind).root)
+        else:
+            roots.append(root_from_tree(kind, array.shape, tree_root(canonical_bytes(array, kind))))
+    return roots
 
 
 def _chunk_hashes(data: memoryview) -> np.ndarray:
     """Leaf hashes of the chunks, uint8 [n, 32]."""
+    return _native("lockstep_chunk_hashes", data)
+
+
+def _tree_root(data: memoryview) -> bytes:
+    """Root of the tree over the chunks."""
+    return bytes(_native("lockstep_tree_root", data)[0])
+
+
+def _native(function: str, data: memoryview) -> np.ndarray:
+    """What a function of the library writes where the chunks' leaf hashes go, uint8 [n, 32]."""
     library = load()
     assert library is not None
     array = np.frombuffer(data, np.uint8)
     out = np.empty((-(-len(array) // CHUNK_BYTES), 32), np.uint8)
     threads = 1 if len(array) < SMALL else torch.get_num_threads()
-    library.lockstep_chunk_hashes(team(threads), array.ctypes.data, len(array), out.ctypes.data)
+    getattr(library, function)(team(threads), array.ctypes.data, len(array), out.ctypes.data)
     return out
 
 
-def _fold(hashes: np.ndarray) -> bytes:
-    """Root of the tree over leaf hashes; overwrites them."""
-    library = load()
-    assert library is not None
-    count = len(hashes)
-    while count > 1:
-        count = library.lockstep_join_level(hashes.ctypes.data, count)
-    return bytes(hashes[0])
+def _tree_root_by_hashlib(data: memoryview) -> bytes:
+    return merkle.fold(chunk_hashes(data))
 
 
 @functools.cache
@@ -95,7 +100,7 @@ def _hashes_agree() -> bool:
             hashlib.sha256(b"\0" + data[i : i + CHUNK_BYTES][: size - i]).digest() for i in range(0, size, CHUNK_BYTES)
         ]
         found = _chunk_hashes(memoryview(data[:size]))
-        if found.tobytes() != b"".join(wanted) or _fold(found) != merkle.fold(wanted):
+        if found.tobytes() != b"".join(wanted) or _tree_root(memoryview(data[:size])) != merkle.fold(wanted):
             log.warning("The native SHA-256 differs from hashlib's; it is not used.")
             return False
     return True

@@ -220,11 +220,14 @@ void lockstep_chunk_hashes(void* team_, const std::uint8_t* data, std::int64_t n
     team->dismiss(&job);
 }
 
-// One level of a tree in place: neighbours joined, an odd last one carried. Returns the new count.
-std::int64_t lockstep_join_level(std::uint8_t* hashes, std::int64_t count) {
-    lockstep::sha::prefixed_all(1, hashes, 64, count / 2, hashes);
-    if (count % 2 && count > 1) std::memcpy(hashes + 16 * (count - 1), hashes + 32 * (count - 1), 32);
-    return (count + 1) / 2;
+// The same, and then the tree over them in their place: its root comes first.
+void lockstep_tree_root(void* team, const std::uint8_t* data, std::int64_t n, std::uint8_t* hashes) {
+    lockstep_chunk_hashes(team, data, n, hashes);
+    // Level by level: neighbours joined, an odd last one carried.
+    for (std::int64_t count = (n + 1023) / 1024; count > 1; count = (count + 1) / 2) {
+        lockstep::sha::prefixed_all(1, hashes, 64, count / 2, hashes);
+        if (count % 2) std::memcpy(hashes + 16 * (count - 1), hashes + 32 * (count - 1), 32);
+    }
 }
 
 // Portable and fast code must agree: checked before the fast one is used.
