@@ -80,9 +80,10 @@ class Bench:
         return ArtifactStore(str(self.home / "store"))
 
     def start(self, *arguments: object) -> subprocess.Popen[str]:
-        """Start one command as a process of its own."""
+        """Start one command as a process of its own, which Ctrl-C stops also where the tests run in the background."""
+        code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
         return subprocess.Popen(
-            [sys.executable, "-c", "from lockstep.cli.main import app; app()", *map(str, arguments)],
+            [sys.executable, "-c", code + "from lockstep.cli.main import app; app()", *map(str, arguments)],
             env=os.environ | self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
