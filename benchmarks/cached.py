@@ -8,27 +8,24 @@ from __future__ import annotations
 
 import gc
 import json
-import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
 
 from benchmarks.measure import Result
-from benchmarks.step import RATE, eager_step
-from benchmarks.zoo import MODELS, tensors
+from benchmarks.step import eager_step
+from benchmarks.zoo import MODELS, captured_job, chosen, plain_job, tensors
 from lockstep.cli.zoo import PRESETS
 from lockstep.engine.run import Runner
 from lockstep.engine.segment import initial_state
-from lockstep.program.capture import CapturedTask, capture
+from lockstep.program.capture import CapturedTask
 from lockstep.program.encoding import commit_program, decode_program
-from lockstep.program.optimisers import Adam
 from lockstep.program.spec import check_task_programs
 from lockstep.program.work import program_work
 
@@ -81,12 +78,11 @@ def exact(folder: Path) -> dict[str, float]:
 
 def eager(name: str) -> dict[str, float]:
     """The same of the eager model: seconds from its construction, data at hand."""
-    preset = PRESETS[name]
     base = _memory("VmRSS")
     _forget_peak()
     start = time.perf_counter()
-    job = preset.build()
-    step = eager_step(job.model, *tensors(replace(job.train, augmentation=None)), preset.batch_size, job.loss)
+    job = plain_job(name)
+    step = eager_step(job.model, *tensors(job.train), PRESETS[name].batch_size, job.loss)
     step()
     seconds = time.perf_counter() - start
     for _ in range(1, STEPS):
@@ -103,16 +99,13 @@ def _in_a_process(kind: str, name: str, folder: Path) -> dict[str, float]:
 
 def measure(quick: bool = False) -> Iterator[Result]:
     """``memory/MODEL`` (ratio to eager) and ``first_step_s/MODEL`` (peer is the limit)."""
-    named = os.environ.get("LOCKSTEP_BENCH", "")
-    for name in named.split(",") if named else MODELS[:2] if quick else MODELS:
-        preset = PRESETS[name]
-        job = preset.build()
-        task = capture(job.model, job.loss, Adam(lr=RATE), replace(job.train, augmentation=None), preset.batch_size)
+    for name in chosen(MODELS[:2] if quick else MODELS):
+        task = captured_job(name, plain_job(name))
         with tempfile.TemporaryDirectory() as folder:
             save(task, Path(folder))
             ours = _in_a_process("exact", name, Path(folder))
             peer = _in_a_process("eager", name, Path(folder))
-        detail = f"peak of {STEPS} steps above the imports, batch {preset.batch_size}, data set included"
+        detail = f"peak of {STEPS} steps above the imports, batch {task.batch_size}, data set included"
         yield Result(f"memory/{name}", ours["peak"], peer["peak"], ours["peak"] / peer["peak"], "MiB", detail)
         detail = f"from the program's file to the first step done, checks included; eager {peer['seconds']:.2f} s"
         yield Result(f"first_step_s/{name}", ours["seconds"], FIRST_STEP_LIMIT, None, "s", detail)

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 
-from benchmarks.measure import Result, torch_threads
-from benchmarks.step import RATE, SEED
-from benchmarks.zoo import MODELS
-from lockstep.cli.zoo import PRESETS
+from benchmarks.measure import Result
+from benchmarks.step import SEED
+from benchmarks.zoo import MODELS, captured_job, chosen, plain_job
 from lockstep.engine.checkpoint import checkpoint_bytes, state_root
+from lockstep.engine.parallel.ranks import torch_threads
 from lockstep.engine.run import Runner
 from lockstep.engine.segment import initial_state
-from lockstep.program.capture import capture
-from lockstep.program.optimisers import Adam
 from lockstep.storage.store import ArtifactStore
 
 SEGMENT = 32
@@ -26,11 +22,8 @@ LIMIT = 2.0
 
 def measure(quick: bool = False) -> Iterator[Result]:
     """``checkpoint_share/MODEL`` in per cent of a segment's time; the peer is the limit."""
-    named = os.environ.get("LOCKSTEP_BENCH", "")
-    for name in named.split(",") if named else MODELS[:2] if quick else MODELS:
-        preset = PRESETS[name]
-        job = preset.build()
-        task = capture(job.model, job.loss, Adam(lr=RATE), replace(job.train, augmentation=None), preset.batch_size)
+    for name in chosen(MODELS[:2] if quick else MODELS):
+        task = captured_job(name, plain_job(name))
         runner = Runner(task.step, task.constants, SEED, threads=1)
         state = initial_state(task.init, task.constants, SEED)
         buffers = (runner.empty_state(), runner.empty_state())

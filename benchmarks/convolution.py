@@ -11,9 +11,10 @@ from torch import Tensor
 from torch.nn.functional import conv2d
 from torch.nn.grad import conv2d_input, conv2d_weight
 
-from benchmarks.measure import Result, interleaved, ratio, torch_threads
+from benchmarks.measure import Result, interleaved, ratio
 from lockstep.engine.native.engine import NativeEngine
 from lockstep.engine.native.library import describe
+from lockstep.engine.parallel.ranks import torch_threads
 from lockstep.engine.run import Runner, native_is_usable
 from lockstep.numerics.dtypes import DType
 from lockstep.program.builder import Builder

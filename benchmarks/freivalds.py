@@ -7,19 +7,17 @@ Run by name only, for it takes minutes: ``python -m benchmarks freivalds``. ``LO
 
 from __future__ import annotations
 
-import os
 import statistics
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 
 from benchmarks.measure import Result, ratio
-from lockstep.cli.zoo import PRESETS
+from benchmarks.zoo import captured_job, chosen, plain_job
 from lockstep.engine.freivalds import CheckedRunner
 from lockstep.engine.run import Runner
 from lockstep.engine.segment import initial_state
 from lockstep.engine.sums import Summing, carried_nodes, contraction_work, sums_bytes
-from lockstep.program.capture import CapturedTask, capture
+from lockstep.program.capture import CapturedTask
 
 MODELS = ("gpt-small", "gpt-mini")
 SEED = 7
@@ -28,13 +26,8 @@ CONTRACTING = ("freivalds", "matmul")
 
 def measure(quick: bool = False) -> Iterator[Result]:
     """``freivalds/MODEL`` and ``freivalds/MODEL/step`` at one thread."""
-    named = os.environ.get("LOCKSTEP_BENCH", "")
-    for name in named.split(",") if named else MODELS:
-        preset = PRESETS[name]
-        job = preset.build()
-        data = replace(job.train, augmentation=None)
-        task = capture(job.model, job.loss, job.optimiser, data, batch_size=preset.batch_size)
-        yield from _of(name, task, 2 if quick else 7)
+    for name in chosen(MODELS):
+        yield from _of(name, captured_job(name, plain_job(name)), 2 if quick else 7)
 
 
 def _of(name: str, task: CapturedTask, turns: int) -> Iterator[Result]:

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from benchmarks.measure import Result, interleaved, ratio, torch_threads
+from benchmarks.measure import Result, interleaved, ratio
 from lockstep.engine.native.engine import NativeEngine
 from lockstep.engine.native.library import describe, load
+from lockstep.engine.parallel.ranks import torch_threads
 from lockstep.engine.routes import best_route
 from lockstep.engine.run import native_is_usable
 from lockstep.numerics.dtypes import DType

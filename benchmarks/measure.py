@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-
-import torch
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +41,3 @@ def interleaved(first: Callable[[], object], second: Callable[[], object], secon
 def ratio(name: str, ours: float, peer: float, detail: str) -> Result:
     """A result in milliseconds from two times in seconds."""
     return Result(name, ours * 1e3, peer * 1e3, ours / peer, "ms", detail)
-
-
-@contextmanager
-def torch_threads(count: int) -> Iterator[None]:
-    """Torch with this many threads inside an operation."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -5,13 +5,13 @@ Only two free processors can show what the second process is worth; what else ru
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
 from torch import Tensor
 
 from benchmarks.measure import Result, interleaved, ratio
+from benchmarks.zoo import chosen
 from lockstep.cli.sources import captured_task
 from lockstep.engine.run import Runner
 from lockstep.engine.segment import initial_state
@@ -36,8 +36,7 @@ def steps(runner: Runner, state: list[Tensor]) -> Callable[[], object]:
 
 def measure(quick: bool = False) -> Iterator[Result]:
     """``parallel/MODEL``: two processes against one."""
-    named = os.environ.get("LOCKSTEP_BENCH", "")
-    for name in named.split(",") if named else MODELS:
+    for name in chosen(MODELS):
         task = captured_task(name)
         start = initial_state(task.init, task.constants, SEED)
         alone = Runner(task.step, task.constants, SEED, threads=1)

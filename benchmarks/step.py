@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import nn
 
-from benchmarks.measure import Result, interleaved, ratio, torch_threads
+from benchmarks.measure import Result, interleaved, ratio
 from lockstep.data import digits
+from lockstep.engine.parallel.ranks import torch_threads
 from lockstep.engine.run import Runner
 from lockstep.engine.segment import initial_state
 from lockstep.models import CNN, MLP

@@ -7,16 +7,17 @@ measured by name only: ``python -m benchmarks zoo`` with ``LOCKSTEP_BENCH=gpt-mi
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import torch
 
-from benchmarks.measure import Result, interleaved, ratio, torch_threads
+from benchmarks.measure import Result, interleaved, ratio
 from benchmarks.step import RATE, eager_step, exact_step
-from lockstep.cli.zoo import PRESETS
+from lockstep.cli.zoo import PRESETS, Job
 from lockstep.data import Dataset
-from lockstep.program.capture import capture
+from lockstep.engine.parallel.ranks import torch_threads
+from lockstep.program.capture import CapturedTask, capture
 from lockstep.program.optimisers import Adam
 
 MODELS = ("cnn-batch-norm", "attention", "lstm", "gpt-small", "bert-small", "resnet18")
@@ -30,17 +31,31 @@ def tensors(data: Dataset) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.from_numpy(data.inputs).float() * data.scale + data.shift, targets
 
 
+def chosen(models: Sequence[str]) -> Sequence[str]:
+    """The models named by ``LOCKSTEP_BENCH``, else these."""
+    named = os.environ.get("LOCKSTEP_BENCH", "")
+    return named.split(",") if named else models
+
+
+def plain_job(name: str) -> Job:
+    """A preset's job without its augmentation, with Adam: what eager torch can do, too."""
+    job = PRESETS[name].build()
+    return job._replace(train=replace(job.train, augmentation=None), optimiser=Adam(lr=RATE))
+
+
+def captured_job(name: str, job: Job) -> CapturedTask:
+    """A job as a task, with as many samples a step as the preset has."""
+    return capture(job.model, job.loss, job.optimiser, job.train, PRESETS[name].batch_size)
+
+
 def measure(quick: bool = False) -> Iterator[Result]:
     """``step/MODEL`` at one thread."""
-    named = os.environ.get("LOCKSTEP_BENCH", "")
-    for name in named.split(",") if named else MODELS:
-        preset = PRESETS[name]
-        job = preset.build()
-        data = replace(job.train, augmentation=None)
-        task = capture(job.model, job.loss, Adam(lr=RATE), data, batch_size=preset.batch_size)
+    for name in chosen(MODELS):
+        job = plain_job(name)
+        task = captured_job(name, job)
         exact, runner = exact_step(task, 1)
         with torch_threads(1):
-            eager = eager_step(job.model, *tensors(data), preset.batch_size, job.loss)
+            eager = eager_step(job.model, *tensors(job.train), task.batch_size, job.loss)
             ours, peer = interleaved(exact, eager, 0.5 if quick else 4.0)
-        detail = f"batch {preset.batch_size}, Adam, {len(task.step.nodes)} nodes; {runner}, against eager float32 torch"
+        detail = f"batch {task.batch_size}, Adam, {len(task.step.nodes)} nodes; {runner}, against eager float32 torch"
         yield ratio(f"step/{name}", ours, peer, detail)

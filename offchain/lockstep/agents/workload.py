@@ -18,6 +18,7 @@ from lockstep.commitments.tensor import tensor_root
 from lockstep.engine.errors import EngineError
 from lockstep.engine.plan import check_memory
 from lockstep.numerics.dtypes import ITEMSIZE, NUMPY
+from lockstep.program.capture import CapturedTask
 from lockstep.program.encoding import EncodingError, ProgramCommitment, commit_program, decode_program
 from lockstep.program.faults import ProgramFault, Suspect
 from lockstep.program.graph import ConstantEntry, Names, Program
@@ -106,6 +107,19 @@ def make_workload(
         predict,
         tuple(predict_constants),
         predict_steps,
+    )
+
+
+def captured_workload(task: CapturedTask) -> Workload:
+    """Workload of a captured model, evaluation included; errors as for ``make_workload``."""
+    return make_workload(
+        task.init,
+        task.step,
+        task.constants,
+        task.constants,
+        task.evaluate,
+        task.evaluation_constants,
+        task.evaluation_steps,
     )
 
 

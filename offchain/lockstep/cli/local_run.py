@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -19,7 +17,7 @@ from pathlib import Path
 from torch import Tensor
 
 from lockstep.cli.errors import CommandError
-from lockstep.engine.checkpoint import read_checkpoint, state_root, write_checkpoint
+from lockstep.engine.checkpoint import read_checkpoint, state_root, write_checkpoint, write_whole
 from lockstep.program.graph import Program
 
 RECORD, LOCK, WEIGHTS = "run.json", "lock", "weights.safetensors"
@@ -113,21 +111,7 @@ class LocalRun:
         before = self.done
         write_checkpoint(self._checkpoint(steps), program, state)
         self.record.checkpoints.append((steps, root))
-        _replace(self.folder / RECORD, json.dumps(asdict(self.record), indent=1).encode())
+        write_whole(self.folder / RECORD, [json.dumps(asdict(self.record), indent=1).encode()])
         if before >= 0:
             self._checkpoint(before).unlink(missing_ok=True)
         return root
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all."""
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(partial).replace(path)
-    except BaseException:
-        Path(partial).unlink(missing_ok=True)
-        raise

@@ -35,6 +35,10 @@ class Role(StrEnum):
     WHISTLEBLOWER = "whistleblower"
 
 
+ModelSource = Annotated[str, typer.Argument(metavar="MODEL|FILE.py:FUNCTION", help="What `submit` takes.")]
+BatchSize = Annotated[
+    int | None, typer.Option("--batch-size", min=1, help="Samples a step.", show_default="what suits the model")
+]
 MAX_PROCESSES = 64
 Processes = Annotated[
     int,

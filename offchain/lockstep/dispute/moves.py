@@ -155,10 +155,9 @@ class RevealData(Move):
 
 
 @dataclass(frozen=True, slots=True)
-class Prove(Move):
-    """Challenger: the leaf."""
+class OfElement(Move):
+    """A move about one element of the chunk, with what it reads."""
 
-    function: ClassVar[str] = "prove"
     chunk: bytes
     leaf: LeafProof
 
@@ -167,15 +166,17 @@ class Prove(Move):
 
 
 @dataclass(frozen=True, slots=True)
-class PickElement(Move):
+class Prove(OfElement):
+    """Challenger: the leaf."""
+
+    function: ClassVar[str] = "prove"
+
+
+@dataclass(frozen=True, slots=True)
+class PickElement(OfElement):
     """Challenger: an element of the chunk whose row one leaf does not carry, with what says how its parts combine."""
 
     function: ClassVar[str] = "pickElement"
-    chunk: bytes
-    leaf: LeafProof
-
-    def _arguments(self, terms: Tuple, body: Tuple) -> Tuple:
-        return (terms, self.chunk, self.leaf.abi())
 
 
 @dataclass(frozen=True, slots=True)

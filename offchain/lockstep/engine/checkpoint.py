@@ -13,7 +13,7 @@ import os
 import re
 import struct
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -62,24 +62,28 @@ def checkpoint_bytes(program: Program, state: Sequence[Tensor]) -> bytes:
     return b"".join((_header(program)[0], *_parts(program, state)))
 
 
-def write_checkpoint(path: Path | str, program: Program, state: Sequence[Tensor]) -> None:
-    """Write a state as a safetensors file: whole or not at all (temporary file, then rename)."""
-    path = Path(path)
-    header, size = _header(program)
+def write_whole(path: Path, parts: Iterable[bytes | memoryview]) -> None:
+    """Write a file whole or not at all (temporary file, then rename), and onto the disk before it has its name."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(header)
-            for part in _parts(program, state):
+            for part in parts:
                 file.write(part)
-            if file.tell() != len(header) + size:
-                raise CheckpointError("The state does not fit the program's state entries; nothing was written.")
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def write_checkpoint(path: Path | str, program: Program, state: Sequence[Tensor]) -> None:
+    """Write a state as a safetensors file, whole or not at all."""
+    header, size = _header(program)
+    parts = list(_parts(program, state))
+    if sum(len(part) for part in parts) != size:
+        raise CheckpointError("The state does not fit the program's state entries; nothing was written.")
+    write_whole(Path(path), [header, *parts])
 
 
 def parse_checkpoint(data: bytes | memoryview | mmap.mmap, program: Program, root: bytes | None = None) -> list[Tensor]:

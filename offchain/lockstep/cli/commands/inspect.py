@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lockstep.cli.console import output, table
-from lockstep.cli.options import bundled
+from lockstep.cli.options import BatchSize, ModelSource, bundled
 from lockstep.cli.training import Training
 
 if TYPE_CHECKING:
@@ -27,10 +27,8 @@ OPERANDS = ("contraction", "operand", "lost", "saturated", "crest", "residual")
 @bundled
 def inspect(
     training: Training,
-    source: Annotated[str, typer.Argument(metavar="MODEL|FILE.py:FUNCTION", help="What `submit` takes.")],
-    batch_size: Annotated[
-        int | None, typer.Option("--batch-size", min=1, help="Samples a step.", show_default="what suits the model")
-    ] = None,
+    source: ModelSource,
+    batch_size: BatchSize = None,
     steps: Annotated[int, typer.Option("--steps", min=1, help="Steps to train; figures are of up to five.")] = 20,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Also write figures.json and plots (SVG) there.")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lockstep.cli.console import output, table
-from lockstep.cli.options import bundled
+from lockstep.cli.options import BatchSize, ModelSource, bundled
 from lockstep.cli.training import Training
 
 COLUMNS = ("what", "times", "ms", "share")
@@ -19,10 +19,8 @@ SEED = 0
 @bundled
 def profile(
     training: Training,
-    source: Annotated[str, typer.Argument(metavar="MODEL|FILE.py:FUNCTION", help="What `submit` takes.")],
-    batch_size: Annotated[
-        int | None, typer.Option("--batch-size", min=1, help="Samples a step.", show_default="what suits the model")
-    ] = None,
+    source: ModelSource,
+    batch_size: BatchSize = None,
     threads: Annotated[
         int | None, typer.Option("--threads", min=1, max=1024, help="Of the native engine.", show_default="all")
     ] = None,

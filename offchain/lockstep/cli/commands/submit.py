@@ -150,7 +150,7 @@ def _prepare(
 
     from lockstep.agents.journal import Journal
     from lockstep.agents.submitter import Order, Submitter
-    from lockstep.agents.workload import make_workload
+    from lockstep.agents.workload import captured_workload
     from lockstep.chain import terms as arithmetic
     from lockstep.cli.session import Session
     from lockstep.cli.sources import captured_task
@@ -159,15 +159,7 @@ def _prepare(
     session = Session(connection, account, Role.SUBMITTER)
     lockstep = session.lockstep  # a node that does not answer is said before the model is traced
     captured = captured_task(source, job.batch_size, chosen)
-    workload = make_workload(
-        captured.init,
-        captured.step,
-        captured.constants,
-        captured.constants,
-        captured.evaluate,
-        captured.evaluation_constants,
-        captured.evaluation_steps,
-    )
+    workload = captured_workload(captured)
     voice = Voice(output(), Role.SUBMITTER)
     agent = Submitter(lockstep, session.store, Journal(":memory:"), narrate=voice.say)
     order = Order(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lockstep.cli.errors import INTERRUPTED
-from lockstep.cli.options import Processes, bundled
+from lockstep.cli.options import BatchSize, ModelSource, Processes, bundled
 from lockstep.cli.training import MAX_INT32, Training
 
 if TYPE_CHECKING:
@@ -26,14 +26,12 @@ if TYPE_CHECKING:
 @bundled
 def train(
     training: Training,
-    source: Annotated[str, typer.Argument(metavar="MODEL|FILE.py:FUNCTION", help="What `submit` takes.")],
+    source: ModelSource,
     steps: Annotated[int, typer.Option("--steps", min=1, max=MAX_INT32, help="Training steps.")] = 320,
     segment_steps: Annotated[
         int, typer.Option("--segment-steps", min=1, max=MAX_INT32, help="Steps between checkpoints.")
     ] = 32,
-    batch_size: Annotated[
-        int | None, typer.Option("--batch-size", min=1, help="Samples a step.", show_default="what suits the model")
-    ] = None,
+    batch_size: BatchSize = None,
     seed: Annotated[int, typer.Option("--seed", min=0, max=2**64 - 1, help="Decides weights, order and dropout.")] = 0,
     nproc: Processes = 1,
     threads: Annotated[
@@ -59,7 +57,7 @@ def train(
         lockstep train resnet18 --nproc 4 --segment-steps 8
         lockstep train train.py:build --out run
     """
-    from lockstep.agents.workload import make_workload
+    from lockstep.agents.workload import captured_workload
     from lockstep.cli.console import output
     from lockstep.cli.local_run import Job, LocalRun
     from lockstep.cli.loop import stoppable
@@ -69,15 +67,7 @@ def train(
 
     folder = out or Path(".lockstep") / "train" / re.sub(r"\W+", "-", source).strip("-")
     captured = captured_task(source, batch_size, training.chosen(steps))
-    workload = make_workload(
-        captured.init,
-        captured.step,
-        captured.constants,
-        captured.constants,
-        captured.evaluate,
-        captured.evaluation_constants,
-        captured.evaluation_steps,
-    )
+    workload = captured_workload(captured)
     job = Job(workload.step_commitment.hash.hex(), workload.init_commitment.hash.hex(), seed, segment_steps)
     voice = Voice(output(), "train")
     with LocalRun.opened(folder, job) as run, closing(voice):

@@ -1,7 +1,8 @@
 // matmul: blocks of both operands packed, tiles of 16 x 16 multiplied exactly, rounded once on the way out.
 #pragma once
 
-#include "slices.h"
+#include "amx.h"
+#include "vnni.h"
 
 namespace lockstep {
 
