@@ -31,6 +31,8 @@ MINIMUM_VERSION = (1, 5, 0)
 _REPOSITORY = Path(__file__).resolve().parents[3]
 _START_SECONDS = 30.0
 _REQUEST_SECONDS = 120.0
+_STATES = 256
+"""How many blocks back a call may look; a client reads at the newest block, or a few before it."""
 
 
 class AnvilError(RuntimeError):
@@ -141,6 +143,8 @@ class Anvil:
             *("--balance", str(balance_ether)),
             *("--gas-limit", str(block_gas_limit)),
             *("--config-out", str(config)),
+            # Of older blocks it would keep each state as a file in the user's home, a megabyte or more, for good.
+            *("--prune-history", str(_STATES)),
             *(("--block-time", str(block_seconds)) if block_seconds is not None else ()),
             *options,
         ]

@@ -91,6 +91,17 @@ def test_close_running_node_stops_answering() -> None:
     node.close()
 
 
+def test_long_chain_leaves_nothing_in_the_users_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with Anvil(accounts=1) as node:
+        for height in range(1, 1_201):  # beyond what anvil keeps in memory when left alone
+            node.mine()
+            if height % 300 == 0:
+                lookback = hex(height - 200)
+                assert int(node.rpc("eth_getBalance", node.accounts[0].address, lookback), 16) == 10_000 * 10**18
+        assert not [file for file in tmp_path.rglob("*") if file.is_file()]
+
+
 def test_start_bad_option_raises_what_anvil_said() -> None:
     with pytest.raises(AnvilError, match="no-such-option"):
         Anvil(options=["--no-such-option"])
