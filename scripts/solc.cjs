@@ -1,14 +1,25 @@
 // The part of solc's command line that forge and py-solc-x use: --version and --standard-json.
-// Started by scripts/solc, which finds node.
+// Started by scripts/solc, which finds node. A request is compiled in parts, one for each processor at a time.
 "use strict";
 
 const fs = require("node:fs");
+const os = require("node:os");
 const path = require("node:path");
+const { Worker, isMainThread, parentPort, workerData } = require("node:worker_threads");
 
 // solc.js installs a handler that turns every crash into a wall of minified code; ours says what happened.
 const solc = require("../node_modules/solc");
 process.removeAllListeners("uncaughtException");
 process.removeAllListeners("unhandledRejection");
+
+// The tests' own code runs a few times and is compiled often, so it gets a fraction of the optimizer's passes: a third of the time.
+const TESTS = "tests/";
+const TESTS_OPTIMIZER = {
+  enabled: true,
+  runs: 1,
+  details: { yul: true, yulDetails: { stackAllocation: true, optimizerSteps: "dhfoDgvulfnTUtnIf:fDnTOcmu" } },
+};
+const PARTS_PER_PROCESSOR = 4; // files cost differently, so whoever is done takes the next part
 
 function fail(message) {
   process.stderr.write(`error: ${message}\n`);
@@ -55,7 +66,77 @@ function reader(options) {
   };
 }
 
-const options = parse(process.argv.slice(2));
-if (!options.standardJson) fail("nothing to do: give --version or --standard-json.");
-const input = fs.readFileSync(options.input === null ? 0 : options.input, "utf8");
-process.stdout.write(solc.compile(input, { import: reader(options) }));
+const compile = (request, options) => solc.compile(JSON.stringify(request), { import: reader(options) });
+
+// Deals out files, the longest first, so that every part has some of each size.
+function deal(files, sources, count) {
+  const length = (file) => (sources[file].content || "").length;
+  const parts = Array.from({ length: Math.min(count, files.length) }, () => []);
+  [...files].sort((a, b) => length(b) - length(a)).forEach((file, at) => parts[at % parts.length].push(file));
+  return parts;
+}
+
+// The request once for each part, asking for that part's files alone; null where it cannot be cut.
+function cut(request, processors) {
+  const selection = request.settings?.outputSelection;
+  if (request.language !== "Solidity" || !selection || !request.sources) return null;
+  const wanted = (file) => selection[file] ?? selection["*"];
+  const files = Object.keys(request.sources).filter((file) => wanted(file));
+  if (files.length <= processors) return null;
+  const isTest = (file) => path.relative(".", path.resolve(file)).startsWith(TESTS);
+  const part = (files, settings) => ({
+    ...request,
+    settings: { ...request.settings, ...settings, outputSelection: Object.fromEntries(files.map((file) => [file, wanted(file)])) },
+  });
+  const count = processors * PARTS_PER_PROCESSOR;
+  return [
+    ...deal(files.filter((file) => !isTest(file)), request.sources, count).map((files) => part(files, {})),
+    ...deal(files.filter(isTest), request.sources, count).map((files) => part(files, { optimizer: TESTS_OPTIMIZER })),
+  ];
+}
+
+function merge(outputs) {
+  const merged = { contracts: {}, sources: {} };
+  const errors = new Map(); // every part reads every source, so each complains of the same things
+  for (const output of outputs) {
+    Object.assign(merged.contracts, output.contracts);
+    for (const [file, source] of Object.entries(output.sources ?? {})) {
+      merged.sources[file] = { ...merged.sources[file], ...source };
+    }
+    for (const error of output.errors ?? []) errors.set(error.formattedMessage, error);
+  }
+  return errors.size ? { ...merged, errors: [...errors.values()] } : merged;
+}
+
+function compileParts(parts, options, processors, done) {
+  const outputs = new Array(parts.length);
+  let next = 0;
+  let open = 0;
+  for (let i = 0; i < Math.min(processors, parts.length); i++) {
+    const worker = new Worker(__filename, { workerData: options, resourceLimits: { stackSizeMb: 7 } });
+    const give = () => (next < parts.length ? worker.postMessage([next, parts[next++]]) : (worker.terminate(), --open || done(merge(outputs))));
+    worker.on("message", ([at, output]) => ((outputs[at] = JSON.parse(output)), give()));
+    worker.on("error", (error) => fail(`the compiler broke down: ${error.message}`));
+    open++;
+    give();
+  }
+}
+
+function main() {
+  const options = parse(process.argv.slice(2));
+  if (!options.standardJson) fail("nothing to do: give --version or --standard-json.");
+  const text = fs.readFileSync(options.input === null ? 0 : options.input, "utf8");
+  let request = {};
+  try {
+    request = JSON.parse(text);
+  } catch {
+    // the compiler says what is wrong with it
+  }
+  const processors = os.availableParallelism();
+  const parts = cut(request, processors);
+  if (!parts) return process.stdout.write(solc.compile(text, { import: reader(options) }));
+  compileParts(parts, options, processors, (output) => process.stdout.write(JSON.stringify(output)));
+}
+
+if (isMainThread) main();
+else parentPort.on("message", ([at, request]) => parentPort.postMessage([at, compile(request, workerData)]));
