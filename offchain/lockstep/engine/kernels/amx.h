@@ -140,11 +140,11 @@ class AmxFormat : public Format {
     }
 
     void finish(const std::int8_t*, std::int64_t length, const void* memory, const double* left_scale,
-                const double* right_scale, float* out) const override {
+                const double* right_scale, float* const* out) const override {
         each_sum(length, memory, [&](int i, int half, __m512d t) {
             const __m512d scale = _mm512_set1_pd(left_scale[i]);
             const __m512d y = _mm512_mul_pd(_mm512_mul_pd(t, scale), _mm512_loadu_pd(right_scale + half));
-            _mm256_store_ps(out + i * kSide + half, _mm512_cvtpd_ps(y));
+            _mm256_storeu_ps(out[i] + half, _mm512_cvtpd_ps(y));
         });
     }
     void sums(const std::int8_t*, std::int64_t length, const void* memory, double* out) const override {
@@ -158,6 +158,7 @@ class AmxFormat : public Format {
         const std::int32_t* s = static_cast<const std::int32_t*>(memory);
         const __m512d two16 = _mm512_set1_pd(65536.0), two8 = _mm512_set1_pd(256.0);
         const bool fits = length < 512;  // |256 (hl + lh) + ll| <= (2**22 + 2**14) K < 2**31
+        const double* more = chunks(length) > kFold ? carried(s) : nullptr;
         for (int i = 0; i < kSide; ++i) {
             for (int half = 0; half < 16; half += 8) {
                 const auto part = [&](int which) {
@@ -170,7 +171,7 @@ class AmxFormat : public Format {
                 else
                     t = _mm512_fmadd_pd(_mm512_cvtepi32_pd(part(1)), two8, _mm512_cvtepi32_pd(part(2)));
                 t = _mm512_fmadd_pd(_mm512_cvtepi32_pd(part(0)), two16, t);
-                if (chunks(length) > kFold) t = _mm512_add_pd(t, _mm512_loadu_pd(carried(s) + i * 16 + half));
+                if (more) t = _mm512_add_pd(t, _mm512_loadu_pd(more + i * 16 + half));
                 put(i, half, t);
             }
         }

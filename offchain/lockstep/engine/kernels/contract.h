@@ -138,8 +138,13 @@ class Contract : public Instruction {
             return;
         }
         alignas(64) float tile[kSide * kSide];
-        float* out = reinterpret_cast<float*>(slots[slot_]) + start;
-        format_.finish(p.block(i), input_[0].length, state, a.scale, b.scale, tile);
+        float *out = reinterpret_cast<float*>(slots[slot_]) + start, *row[kSide];
+        // Rows that lie in the output as in the tile are written there at once.
+        const bool at_once = b.run && b.count == kSide;
+        for (std::int64_t r = 0; r < kSide; ++r)
+            row[r] = at_once && r < a.count ? out + a.place[r] + b.place[0] : tile + r * kSide;
+        format_.finish(p.block(i), input_[0].length, state, a.scale, b.scale, row);
+        if (at_once) return;
         if (b.run) {
             for (std::int64_t r = 0; r < a.count; ++r) put(out + a.place[r] + b.place[0], tile + r * kSide, b.count);
             return;

@@ -28,9 +28,9 @@ class Format {
     // Adds chunk c's products to the state of a tile (c = 0 begins it).
     virtual void accumulate(const std::int8_t* left, const std::int8_t* right, std::int64_t length, std::int64_t c,
                             void* state) const = 0;
-    // out[i][j] = round_f32(sum * left_scale[i] * right_scale[j])
+    // out[i][j] = round_f32(sum * left_scale[i] * right_scale[j]), 16 rows of 16
     virtual void finish(const std::int8_t* left, std::int64_t length, const void* state, const double* left_scale,
-                        const double* right_scale, float* out) const = 0;
+                        const double* right_scale, float* const* out) const = 0;
     // out[i][j] = sum, exact
     virtual void sums(const std::int8_t* left, std::int64_t length, const void* state, double* out) const = 0;
 
@@ -120,11 +120,11 @@ class DoubleFormat : public Format {
         }
     }
     void finish(const std::int8_t*, std::int64_t, const void* state, const double* left_scale,
-                const double* right_scale, float* out) const override {
+                const double* right_scale, float* const* out) const override {
         const double* total = static_cast<const double*>(state);
         for (int i = 0; i < kSide; ++i)
             for (int j = 0; j < kSide; ++j)
-                out[i * kSide + j] = static_cast<float>((total[i * kSide + j] + 0.0) * left_scale[i] * right_scale[j]);
+                out[i][j] = static_cast<float>((total[i * kSide + j] + 0.0) * left_scale[i] * right_scale[j]);
     }
     void sums(const std::int8_t*, std::int64_t, const void* state, double* out) const override {
         std::memcpy(out, state, kSide * kSide * sizeof(double));

@@ -90,11 +90,11 @@ class VnniFormat : public Format {
     }
 
     void finish(const std::int8_t* left, std::int64_t length, const void* memory, const double* left_scale,
-                const double* right_scale, float* out) const override {
+                const double* right_scale, float* const* out) const override {
         each_sum(left, length, memory, [&](int i, int half, __m512d t) {
             const __m512d scale = _mm512_set1_pd(left_scale[i]);
             const __m512d y = _mm512_mul_pd(_mm512_mul_pd(t, scale), _mm512_loadu_pd(right_scale + half));
-            _mm256_store_ps(out + i * kSide + half, _mm512_cvtpd_ps(y));
+            _mm256_storeu_ps(out[i] + half, _mm512_cvtpd_ps(y));
         });
     }
     void sums(const std::int8_t* left, std::int64_t length, const void* memory, double* out) const override {
