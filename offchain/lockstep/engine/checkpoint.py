@@ -7,6 +7,7 @@ stranger's file can make it allocate no more than the program's own state.
 
 from __future__ import annotations
 
+import functools
 import json
 import mmap
 import os
@@ -24,7 +25,7 @@ from lockstep.engine.errors import CheckpointError
 from lockstep.engine.hashing import hash_tensors
 from lockstep.engine.routes import from_numpy, to_numpy
 from lockstep.numerics.dtypes import ITEMSIZE, NUMPY, DType
-from lockstep.program.graph import Program
+from lockstep.program.graph import Program, StateEntry
 
 _NAMES = {DType.F32: "F32", DType.I32: "I32"}
 
@@ -41,9 +42,14 @@ def state_root(state: Sequence[Tensor]) -> bytes:
 
 def _header(program: Program) -> tuple[bytes, int]:
     """The file's header for this program's state, and the bytes of data behind it."""
+    return _header_of(program.state)
+
+
+@functools.lru_cache(maxsize=16)
+def _header_of(entries: tuple[StateEntry, ...]) -> tuple[bytes, int]:
     table: dict[str, dict[str, object]] = {}
     at = 0
-    for index, entry in enumerate(program.state):
+    for index, entry in enumerate(entries):
         size = entry.type.elements * ITEMSIZE[entry.dtype]
         table[str(index)] = {"dtype": _NAMES[entry.dtype], "shape": list(entry.shape), "data_offsets": [at, at + size]}
         at += size

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -55,7 +56,7 @@ def tensor_root(tensor: Tensor, dtype: DType | None = None) -> bytes:
 def hash_tensors(tensors: Sequence[Tensor], dtypes: Sequence[DType] | None = None) -> list[bytes]:
     """Tensor root of each tensor; ``dtypes`` are needed where one is int16 (m16, e16) or a list of roots."""
     kinds = [_DTYPES[tensor.dtype] for tensor in tensors] if dtypes is None else dtypes
-    tree_root = _tree_root if native_hashing() else _tree_root_by_hashlib
+    tree_root = _native_roots() if native_hashing() else _tree_root_by_hashlib
     roots = []
     for tensor, kind in zip(tensors, kinds, strict=True):
         array = tensor.detach().cpu().contiguous().numpy()
@@ -66,24 +67,37 @@ def hash_tensors(tensors: Sequence[Tensor], dtypes: Sequence[DType] | None = Non
     return roots
 
 
+def _native_roots() -> Callable[[memoryview], bytes]:
+    """Root of the tree over the chunks, natively; what calls have in common is looked up once."""
+    library = load()
+    assert library is not None
+    alone, together = team(1), team(torch.get_num_threads())
+    memory = bytearray()
+    into = 0
+
+    def tree_root(data: memoryview) -> bytes:
+        nonlocal memory, into
+        size = len(data)
+        if size <= CHUNK_BYTES:
+            return hashlib.sha256(b"\0" + data).digest()
+        if 32 * (size // CHUNK_BYTES + 1) > len(memory):
+            memory = bytearray(32 * (size // CHUNK_BYTES + 1))
+            into = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+        start = np.frombuffer(data, np.uint8).ctypes.data
+        library.lockstep_tree_root(alone if size < SMALL else together, start, size, into)
+        return bytes(memory[:32])
+
+    return tree_root
+
+
 def _chunk_hashes(data: memoryview) -> np.ndarray:
     """Leaf hashes of the chunks, uint8 [n, 32]."""
-    return _native("lockstep_chunk_hashes", data)
-
-
-def _tree_root(data: memoryview) -> bytes:
-    """Root of the tree over the chunks."""
-    return bytes(_native("lockstep_tree_root", data)[0])
-
-
-def _native(function: str, data: memoryview) -> np.ndarray:
-    """What a function of the library writes where the chunks' leaf hashes go, uint8 [n, 32]."""
     library = load()
     assert library is not None
     array = np.frombuffer(data, np.uint8)
     out = np.empty((-(-len(array) // CHUNK_BYTES), 32), np.uint8)
     threads = 1 if len(array) < SMALL else torch.get_num_threads()
-    getattr(library, function)(team(threads), array.ctypes.data, len(array), out.ctypes.data)
+    library.lockstep_chunk_hashes(team(threads), array.ctypes.data, len(array), out.ctypes.data)
     return out
 
 
@@ -95,12 +109,13 @@ def _tree_root_by_hashlib(data: memoryview) -> bytes:
 def _hashes_agree() -> bool:
     """Whether the library's hashes are hashlib's, on every length of a last chunk that pads differently."""
     data = bytes(range(256)) * 24
+    tree_root = _native_roots()
     for size in (1, 54, 55, 56, 63, 64, 118, 119, 120, 1023, 1024, 1025, 3000, 5 * 1024):
         wanted = [
             hashlib.sha256(b"\0" + data[i : i + CHUNK_BYTES][: size - i]).digest() for i in range(0, size, CHUNK_BYTES)
         ]
         found = _chunk_hashes(memoryview(data[:size]))
-        if found.tobytes() != b"".join(wanted) or _tree_root(memoryview(data[:size])) != merkle.fold(wanted):
+        if found.tobytes() != b"".join(wanted) or tree_root(memoryview(data[:size])) != merkle.fold(wanted):
             log.warning("The native SHA-256 differs from hashlib's; it is not used.")
             return False
     return True
