@@ -1,6 +1,6 @@
 # Every target is a thin call into scripts/, which continuous integration calls too.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long check bench clean
+.PHONY: help setup demo test test-long check bench bench-gpu clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F '\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -22,6 +22,9 @@ check: setup ## format, lint, types, dead code, layering, generated files
 
 bench: setup ## measure speed, gas and moves; prints them and writes build/bench.json
 	@scripts/bench
+
+bench-gpu: setup ## measure exact against float32, TF32 and bfloat16 on a CUDA device
+	@scripts/bench gpu
 
 clean: ## remove what was built (not .venv and node_modules)
 	@scripts/clean

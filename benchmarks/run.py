@@ -18,8 +18,8 @@ from pathlib import Path
 from benchmarks.measure import Result
 
 MODULES = ("matmul", "convolution", "step", "zoo", "compiled", "cached", "parallel", "checkpoints", "gas")
-BY_NAME = ("freivalds",)
-"""Modules that take minutes: run where they are named."""
+BY_NAME = ("freivalds", "gpu")
+"""Modules that take minutes or need a GPU: run where they are named."""
 OUTPUT = Path(__file__).resolve().parent.parent / "build" / "bench.json"
 
 

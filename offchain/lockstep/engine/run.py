@@ -76,7 +76,8 @@ class Runner:
     torch's). ``native`` asks for the native engine (True), for torch alone (False), or leaves the choice
     (None: native where there is a compiler and its self-test passes). ``memory_limit`` in bytes; see
     ``check_memory``, which comes before anything is allocated. With ``processes`` above 1 that many share each
-    step (``lockstep.engine.parallel``), ``threads`` each; ``close`` ends them.
+    step (``lockstep.engine.parallel``), ``threads`` each; ``close`` ends them. On another ``device`` than "cpu" torch
+    runs, by routes tested there; the state stays there between steps.
     """
 
     def __init__(
@@ -89,7 +90,10 @@ class Runner:
         native: bool | None = None,
         memory_limit: int | None = None,
         processes: int = 1,
+        device: str = "cpu",
     ) -> None:
+        if device != "cpu" and (processes > 1 or native):
+            raise EngineError(f"On {device} one process runs, with torch: processes and native=True are for the CPU.")
         if processes > 1:
             from lockstep.engine.parallel.ranks import extra_memory
 
@@ -100,8 +104,11 @@ class Runner:
         self.program = program
         self.constants = check_constants(program, constants)
         self._types = [(TORCH[entry.dtype], torch.Size(entry.shape)) for entry in program.state]
+        self._device = torch.device(device).type
         self._backend: Backend
-        if processes > 1:
+        if device != "cpu":
+            self._backend = TorchBackend(program, self.constants, seed, device)
+        elif processes > 1:
             from lockstep.engine.parallel.ranks import RanksBackend
 
             self._backend = RanksBackend(program, self.constants, seed, processes, threads, native is not False)
@@ -150,7 +157,7 @@ class Runner:
             for tensor, (dtype, shape) in zip(state, self._types, strict=True):
                 if not isinstance(tensor, Tensor) or tensor.dtype != dtype or tensor.shape != shape:
                     break
-                if not tensor.is_contiguous() or tensor.requires_grad or tensor.device.type != "cpu":
+                if not tensor.is_contiguous() or tensor.requires_grad or tensor.device.type != self._device:
                     break
             else:
                 return cast(Sequence[Tensor], state)
@@ -193,9 +200,8 @@ def native_is_usable(program: Program) -> bool:
 class TorchBackend:
     """Steps with torch operations, node by node, each value dropped after its last reader."""
 
-    name = "torch"
-
     def __init__(self, program: Program, constants: Sequence[Tensor], seed: int, device: str = "cpu") -> None:
+        self.name = "torch" if device == "cpu" else f"torch on {device}"
         self.program = program
         self.plan: Plan = make_plan(program)
         self.seed = seed

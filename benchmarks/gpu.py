@@ -1,0 +1,108 @@
+"""On a CUDA device: exact against float32, TF32 and bfloat16, matmul and steps of GPT-mini."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from benchmarks.measure import Result, interleaved, ratio
+from benchmarks.step import SEED, eager_step
+from benchmarks.zoo import captured_job, chosen, plain_job, tensors
+from lockstep.engine.routes import matmul_route
+from lockstep.engine.run import Runner
+from lockstep.engine.segment import initial_state
+from lockstep.numerics.routes import contraction
+
+SIZES = (2048, 4096, 8192)
+MODELS = ("gpt-mini",)
+PRECISIONS = ("float32", "TF32", "bfloat16")
+DEVICE = "cuda"
+
+
+@contextlib.contextmanager
+def precision(name: str) -> Iterator[None]:
+    """Torch's products in this precision, float32 tensors in and out."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high" if name == "TF32" else "highest")
+    try:
+        with torch.autocast(DEVICE, torch.bfloat16, enabled=name == "bfloat16"):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def awaited(call: Callable[[], object]) -> Callable[[], object]:
+    """The call, and what it has started on the device."""
+
+    def whole() -> object:
+        value = call()
+        torch.cuda.synchronize()
+        return value
+
+    return whole
+
+
+def exact_product(a: Tensor, b: Tensor) -> tuple[Callable[[], Tensor], str]:
+    """A call that multiplies f32 a [M, K] by b [N, K] exactly, quantisation included, and its route's name."""
+    route = matmul_route((a.shape[0], b.shape[0]), a.shape[1], DEVICE).name
+    product = {"int8": contraction.matmul_int8, "float64": contraction.matmul_float64}[route]
+
+    def call() -> Tensor:
+        ea, eb = contraction.exponent(a, -113), contraction.exponent(b, -113)
+        return product(contraction.quantize(a, ea), ea, contraction.quantize(b, eb), eb)
+
+    return call, route
+
+
+def products(quick: bool) -> Iterator[Result]:
+    """``gpu_matmul/N/PRECISION``."""
+    for size in SIZES[:1] if quick else SIZES:
+        generator = torch.Generator(DEVICE).manual_seed(size)
+        a, b = (torch.randn(size, size, generator=generator, device=DEVICE) for _ in range(2))
+        exact, route = exact_product(a, b)
+        for name in PRECISIONS:
+            with precision(name):
+                ours, peer = interleaved(awaited(exact), awaited(lambda a=a, b=b: a @ b.t()), 0.5 if quick else 3.0)
+            yield ratio(f"gpu_matmul/{size}/{name}", ours, peer, f"{route}, against torch {name}")
+
+
+def exact_step(name: str) -> tuple[Callable[[], object], int, str]:
+    """A call that does a task's next step on the device, its batch, and what runs it."""
+    task = captured_job(name, plain_job(name))
+    runner = Runner(task.step, task.constants, SEED, device=DEVICE)
+    state = initial_state(task.init, task.constants, SEED)
+    step = 0
+
+    def call() -> object:
+        nonlocal state, step
+        state, metrics = runner.step(state, step)
+        step += 1
+        return metrics
+
+    return call, task.batch_size, runner.name
+
+
+def steps(quick: bool) -> Iterator[Result]:
+    """``gpu_step/MODEL/PRECISION``."""
+    for model in chosen(MODELS):
+        exact, batch, runner = exact_step(model)
+        for name in PRECISIONS:
+            job = plain_job(model)
+            data = [tensor.to(DEVICE) for tensor in tensors(job.train)]
+            eager = eager_step(job.model.to(DEVICE), data[0], data[1], batch, job.loss)
+            with precision(name):
+                ours, peer = interleaved(awaited(exact), awaited(eager), 1.0 if quick else 10.0)
+            yield ratio(f"gpu_step/{model}/{name}", ours, peer, f"batch {batch}; {runner}, against eager torch {name}")
+
+
+def measure(quick: bool = False) -> Iterator[Result]:
+    """``gpu_matmul/N/PRECISION`` and ``gpu_step/MODEL/PRECISION``."""
+    if not torch.cuda.is_available():
+        from benchmarks.run import Unavailable
+
+        raise Unavailable("there is no CUDA device here, or this PyTorch was built without CUDA.")
+    yield from products(quick)
+    yield from steps(quick)
