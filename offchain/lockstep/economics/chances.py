@@ -1,0 +1,78 @@
+"""Chances and equilibria that the inequalities are made of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+PAID_PLACES = 4
+BISECTIONS = 60
+
+
+def drawn_bad(segments: int, audits: int, bad: int) -> NDArray[np.float64]:
+    """(audits + 1,) chances that 0, 1, .. of ``bad`` segments are among ``audits`` drawn of ``segments``, all alike."""
+    whole = math.comb(segments, audits)
+    return np.array([math.comb(bad, k) * math.comb(segments - bad, audits - k) / whole for k in range(audits + 1)])
+
+
+def caught(segments: int, audits: int, bad: int, looked_at: float) -> float:
+    """Chance that one of ``bad`` segments is drawn and looked at, each drawn one being looked at by itself."""
+    drawn = drawn_bad(segments, audits, bad)
+    return float(1 - drawn @ (1 - looked_at) ** np.arange(audits + 1))
+
+
+def worst_cheating(segments: int, audits: int, looked_at: float) -> tuple[int, float]:
+    """Number of bad segments at which the chance to be caught is least for what it saves, and that chance.
+
+    Where leaving out one and leaving out all are equally good, one. The chance is concave in the number: it is one of them.
+    """
+    ends = ((n, caught(segments, audits, n, looked_at)) for n in (1, segments))
+    return min(ends, key=lambda end: end[1] / end[0])
+
+
+def first_shares(rate: float) -> float:
+    """What one of those who find a planted error expects, in jackpots: shares 1, 1/3, 1/9, 1/27 by order.
+
+    ``rate`` is the mean number of others who look, a Poisson variable; all orders are alike.
+    """
+    others = np.arange(64)
+    weights = np.exp(-rate + others * math.log(rate) - np.array([math.lgamma(n + 1) for n in others])) if rate else None
+    totals = np.cumsum([3.0**-place if place < PAID_PLACES else 0.0 for place in range(64)])
+    means = totals / (others + 1)
+    return float(weights @ means) if weights is not None else float(means[0])
+
+
+def fixed_shares(rate: float) -> float:
+    """The same where those who find it share one jackpot however many they are: (1 - e^-rate) / rate."""
+    return -math.expm1(-rate) / rate if rate else 1.0
+
+
+def free_entry(reward: float, cost: float, shares: Callable[[float], float] = first_shares) -> float:
+    """Mean number of lookers a claim at which looking pays just its cost; 0 where nobody would.
+
+    ``reward`` is what a lone looker expects of one look, ``cost`` what a look costs, in the same unit.
+    """
+    if reward <= cost:
+        return 0.0
+    low, high = 0.0, 32.0
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if reward * shares(middle) > cost else (low, middle)
+    return low
+
+
+def somebody(rate: float) -> float:
+    """y: chance that a Poisson number of lookers of this mean is not zero."""
+    return -math.expm1(-rate)
+
+
+def least_looked_at(holds: Callable[[float], bool]) -> float:
+    """The least y at which a condition that grows with y holds; 1 where it never does."""
+    low, high = 0.0, 1.0
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        low, high = (low, middle) if holds(middle) else (middle, high)
+    return high

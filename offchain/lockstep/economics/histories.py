@@ -1,0 +1,83 @@
+"""What happened in many tasks at once, as arrays: who claimed what, who was convicted, whose challenge failed.
+
+A batch holds N tasks of one deployment and one shape. Each has G drawn segments, of each of which up to R rounds are
+drawn and in each round up to K claims are made: place 0 is the drawn verifier's, places 1 .. K - 1 are blind claims in
+order of their commitments. What is filled in for a round that the court never comes to counts for nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+CHECKPOINT = 0
+"""Label of the end root the solver committed to; any other number is another end root."""
+NOBODY = -1
+
+
+class End(IntEnum):
+    """How far a task came."""
+
+    REFUNDED = 0
+    """Cancelled, or its audits were not drawn in time."""
+    EXPIRED = 1
+    """Its solver did not commit."""
+    AUDITED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Histories:
+    """A batch of tasks' histories; void tasks, malformed starts and redraws that find nobody are not among them.
+
+    Attributes:
+        end: (N,) ``End``
+        posted: (N, G, R, K) bool, whether the place's claimant posted (unblinded) a claim
+        root: (N, G, R, K) label of its end root, ``CHECKPOINT`` for one that passes
+        beaten_by: (N, G, R, K) place of the claim whose owner first convicted it, ``NOBODY``
+        digest_by: (N, G, R, K) place of the claim whose owner convicted its digest, ``NOBODY``
+        failed: (N, G, R, K, K) failed challenges of a place's owner (second last axis) against a claim (last axis)
+
+    Raises:
+        ValueError: the arrays do not fit each other, or tell what the contracts do not let happen
+
+    """
+
+    end: NDArray[np.int8]
+    posted: NDArray[np.bool_]
+    root: NDArray[np.int16]
+    beaten_by: NDArray[np.int8]
+    digest_by: NDArray[np.int8]
+    failed: NDArray[np.int8]
+
+    def __post_init__(self) -> None:
+        shape = self.posted.shape
+        if len(shape) != 4 or self.end.shape != shape[:1] or self.failed.shape != (*shape, shape[3]):
+            raise ValueError(f"Arrays of histories of shapes {shape}, {self.end.shape}, {self.failed.shape}.")
+        if any(array.shape != shape for array in (self.root, self.beaten_by, self.digest_by)):
+            raise ValueError("Roots and convictions do not have the claims' shape.")
+        for winners in (self.beaten_by, self.digest_by):
+            won = winners != NOBODY
+            other = np.take_along_axis(self.posted, np.maximum(winners, 0).astype(np.intp), axis=3)
+            if np.any(won & ~(self.posted & other)) or np.any(won & (winners == np.arange(shape[3]))):
+                raise ValueError("A claim is convicted by the owner of another claim of its round.")
+        if np.any((self.digest_by != NOBODY) & (self.beaten_by == NOBODY)):
+            raise ValueError("A claim whose digest was convicted is convicted.")
+        both = self.posted[..., :, None] & self.posted[..., None, :] & ~np.eye(shape[3], dtype=bool)
+        if np.any((self.failed != 0) & ~both):
+            raise ValueError("A challenge is between two claims of a round.")
+
+    @classmethod
+    def blank(cls, tasks: int, segments: int, rounds: int, places: int) -> Histories:
+        """Audited tasks in which nobody has claimed anything yet: arrays to fill in."""
+        shape = (tasks, segments, rounds, places)
+        return cls(
+            np.full(tasks, End.AUDITED, np.int8),
+            np.zeros(shape, bool),
+            np.zeros(shape, np.int16),
+            np.full(shape, NOBODY, np.int8),
+            np.full(shape, NOBODY, np.int8),
+            np.zeros((*shape, places), np.int8),
+        )

@@ -1,0 +1,165 @@
+"""Who plays: populations of agents, and what they make of thousands of tasks, as arrays.
+
+Places of a claim in a round: 0 the drawn verifier, 1 a griefing whistleblower, 2 to 5 honest whistleblowers (of more,
+only four can be paid), 6 the solver that defends good work. The griefer comes before all honest blind claims.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from lockstep.economics.histories import CHECKPOINT, NOBODY, Histories
+from lockstep.economics.setting import Setting
+
+VERIFIER, GRIEFER, FIRST_LOOKER, DEFENDER, PLACES = 0, 1, 2, 6, 7
+LOOKERS = DEFENDER - FIRST_LOOKER
+TRUTH, LIE, GRIEF = 1, 2, 3
+"""Labels of end roots: of bad work done well, of a verifier that condemns good work, of a griefer."""
+
+
+class Solving(IntEnum):
+    """What a solver does."""
+
+    HONEST = 0
+    ONE = 1
+    """Leaves out one segment."""
+    ALL = 2
+    """Leaves out every segment."""
+
+
+class Verifying(IntEnum):
+    """What a drawn verifier does."""
+
+    HONEST = 0
+    LAZY = 1
+    """Passes what it did not look at, with a digest it made up."""
+    COPYING = 2
+    """Passes what it did not look at, with a digest from the solver: a copier where work is good, else an accomplice."""
+    GRIEFING = 3
+    """Claims another end whatever the work is."""
+    SILENT = 4
+    TIPPING = 5
+    """Honest, but tells accounts of its own where it planted an error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """Shares of each role's kinds; numbers of whistleblowers.
+
+    Attributes:
+        solving: (3,) shares of ``Solving``
+        verifying: (6,) shares of ``Verifying``, by stake
+        lookers: mean number of honest whistleblowers that replay a given claim
+        griefers: share of claims that a griefing whistleblower contests
+
+    """
+
+    solving: NDArray[np.float64]
+    verifying: NDArray[np.float64]
+    lookers: float
+    griefers: float = 0.0
+
+    @classmethod
+    def honest(cls, looked_at: float, griefers: float = 0.0) -> Population:
+        """Honest solvers and verifiers, and whistleblowers that look with a chance."""
+        return cls(np.eye(3)[Solving.HONEST], np.eye(6)[Verifying.HONEST], -float(np.log1p(-looked_at)), griefers)
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """What a population did in N tasks.
+
+    Attributes:
+        histories: what the contracts saw
+        solving: (N,) ``Solving``
+        verifying: (N, G, R) ``Verifying``
+        lookers: (N, G, R) honest whistleblowers that replayed the claim, whether or not they claimed
+        convicting: (N, G, R) convictions, each at the cost of a dispute
+
+    """
+
+    histories: Histories
+    solving: NDArray[np.int64]
+    verifying: NDArray[np.int64]
+    lookers: NDArray[np.int64]
+    convicting: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Focus:
+    """Whose payoff is asked for: a solver of every task, or the verifier or one whistleblower of a first claim."""
+
+    solving: Solving | None = None
+    verifying: Verifying | None = None
+    looker: bool = False
+
+
+def play(rng: Generator, setting: Setting, population: Population, tasks: int, focus: Focus) -> Play:
+    """Let a population play ``tasks`` tasks; what is in focus plays its part in every one."""
+    rounds = setting.profile.parameters.redraws + 1
+    shape = (tasks, setting.audits, rounds)
+    solving = rng.choice(3, tasks, p=population.solving)
+    if focus.solving is not None:
+        solving[:] = focus.solving
+    left_out = np.choose(solving, [0, 1, setting.segments])
+    # the segments are a random order of all; those drawn are the first of it
+    order = rng.random((tasks, setting.segments)).argsort(axis=1)[:, : setting.audits]
+    bad = np.broadcast_to((order < left_out[:, None])[:, :, None], shape)
+    verifying = rng.choice(6, shape, p=population.verifying)
+    lookers = rng.poisson(population.lookers, shape)
+    if focus.verifying is not None:
+        verifying[:, 0, 0] = focus.verifying
+    if focus.looker:
+        lookers[:, 0, 0] += 1
+    made = Histories.blank(*shape, PLACES)
+    truth = np.where(bad, TRUTH, CHECKPOINT)
+    _post(made, rng, setting, population, verifying, lookers, truth)
+    convicting = _convict(made, verifying, truth)
+    return Play(made, solving, verifying, lookers, convicting)
+
+
+def _post(
+    made: Histories,
+    rng: Generator,
+    setting: Setting,
+    population: Population,
+    verifying: NDArray[np.int64],
+    lookers: NDArray[np.int64],
+    truth: NDArray[np.int64],
+) -> None:
+    replays = np.isin(verifying, (Verifying.HONEST, Verifying.TIPPING))
+    posted, root = made.posted, made.root
+    posted[..., VERIFIER] = verifying != Verifying.SILENT
+    root[..., VERIFIER] = np.where(replays, truth, np.where(verifying == Verifying.GRIEFING, LIE, CHECKPOINT))
+    griefed = rng.random(truth.shape) < population.griefers
+    posted[..., GRIEFER], root[..., GRIEFER] = griefed, GRIEF
+    # a whistleblower claims where its replay ends elsewhere than the solver's, where the claim is wrong, or nobody claimed
+    wrong = posted[..., VERIFIER] & ((root[..., VERIFIER] != truth) | (verifying == Verifying.LAZY))
+    reason = (truth != CHECKPOINT) | wrong | ~posted[..., VERIFIER]
+    places = np.arange(LOOKERS)
+    posted[..., FIRST_LOOKER:DEFENDER] = reason[..., None] & (places < lookers[..., None])
+    root[..., FIRST_LOOKER:DEFENDER] = truth[..., None]
+    condemned = (truth == CHECKPOINT) & ((posted[..., VERIFIER] & (root[..., VERIFIER] != CHECKPOINT)) | griefed)
+    posted[..., DEFENDER] = condemned & (rng.random(truth.shape) < setting.assumed.defended)
+    root[..., DEFENDER] = CHECKPOINT
+    # a griefer's challenge of a right claim fails
+    made.failed[..., GRIEFER, VERIFIER] = griefed & posted[..., VERIFIER] & (root[..., VERIFIER] == truth)
+
+
+def _convict(made: Histories, verifying: NDArray[np.int64], truth: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The first honest claimant convicts every false claim before its own, and a made-up digest; how many it did."""
+    right = made.posted & (made.root == truth[..., None])
+    disputes = right.copy()
+    disputes[..., VERIFIER] &= np.isin(verifying, (Verifying.HONEST, Verifying.TIPPING))
+    first = np.where(disputes.any(axis=3), disputes.argmax(axis=3), 0)[..., None]
+    false = made.posted & ~right & (np.arange(PLACES) < first)
+    made.beaten_by[:] = np.where(false, first, NOBODY)
+    made_up = right[..., VERIFIER] & (verifying == Verifying.LAZY) & made.posted[..., FIRST_LOOKER]
+    made.beaten_by[..., VERIFIER] = np.where(made_up, FIRST_LOOKER, made.beaten_by[..., VERIFIER])
+    made.digest_by[..., VERIFIER] = np.where(made_up, FIRST_LOOKER, NOBODY)
+    return false.sum(axis=3) + made_up

@@ -1,0 +1,185 @@
+"""What each way to play brings in a population, by simulation: the contracts' payouts less computing, gas and time.
+
+A payoff is of one task for a solver, of one claim for a verifier, of one look for a whistleblower; all in c.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lockstep.economics.payouts import Payouts, Units, pay
+from lockstep.economics.planted import planted
+from lockstep.economics.population import (
+    DEFENDER,
+    FIRST_LOOKER,
+    Focus,
+    Play,
+    Population,
+    Solving,
+    Verifying,
+    play,
+)
+from lockstep.economics.setting import Setting
+
+SEED = 2026
+PLANTING = (Verifying.HONEST, Verifying.COPYING, Verifying.TIPPING)
+"""Verifiers that know the right digest, and so can make one entry of it wrong where they must."""
+TIPPED_ACCOUNTS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A mean and its standard error."""
+
+    mean: float
+    error: float
+
+    @classmethod
+    def of(cls, values: NDArray[np.float64]) -> Estimate:
+        """Of independent values."""
+        return cls(float(values.mean()), float(values.std() / np.sqrt(len(values))))
+
+
+@dataclass(frozen=True, slots=True)
+class Payoffs:
+    """What each way to play brings: by ``Solving``, by ``Verifying`` (without forced errors none tips), and a look."""
+
+    solving: dict[Solving, Estimate]
+    verifying: dict[Verifying, Estimate]
+    looking: Estimate
+
+    @property
+    def best_solving(self) -> Solving:
+        """The solver's best reply."""
+        return max(self.solving, key=lambda kind: self.solving[kind].mean)
+
+    @property
+    def best_verifying(self) -> Verifying:
+        """The verifier's best reply."""
+        return max(self.verifying, key=lambda kind: self.verifying[kind].mean)
+
+
+def payoffs(setting: Setting, population: Population, tasks: int, seed: int = SEED) -> Payoffs:
+    """Every way to play tried in the same population, each in ``tasks`` tasks with the same random numbers."""
+    ways = [kind for kind in Verifying if kind != Verifying.TIPPING or setting.assumed.forced is not None]
+    return Payoffs(
+        {kind: solver_payoff(setting, population, kind, tasks, seed) for kind in Solving},
+        {kind: verifier_payoff(setting, population, kind, tasks, seed) for kind in ways},
+        looker_payoff(setting, population, tasks, seed),
+    )
+
+
+def solver_payoff(
+    setting: Setting, population: Population, kind: Solving, tasks: int, seed: int = SEED
+) -> Estimate:
+    """A solver's payoff of one task; one that is shown wrong has a friend find it first."""
+    played, paid = _played(setting, population, tasks, seed, Focus(solving=kind))
+    left_out = {Solving.HONEST: 0, Solving.ONE: 1, Solving.ALL: setting.segments}[kind]
+    k, outside = setting.assumed.cost, setting.assumed.outside * setting.fee
+    gains = _in_c(setting, paid.solver) - k * max(0.0, setting.fee - left_out) - setting.gas(setting.gas_used.solve)
+    if left_out:
+        # computing is saved at its price, as the inequalities have it, and finders' shares of its deposit come back
+        gains += (1 - k) * min(left_out, setting.fee)
+        shown_wrong = paid.solver < 0
+        gains += outside * ~shown_wrong + setting.finder_share * setting.solver_deposit * shown_wrong
+    return Estimate.of(gains)
+
+
+def verifier_payoff(
+    setting: Setting, population: Population, kind: Verifying, tasks: int, seed: int = SEED
+) -> Estimate:
+    """A drawn verifier's payoff of one claim."""
+    played, paid = _played(setting, population, tasks, seed, Focus(verifying=kind))
+    gains = _in_c(setting, paid.claimant[:, 0, 0, 0])
+    locked = setting.claim_deposit + setting.c(setting.amounts.claim_bond)
+    gains -= setting.time_value(locked, setting.claim_window + setting.profile.parameters.unblind_window)
+    if kind != Verifying.SILENT:
+        gains -= setting.gas(setting.gas_used.claim)
+    if kind in (Verifying.HONEST, Verifying.GRIEFING, Verifying.TIPPING):
+        gains -= setting.assumed.cost
+    if setting.assumed.forced is not None and kind in PLANTING:
+        gains += _planter_gains(setting, kind, played.lookers[:, 0, 0], seed)
+    return Estimate.of(gains)
+
+
+def looker_payoff(setting: Setting, population: Population, tasks: int, seed: int = SEED) -> Estimate:
+    """A whistleblower's payoff of one look, whichever of those who look at the claim it is."""
+    played, paid = _played(setting, population, tasks, seed, Focus(looker=True))
+    together = _in_c(setting, paid.claimant[:, 0, 0, FIRST_LOOKER:DEFENDER].sum(axis=1))
+    claims = played.histories.posted[:, 0, 0, FIRST_LOOKER:DEFENDER].sum(axis=1)
+    wins = played.convicting[:, 0, 0] * (claims > 0)
+    spent = claims * setting.gas(setting.gas_used.blind_claim) + wins * setting.gas(setting.gas_used.challenge)
+    count = played.lookers[:, 0, 0]
+    gains = (together - spent) / count - setting.assumed.cost
+    if setting.assumed.forced is not None:
+        forced = planted(setting)
+        found = _is_forced(setting, tasks, seed) & np.isin(played.verifying[:, 0, 0], PLANTING)
+        tipped = played.verifying[:, 0, 0] == Verifying.TIPPING
+        gains += found * ~tipped * _shared(setting, count) * forced.jackpot / count
+    return Estimate.of(gains)
+
+
+def _played(
+    setting: Setting, population: Population, tasks: int, seed: int, focus: Focus
+) -> tuple[Play, Payouts]:
+    played = play(np.random.default_rng(seed), setting, population, tasks, focus)
+    return played, pay(played.histories, setting.amounts)
+
+
+def _in_c(setting: Setting, units: Units) -> NDArray[np.float64]:
+    return units.astype(np.float64) / setting.amounts.replay_cost
+
+
+def _is_forced(setting: Setting, tasks: int, seed: int) -> NDArray[np.bool_]:
+    """(N,) whether the first claim of each task must plant an error."""
+    return np.asarray(np.random.default_rng([seed, 1]).random(tasks) < planted(setting).rate)
+
+
+def _shared(setting: Setting, finders: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(N,) what so many finders of one error get together, in jackpots."""
+    paid = np.minimum(finders, 4)
+    if planted(setting).fixed_pot:
+        return np.minimum(paid, 1).astype(np.float64)
+    return np.concatenate([[0.0], np.cumsum(3.0 ** -np.arange(4))])[paid]
+
+
+def _planter_gains(
+    setting: Setting, kind: Verifying, lookers: NDArray[np.int64], seed: int
+) -> NDArray[np.float64]:
+    """(N,) what planting an error brings its verifier: r_0 if nobody found it, or what its own accounts are paid."""
+    forced, tasks = planted(setting), len(lookers)
+    if kind == Verifying.TIPPING:
+        each = _shared(setting, np.full(tasks, TIPPED_ACCOUNTS)) * forced.jackpot
+        each = each - TIPPED_ACCOUNTS * setting.gas(setting.gas_used.blind_claim)
+    else:
+        each = (lookers == 0) * forced.uncaught * forced.jackpot
+    return np.asarray(_is_forced(setting, tasks, seed) * each)
+
+
+def settle_on(
+    setting: Setting, start: Population, steps: int, tasks: int, seed: int = SEED
+) -> list[tuple[Population, Payoffs]]:
+    """Best replies, one step a little after the other, and free entry of whistleblowers: the way populations go.
+
+    Step t moves a share 1 / (t + 3) of every role to its best reply; looking grows where it pays, and falls where not.
+    """
+    way = []
+    population = start
+    for step in range(steps):
+        found = payoffs(setting, population, tasks, seed + step)
+        way.append((population, found))
+        share = 1 / (step + 3)
+        population = replace(
+            population,
+            solving=(1 - share) * population.solving + share * np.eye(3)[found.best_solving],
+            verifying=(1 - share) * population.verifying + share * np.eye(6)[found.best_verifying],
+            lookers=max(LEAST_LOOKERS, population.lookers * float(np.exp(share * np.clip(found.looking.mean, -2, 2)))),
+        )
+    return way
+
+
+LEAST_LOOKERS = 0.01
+"""Where nobody looks, nobody would learn that looking pays."""

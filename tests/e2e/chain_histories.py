@@ -1,0 +1,84 @@
+"""A task's history as the chain tells it, in the form that the payout function takes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from lockstep.chain.lockstep import Lockstep, PostedTask
+from lockstep.chain.types import ClaimRef, TaskState
+from lockstep.dispute.transition import Outcome
+from lockstep.economics.amounts import Amounts
+from lockstep.economics.histories import End, Histories
+from lockstep.economics.payouts import pay
+
+ENDS = {TaskState.CANCELLED: End.REFUNDED, TaskState.EXPIRED: End.EXPIRED}
+PLACES = 8
+
+
+def predicted(chain: Lockstep, posted: PostedTask, treasury: str) -> dict[str, int]:
+    """What the payout function says a task brought every account, base units, by address (``treasury`` for it)."""
+    terms, task = posted.terms, posted.terms.id
+    segments = chain.drawn_segments(task)
+    rounds = chain.parameters.redraws + 1
+    history = Histories.blank(1, max(1, len(segments)), rounds, PLACES)
+    history.end[:] = ENDS.get(chain.state(task), End.AUDITED)
+    accounts: dict[tuple[int, int, int], str] = {}
+    labels: dict[tuple[int, bytes], int] = {}
+    for where, segment in enumerate(segments):
+        for drawn in chain._logs("AuditCourt", "SegmentDrawn", task=task, segment=segment):
+            accounts[where, drawn["args"]["round"], 0] = drawn["args"]["verifier"]
+        for number in range(chain.slot(task, segment).round + 1):
+            claims = chain.claims(task, segment, number)
+            # an index is an opening's; a place is a commitment's
+            blind = sorted((claim for claim in claims if claim.ref.index), key=lambda claim: claim.order)
+            places = {claim.ref.index: place for place, claim in enumerate(blind, start=1)} | {0: 0}
+            for claim in claims:
+                at = (0, where, number, places[claim.ref.index])
+                accounts[where, number, at[3]] = claim.claimant
+                history.posted[at] = True
+                root = (segment, claim.body.end_root)
+                passes = claim.body.end_root == claim.body.checkpoint_root
+                history.root[at] = 0 if passes else labels.setdefault(root, len(labels) + 1)
+                record = chain.claim(claim.ref)
+                assert record.claimant == claim.claimant
+                if record.digest_convicted:
+                    finder = next(c for c in claims if c.claimant == record.digest_finder)
+                    history.digest_by[at] = places[finder.ref.index]
+                if record.convicted:
+                    history.beaten_by[at] = places[_first_winner(chain, claim.ref)]
+            for dispute in map(chain.dispute, chain.disputes(task)):
+                if (dispute.segment, dispute.round) == (
+                    segment,
+                    number,
+                ) and dispute.outcome == Outcome.CHALLENGE_FAILED:
+                    at = (0, where, number, places[dispute.challenger_index], places[dispute.defender_index])
+                    history.failed[at] += 1
+    amounts = Amounts.of(chain.deployment.profile, terms, terms.audits, terms.wage, terms.levy)
+    paid = pay(history, amounts)
+    gains: dict[str, int] = defaultdict(int)
+    gains[terms.submitter] += int(paid.submitter[0])
+    gains[treasury] += int(paid.treasury[0])
+    solver = chain.solver(task)
+    if solver is not None:
+        gains[solver] += int(paid.solver[0])
+    for (where, number, place), account in accounts.items():
+        gains[account] += int(paid.claimant[0, where, number, place])
+    unowned = paid.claimant.sum() - sum(int(paid.claimant[0, w, r, p]) for w, r, p in accounts)
+    assert unowned == 0, "The payout function pays a claim that nobody made."
+    return dict(gains)
+
+
+def _first_winner(chain: Lockstep, ref: ClaimRef) -> int:
+    """Index of the claim whose owner convicted a claim first."""
+    moments = []
+    for log in chain._logs("DisputeGame", "OneShot", task=ref.task):
+        args = log["args"]
+        if (args["segment"], args["round"], args["index"]) == (ref.segment, ref.round, ref.index):
+            moments.append((log["blockNumber"], args["challenger"]))
+    for number in chain.disputes(ref.task):
+        dispute = chain.dispute(number)
+        place = (dispute.segment, dispute.round, dispute.defender_index)
+        if place == (ref.segment, ref.round, ref.index) and dispute.outcome == Outcome.DEFENDER_CONVICTED:
+            ended = chain._logs("DisputeGame", "Resolved", id=number)[-1]
+            moments.append((ended["blockNumber"], dispute.challenger_index))
+    return int(min(moments)[1])

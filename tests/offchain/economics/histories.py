@@ -1,0 +1,45 @@
+"""Random histories: anything the contracts let happen, likely or not."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import strategies as st
+
+from lockstep.chain.parameters import PUBLIC, TOKEN, Profile
+from lockstep.chain.terms import Plan
+from lockstep.economics.amounts import Amounts
+from lockstep.economics.histories import NOBODY, End, Histories
+
+PLANS = st.builds(
+    Plan,
+    steps=st.integers(1, 500),
+    segment_steps=st.integers(1, 64),
+    step_work=st.integers(1, 10**9),
+    init_work=st.integers(1, 10**9),
+    price=st.integers(1, TOKEN),
+)
+
+
+def amounts(plan: Plan, audits: int, profile: Profile = PUBLIC, spare: int = 0) -> Amounts:
+    """Amounts of a task that offers the least wage and levy, and ``spare`` base units more of each."""
+    least = Amounts.of(profile, plan, 0, 0, 0).replay_cost
+    numbers = profile.parameters
+    wage, levy = least * numbers.min_wage_multiple + spare, least * numbers.min_levy_multiple + spare
+    return Amounts.of(profile, plan, audits, wage, levy)
+
+
+def random_histories(rng: np.random.Generator, tasks: int, segments: int, rounds: int, places: int) -> Histories:
+    """Histories of audited tasks and a few others; every round is filled, whether or not it is come to."""
+    made = Histories.blank(tasks, segments, rounds, places)
+    shape = made.posted.shape
+    made.posted[:] = rng.random(shape) < rng.choice([0.3, 0.6, 0.95])
+    made.root[:] = np.where(rng.random(shape) < 0.6, 0, rng.integers(0, 4, shape))
+    winner = rng.integers(0, places, shape)
+    possible = np.take_along_axis(made.posted, winner, axis=3) & made.posted & (winner != np.arange(places))
+    convicted = possible & (rng.random(shape) < 0.4)
+    made.beaten_by[:] = np.where(convicted, winner, NOBODY)
+    made.digest_by[:] = np.where(convicted & (rng.random(shape) < 0.3), winner, NOBODY)
+    both = made.posted[..., :, None] & made.posted[..., None, :] & ~np.eye(places, dtype=bool)
+    made.failed[:] = both * (rng.random((*shape, places)) < 0.1)
+    made.end[:] = rng.choice([End.AUDITED, End.AUDITED, End.AUDITED, End.EXPIRED, End.REFUNDED], tasks)
+    return made

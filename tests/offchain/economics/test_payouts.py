@@ -1,0 +1,171 @@
+"""The payout function conserves money, never drains the treasury, and pays no coalition for slashing itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lockstep.chain.parameters import LOCAL, PUBLIC, TOKEN
+from lockstep.chain.terms import Plan
+from lockstep.chain.types import TaskState
+from lockstep.economics.amounts import Amounts, split
+from lockstep.economics.histories import NOBODY, End, Histories
+from lockstep.economics.payouts import Payouts, pay
+from tests.offchain.economics.histories import PLANS, amounts, random_histories
+
+SIZES = st.tuples(st.integers(1, 4), st.integers(2, 6))
+SEEDS = st.integers(0, 2**32)
+ROUNDS = PUBLIC.parameters.redraws + 1
+
+
+def total(paid: Payouts) -> list[int]:
+    """The sum over everybody, by task."""
+    return (paid.submitter + paid.solver + paid.treasury + paid.claimant.sum(axis=(1, 2, 3))).tolist()
+
+
+@given(PLANS, SIZES, SEEDS)
+def test_nothing_is_made_and_nothing_is_lost(plan: Plan, size: tuple[int, int], seed: int) -> None:
+    histories = random_histories(np.random.default_rng(seed), 20, size[0], ROUNDS, size[1])
+    paid = pay(histories, amounts(plan, size[0], spare=seed))
+    assert total(paid) == [0] * 20
+    assert min(paid.treasury.tolist()) >= 0
+
+
+@given(PLANS, SIZES, SEEDS)
+def test_small_and_large_amounts_are_computed_alike(plan: Plan, size: tuple[int, int], seed: int) -> None:
+    histories = random_histories(np.random.default_rng(seed), 10, size[0], ROUNDS, size[1])
+    flat = replace(PUBLIC, parameters=replace(PUBLIC.parameters, claim_bond=1001, blind_bond=1))
+    flat = replace(flat, disputes=replace(flat.disputes, opening_bond=77))
+    small = amounts(replace(plan, price=1, step_work=plan.step_work % 10**6 + 1, init_work=1), size[0], flat)
+    scaled = {name: getattr(small, name) for name in small.__slots__}
+    # twice as much of everything that is not divided on the way is twice as much for everybody
+    fast = pay(histories, small)
+    assert fast.solver.dtype == np.int64
+    exact = pay(histories, replace(small, claim_bond=scaled["claim_bond"] + 2 * 10**30))
+    assert exact.solver.dtype == object
+    convicted = (histories.beaten_by != NOBODY) & fast.happened[..., None]
+    assert (exact.solver == fast.solver).all()
+    assert (exact.submitter == fast.submitter).all()
+    assert (exact.treasury - fast.treasury).tolist() == [10**30 * int(n) for n in convicted.sum(axis=(1, 2, 3))]
+
+
+@given(PLANS, SIZES, SEEDS, st.sampled_from([LOCAL, PUBLIC]))
+def test_no_verdict_costs_the_treasury_and_none_gains_by_slashing_itself(
+    plan: Plan, size: tuple[int, int], seed: int, profile: object
+) -> None:
+    """Whatever is slashed, at least half of it reaches the treasury: everybody else together loses that much."""
+    histories = random_histories(np.random.default_rng(seed), 20, size[0], ROUNDS, size[1])
+    numbers = amounts(plan, size[0])
+    paid = pay(histories, numbers)
+    happened = paid.happened[..., None]
+    settled = paid.outcome == TaskState.SETTLED
+    fault = np.isin(paid.outcome, (TaskState.REJECTED, TaskState.UNAVAILABLE, TaskState.EXPIRED))
+    convicted = ((histories.beaten_by != NOBODY) & happened).sum(axis=(1, 2, 3))
+    failed = (histories.failed * happened[..., None]).sum(axis=(1, 2, 3, 4))
+    misses = (paid.happened & ~histories.posted[..., 0]).sum(axis=(1, 2))
+    least = [
+        numbers.levy * bool(s)
+        + (numbers.solver_deposit // 2) * bool(f)
+        + (numbers.claim_bond // 2) * int(c)
+        + (numbers.opening_bond // 2) * int(o)
+        + numbers.miss * int(m)
+        for s, f, c, o, m in zip(settled, fault, convicted, failed, misses, strict=True)
+    ]
+    assert all(got >= floor for got, floor in zip(paid.treasury.tolist(), least, strict=True))
+
+
+@given(PLANS, SEEDS)
+def test_who_slashes_itself_loses_at_least_half_of_the_slash(plan: Plan, seed: int) -> None:
+    """One account is submitter, solver and every claimant: it never gains, and loses half of what is slashed."""
+    histories = random_histories(np.random.default_rng(seed), 20, 3, ROUNDS, 5)
+    numbers = amounts(plan, 3)
+    paid = pay(histories, numbers)
+    alone = (paid.submitter + paid.solver + paid.claimant.sum(axis=(1, 2, 3))).tolist()
+    assert max(alone) <= 0
+    slashed = np.isin(paid.outcome, (TaskState.REJECTED, TaskState.UNAVAILABLE, TaskState.EXPIRED))
+    assert all(-lost >= numbers.solver_deposit // 2 for lost, fell in zip(alone, slashed, strict=True) if fell)
+
+
+PLAN = Plan(steps=20, segment_steps=10, step_work=10**6, init_work=10**6, price=TOKEN)
+"""C = 21 tokens, c = 10 tokens."""
+
+
+def one(end: End = End.AUDITED) -> tuple[Histories, Amounts]:
+    histories = Histories.blank(1, 1, ROUNDS, 6)
+    histories.end[:] = end
+    return histories, amounts(PLAN, 1)
+
+
+def test_honest_task_pays_fee_wage_and_levy() -> None:
+    histories, numbers = one()
+    histories.posted[:, :, 0, 0] = True
+    paid = pay(histories, numbers)
+    assert paid.outcome.tolist() == [TaskState.SETTLED]
+    assert (paid.solver[0], paid.claimant[0, 0, 0, 0], paid.treasury[0]) == (21 * TOKEN, 10 * TOKEN, 20 * TOKEN)
+    assert paid.submitter[0] == -51 * TOKEN
+
+
+def test_expired_task_costs_the_solver_and_refunds_the_submitter() -> None:
+    histories, numbers = one(End.EXPIRED)
+    paid = pay(histories, numbers)
+    assert (paid.solver[0], paid.submitter[0]) == (-63 * TOKEN, 21 * TOKEN // 2)
+
+
+def test_first_four_finders_share_by_thirds_and_the_fifth_gets_nothing() -> None:
+    histories, numbers = one()
+    histories.posted[:, :, 0] = True
+    histories.root[:, :, 0, 1:] = 1
+    histories.beaten_by[:, :, 0, 0] = 1
+    paid = pay(histories, numbers)
+    assert paid.outcome.tolist() == [TaskState.REJECTED]
+    pot, deposit = 63 * TOKEN * 3 // 10, 200 * TOKEN * 3 // 10
+    shares = [27, 9, 3, 1, 0]
+    gains = [int(paid.claimant[0, 0, 0, place]) for place in range(1, 6)]
+    bond = PUBLIC.parameters.claim_bond // 2
+    assert gains == [
+        pot * share // 40 + deposit * share // 40 + (bond if place == 0 else 0) for place, share in enumerate(shares)
+    ]
+
+
+def test_three_silent_verifiers_cost_the_solver_and_a_late_claim_saves_it() -> None:
+    histories, numbers = one()
+    paid = pay(histories, numbers)
+    assert paid.outcome.tolist() == [TaskState.UNAVAILABLE]
+    assert paid.happened.all()
+    assert paid.claimant[0, 0, :, 0].tolist() == [-20 * TOKEN] * 3
+    histories.posted[:, :, 2, 0] = True
+    assert pay(histories, numbers).outcome.tolist() == [TaskState.SETTLED]
+
+
+def test_volunteer_alone_condemns_and_never_passes() -> None:
+    histories, numbers = one()
+    histories.posted[:, :, 0, 1] = True
+    assert pay(histories, numbers).outcome.tolist() == [TaskState.UNAVAILABLE]
+    histories.root[:, :, 0, 1] = 1
+    assert pay(histories, numbers).outcome.tolist() == [TaskState.REJECTED]
+
+
+def test_redraw_that_is_not_there_is_refused() -> None:
+    histories = Histories.blank(1, 1, 1, 2)
+    with pytest.raises(ValueError, match="before its segments are decided"):
+        pay(histories, amounts(PLAN, 1))
+
+
+def test_conviction_by_nobodys_claim_is_refused() -> None:
+    histories, _ = one()
+    beaten = histories.beaten_by.copy()
+    beaten[0, 0, 0, 0] = 3
+    with pytest.raises(ValueError, match="another claim"):
+        replace(histories, beaten_by=beaten)
+
+
+@given(st.integers(0, 2**96 - 1), st.integers(1, 4))
+def test_shares_fall_by_thirds_and_never_exceed_the_whole(amount: int, count: int) -> None:
+    shares = split(amount, count)
+    assert sum(shares) <= amount
+    assert sum(shares) >= amount - count
+    assert all(abs(shares[i] - 3 * shares[i + 1]) <= 3 for i in range(count - 1))
