@@ -20,7 +20,7 @@ from lockstep.chain.client import Client, Sent
 from lockstep.chain.deployment import Deployment
 from lockstep.chain.errors import ChainError, Reverted
 from lockstep.chain.index import Index
-from lockstep.chain.parameters import DisputeParameters, Parameters
+from lockstep.chain.parameters import DisputeParameters, Parameters, Profile
 from lockstep.chain.types import (
     ClaimBody,
     ClaimRecord,
@@ -151,6 +151,11 @@ class Lockstep:
     def dispute_parameters(self) -> DisputeParameters:
         """The dispute game's numbers."""
         return self.deployment.profile.disputes
+
+    def profile_on_chain(self) -> Profile:
+        """The numbers as the contracts have them, whatever the deployment file says."""
+        parameters = Parameters.from_abi(self.view(self.market, "parameters"))
+        return Profile(parameters, DisputeParameters.from_abi(self.view(self.game, "parameters")))
 
     def numbers(self, terms: TaskTerms) -> TaskNumbers:
         """What a task's parties lock, pay and get."""

@@ -11,6 +11,7 @@ from lockstep.cli import zoo
 from lockstep.cli.commands import (
     challenge,
     deploy,
+    economics,
     inspect,
     profile,
     program,
@@ -85,6 +86,7 @@ app.command(rich_help_panel=LOOKING)(result.result)
 app.command(rich_help_panel=LOOKING)(profile.profile)
 app.command(rich_help_panel=LOOKING)(inspect.inspect)
 app.command(rich_help_panel=LOOKING, epilog=zoo.listing())(sweep.sweep)
+app.add_typer(economics.app, name="economics", rich_help_panel=LOOKING)
 app.add_typer(program.app, name="program", rich_help_panel=LOOKING)
 
 app.command(rich_help_panel=LOOKING)(demo)

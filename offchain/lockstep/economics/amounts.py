@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Self
 
 from lockstep.chain import terms as arithmetic
@@ -64,3 +64,8 @@ class Amounts:
             cleared=claim * p.cleared_solver_bps // WHOLE_BPS,
             redraws=p.redraws,
         )
+
+    def counted_in(self, unit: float) -> Amounts:
+        """The same amounts, each rounded to a multiple of ``unit`` base units: small enough for int64."""
+        whole = {name: round(value / unit) for name, value in asdict(self).items()}
+        return Amounts(**whole | {"redraws": self.redraws})

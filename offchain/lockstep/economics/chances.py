@@ -27,7 +27,7 @@ def caught(segments: int, audits: int, bad: int, looked_at: float) -> float:
 def worst_cheating(segments: int, audits: int, looked_at: float) -> tuple[int, float]:
     """Number of bad segments at which the chance to be caught is least for what it saves, and that chance.
 
-    Where leaving out one and leaving out all are equally good, one. The chance is concave in the number: it is one of them.
+    The chance is concave in the number, so it is one or all; where these are equal, one.
     """
     ends = ((n, caught(segments, audits, n, looked_at)) for n in (1, segments))
     return min(ends, key=lambda end: end[1] / end[0])

@@ -105,9 +105,7 @@ def _condemning(s: Setting) -> Sides:
     d = 1 - (1 - s.assumed.defended) * (1 - s.assumed.looked_at)
     loss = (1 - s.finder_share) * s.claim_deposit
     gain = s.finder_share * s.solver_deposit + (1 + s.compensation) * s.fee + s.c(s.amounts.levy)
-    return Sides(
-        d * loss, (1 - d) * gain, f"{d:.2f} x {loss:.1f} c = {d * loss:.2f} c >= {1 - d:.2f} x {gain:.1f} c"
-    )
+    return Sides(d * loss, (1 - d) * gain, f"{d:.2f} x {loss:.1f} c = {d * loss:.2f} c >= {1 - d:.2f} x {gain:.1f} c")
 
 
 def _answers(s: Setting) -> Sides:

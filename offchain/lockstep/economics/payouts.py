@@ -206,4 +206,4 @@ def _won(winners: NDArray[np.int8], counts: NDArray[np.bool_]) -> NDArray[np.int
     """(N, G, R, K) convictions that each place won, of those that count."""
     places = winners.shape[3]
     wins = (winners[..., None] == np.arange(places)) & counts[..., None]
-    return wins.sum(axis=3)
+    return np.asarray(wins.sum(axis=3))

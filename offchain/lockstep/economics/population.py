@@ -39,7 +39,7 @@ class Verifying(IntEnum):
     LAZY = 1
     """Passes what it did not look at, with a digest it made up."""
     COPYING = 2
-    """Passes what it did not look at, with a digest from the solver: a copier where work is good, else an accomplice."""
+    """Passes what it did not look at, with a digest from the solver: where work is bad, an accomplice."""
     GRIEFING = 3
     """Claims another end whatever the work is."""
     SILENT = 4
@@ -63,6 +63,11 @@ class Population:
     verifying: NDArray[np.float64]
     lookers: float
     griefers: float = 0.0
+
+    @property
+    def looked_at(self) -> float:
+        """y: chance that somebody replays a given claim."""
+        return -float(np.expm1(-self.lookers))
 
     @classmethod
     def honest(cls, looked_at: float, griefers: float = 0.0) -> Population:
@@ -138,7 +143,7 @@ def _post(
     root[..., VERIFIER] = np.where(replays, truth, np.where(verifying == Verifying.GRIEFING, LIE, CHECKPOINT))
     griefed = rng.random(truth.shape) < population.griefers
     posted[..., GRIEFER], root[..., GRIEFER] = griefed, GRIEF
-    # a whistleblower claims where its replay ends elsewhere than the solver's, where the claim is wrong, or nobody claimed
+    # a whistleblower claims where its replay does not end in the checkpoint, the claim is wrong, or nobody claimed
     wrong = posted[..., VERIFIER] & ((root[..., VERIFIER] != truth) | (verifying == Verifying.LAZY))
     reason = (truth != CHECKPOINT) | wrong | ~posted[..., VERIFIER]
     places = np.arange(LOOKERS)
@@ -162,4 +167,4 @@ def _convict(made: Histories, verifying: NDArray[np.int64], truth: NDArray[np.in
     made_up = right[..., VERIFIER] & (verifying == Verifying.LAZY) & made.posted[..., FIRST_LOOKER]
     made.beaten_by[..., VERIFIER] = np.where(made_up, FIRST_LOOKER, made.beaten_by[..., VERIFIER])
     made.digest_by[..., VERIFIER] = np.where(made_up, FIRST_LOOKER, NOBODY)
-    return false.sum(axis=3) + made_up
+    return np.asarray(false.sum(axis=3) + made_up)

@@ -5,6 +5,7 @@ A payoff is of one task for a solver, of one claim for a verifier, of one look f
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,6 +29,10 @@ SEED = 2026
 PLANTING = (Verifying.HONEST, Verifying.COPYING, Verifying.TIPPING)
 """Verifiers that know the right digest, and so can make one entry of it wrong where they must."""
 TIPPED_ACCOUNTS = 4
+LEAST_LOOKERS = 0.01
+"""Where nobody looks, nobody would learn that looking pays."""
+UNITS = 10**6
+"""The simulation counts in millionths of c."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +77,12 @@ def payoffs(setting: Setting, population: Population, tasks: int, seed: int = SE
     )
 
 
-def solver_payoff(
-    setting: Setting, population: Population, kind: Solving, tasks: int, seed: int = SEED
-) -> Estimate:
+def solver_payoff(setting: Setting, population: Population, kind: Solving, tasks: int, seed: int = SEED) -> Estimate:
     """A solver's payoff of one task; one that is shown wrong has a friend find it first."""
-    played, paid = _played(setting, population, tasks, seed, Focus(solving=kind))
+    _, paid = _played(setting, population, tasks, seed, Focus(solving=kind))
     left_out = {Solving.HONEST: 0, Solving.ONE: 1, Solving.ALL: setting.segments}[kind]
     k, outside = setting.assumed.cost, setting.assumed.outside * setting.fee
-    gains = _in_c(setting, paid.solver) - k * max(0.0, setting.fee - left_out) - setting.gas(setting.gas_used.solve)
+    gains = _in_c(paid.solver) - k * max(0.0, setting.fee - left_out) - setting.gas(setting.gas_used.solve)
     if left_out:
         # computing is saved at its price, as the inequalities have it, and finders' shares of its deposit come back
         gains += (1 - k) * min(left_out, setting.fee)
@@ -93,7 +96,7 @@ def verifier_payoff(
 ) -> Estimate:
     """A drawn verifier's payoff of one claim."""
     played, paid = _played(setting, population, tasks, seed, Focus(verifying=kind))
-    gains = _in_c(setting, paid.claimant[:, 0, 0, 0])
+    gains = _in_c(paid.claimant[:, 0, 0, 0])
     locked = setting.claim_deposit + setting.c(setting.amounts.claim_bond)
     gains -= setting.time_value(locked, setting.claim_window + setting.profile.parameters.unblind_window)
     if kind != Verifying.SILENT:
@@ -108,7 +111,7 @@ def verifier_payoff(
 def looker_payoff(setting: Setting, population: Population, tasks: int, seed: int = SEED) -> Estimate:
     """A whistleblower's payoff of one look, whichever of those who look at the claim it is."""
     played, paid = _played(setting, population, tasks, seed, Focus(looker=True))
-    together = _in_c(setting, paid.claimant[:, 0, 0, FIRST_LOOKER:DEFENDER].sum(axis=1))
+    together = _in_c(paid.claimant[:, 0, 0, FIRST_LOOKER:DEFENDER].sum(axis=1))
     claims = played.histories.posted[:, 0, 0, FIRST_LOOKER:DEFENDER].sum(axis=1)
     wins = played.convicting[:, 0, 0] * (claims > 0)
     spent = claims * setting.gas(setting.gas_used.blind_claim) + wins * setting.gas(setting.gas_used.challenge)
@@ -122,15 +125,13 @@ def looker_payoff(setting: Setting, population: Population, tasks: int, seed: in
     return Estimate.of(gains)
 
 
-def _played(
-    setting: Setting, population: Population, tasks: int, seed: int, focus: Focus
-) -> tuple[Play, Payouts]:
+def _played(setting: Setting, population: Population, tasks: int, seed: int, focus: Focus) -> tuple[Play, Payouts]:
     played = play(np.random.default_rng(seed), setting, population, tasks, focus)
-    return played, pay(played.histories, setting.amounts)
+    return played, pay(played.histories, setting.amounts.counted_in(setting.amounts.replay_cost / UNITS))
 
 
-def _in_c(setting: Setting, units: Units) -> NDArray[np.float64]:
-    return units.astype(np.float64) / setting.amounts.replay_cost
+def _in_c(units: Units) -> NDArray[np.float64]:
+    return units.astype(np.float64) / UNITS
 
 
 def _is_forced(setting: Setting, tasks: int, seed: int) -> NDArray[np.bool_]:
@@ -146,9 +147,7 @@ def _shared(setting: Setting, finders: NDArray[np.int64]) -> NDArray[np.float64]
     return np.concatenate([[0.0], np.cumsum(3.0 ** -np.arange(4))])[paid]
 
 
-def _planter_gains(
-    setting: Setting, kind: Verifying, lookers: NDArray[np.int64], seed: int
-) -> NDArray[np.float64]:
+def _planter_gains(setting: Setting, kind: Verifying, lookers: NDArray[np.int64], seed: int) -> NDArray[np.float64]:
     """(N,) what planting an error brings its verifier: r_0 if nobody found it, or what its own accounts are paid."""
     forced, tasks = planted(setting), len(lookers)
     if kind == Verifying.TIPPING:
@@ -159,18 +158,15 @@ def _planter_gains(
     return np.asarray(_is_forced(setting, tasks, seed) * each)
 
 
-def settle_on(
-    setting: Setting, start: Population, steps: int, tasks: int, seed: int = SEED
-) -> list[tuple[Population, Payoffs]]:
+def settle_on(setting: Setting, start: Population, steps: int, tasks: int, seed: int = SEED) -> Iterator[Population]:
     """Best replies, one step a little after the other, and free entry of whistleblowers: the way populations go.
 
-    Step t moves a share 1 / (t + 3) of every role to its best reply; looking grows where it pays, and falls where not.
+    Yields the population after each step. Step t moves a share 1 / (t + 3) of every role to its best reply; looking
+    grows where it pays, and falls where it does not.
     """
-    way = []
     population = start
     for step in range(steps):
         found = payoffs(setting, population, tasks, seed + step)
-        way.append((population, found))
         share = 1 / (step + 3)
         population = replace(
             population,
@@ -178,8 +174,4 @@ def settle_on(
             verifying=(1 - share) * population.verifying + share * np.eye(6)[found.best_verifying],
             lookers=max(LEAST_LOOKERS, population.lookers * float(np.exp(share * np.clip(found.looking.mean, -2, 2)))),
         )
-    return way
-
-
-LEAST_LOOKERS = 0.01
-"""Where nobody looks, nobody would learn that looking pays."""
+        yield population

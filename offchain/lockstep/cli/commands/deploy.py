@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lockstep.cli.economics import refuse_unsafe
 from lockstep.cli.errors import CommandError
 from lockstep.cli.options import Account, Connection, Role, bundled
 
@@ -39,7 +40,9 @@ def deploy(
     faucet: Annotated[
         bool, typer.Option("--faucet", help="On a chain that is not local, too: a token that gives itself away.")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace a deployment file that is in use.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a file that is in use; deploy numbers that are not safe.")
+    ] = False,
 ) -> None:
     """Deploy the contracts, and write the deployment file that all other commands read.
 
@@ -72,6 +75,7 @@ def deploy(
         _check_token(client, token)
     if not force:
         _refuse_to_replace(session, client)
+        refuse_unsafe(PROFILES[chosen], local=chosen is ProfileName.LOCAL)
     bar = Progress(
         TextColumn("deploying"),
         BarColumn(),

@@ -1,0 +1,250 @@
+"""Phase diagrams: where honesty is the best reply as two numbers vary, by the inequalities and by simulation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lockstep.economics.inequalities import INEQUALITIES
+from lockstep.economics.payouts import pay
+from lockstep.economics.planted import PLANTED, least_y, looks
+from lockstep.economics.population import Focus, Population, Solving, Verifying, play
+from lockstep.economics.setting import Forced, Setting
+from lockstep.economics.simulation import UNITS, solver_payoff, verifier_payoff
+
+FINE, COARSE = 32, 6
+_BY_NAME = {each.name.split(",")[0]: each for each in (*INEQUALITIES, *PLANTED)}
+_CHEAT = _BY_NAME["A solver that leaves out segments loses"]
+_SILENCE = _BY_NAME["Silence of colluding verifiers does not win a submitter its money back"]
+_TIPS = _BY_NAME["Tipping off accounts of one's own"]
+_LEVY = _BY_NAME["A task's levy covers the most its forced errors may cost"]
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A number that varies: from ``low`` to ``high``, in equal steps or equal ratios; ``whole`` numbers only."""
+
+    label: str
+    low: float
+    high: float
+    log: bool = False
+    whole: bool = False
+
+    def values(self, count: int) -> NDArray[np.float64]:
+        """So many values, ends included; fewer where whole numbers coincide."""
+        found = (np.geomspace if self.log else np.linspace)(self.low, self.high, count)
+        return np.unique(np.rint(found)) if self.whole else found
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A diagram.
+
+    Attributes:
+        name: a file's name
+        title: for people
+        x, y: what varies
+        here: where the defaults are
+        regions: names by number; 0 is honesty
+        region: which region a point is in, by the inequalities
+        honest: whether honesty is the best reply at a point, by simulation (x, y, tasks, seed)
+        unseen: a region where payoffs of the roles that are simulated do not show what is wrong
+
+    """
+
+    name: str
+    title: str
+    x: Axis
+    y: Axis
+    here: tuple[float, float]
+    regions: tuple[str, ...]
+    region: Callable[[float, float], int]
+    honest: Callable[[float, float, int, int], bool]
+    unseen: int = 0
+
+    def deters(self, x: float, y: float) -> bool:
+        """Whether the simulation should find honesty the best reply, by the inequalities."""
+        return self.region(x, y) in (0, self.unseen)
+
+    def drawn(self) -> NDArray[np.int64]:
+        """(y, x) regions on the fine grid."""
+        return np.array([[self.region(x, y) for x in self.x.values(FINE)] for y in self.y.values(FINE)])
+
+    def edge(self, along_x: bool) -> str:
+        """Where, from the defaults along one axis, honesty ends first below and above; "none" within the picture."""
+        axis = self.x if along_x else self.y
+        at = self.here[0 if along_x else 1]
+        values = np.arange(axis.low, axis.high + 1) if axis.whole else axis.values(400)
+
+        def broken(value: float) -> bool:
+            return self.region(value, self.here[1]) != 0 if along_x else self.region(self.here[0], value) != 0
+
+        if broken(at):
+            good = [value for value in values if not broken(value)]
+            return f"honest only from {min(good):.3g} to {max(good):.3g}" if good else "nowhere honest"
+        below = [value for value in values if value < at and broken(value)]
+        above = [value for value in values if value > at and broken(value)]
+        ends = [max(below)] if below else []
+        return "; ".join(f"breaks at {value:.3g}" for value in [*ends, *sorted(above)[:1]]) or "none"
+
+
+def accomplices(looked_at: float) -> Population:
+    """Verifiers that pass whatever there is: only whistleblowers deter."""
+    return replace(Population.honest(looked_at), verifying=np.eye(6)[Verifying.COPYING])
+
+
+def honest_solver(s: Setting, tasks: int, seed: int) -> bool:
+    """Whether no way to cheat brings a solver more, where only whistleblowers look."""
+    crowd = accomplices(s.assumed.looked_at)
+    gains = {kind: solver_payoff(s, crowd, kind, tasks, seed).mean for kind in Solving}
+    return max(gains, key=lambda kind: gains[kind]) == Solving.HONEST
+
+
+def _jackpots(s: Setting, name: str, title: str, forced: Forced) -> Phase:
+    """Planted errors: how often (p) and for how much (J)."""
+    enough = least_y(s.assuming(forced=forced, safety=1.0))
+
+    def at(rate: float, jackpot: float) -> Setting:
+        return s.assuming(forced=replace(forced, rate=rate, reward=rate * jackpot), safety=1.0)
+
+    def region(rate: float, jackpot: float) -> int:
+        here = at(rate, jackpot)
+        if -np.expm1(-looks(here)) < enough:
+            return 1
+        if not _TIPS.sides(here).holds:
+            return 2
+        return 0 if _LEVY.sides(here).holds else 3
+
+    def honest(rate: float, jackpot: float, tasks: int, seed: int) -> bool:
+        here = at(rate, jackpot)
+        entered = -np.expm1(-looks(here))
+        crowd = accomplices(entered)
+        ways = (Verifying.HONEST, Verifying.LAZY, Verifying.COPYING, Verifying.TIPPING)
+        gains = {kind: verifier_payoff(here, crowd, kind, tasks, seed).mean for kind in ways}
+        best = max(gains, key=lambda kind: gains[kind])
+        return best in ways[:3:2] and honest_solver(here.assuming(looked_at=entered), tasks, seed)
+
+    return Phase(
+        name,
+        title,
+        Axis("p, share of claims with a planted error", 0.02, 0.5, log=True),
+        Axis("J, jackpot, in c", 2, 60, log=True),
+        (forced.rate, forced.jackpot),
+        ("honest", "too few look", "tipping off pays", "levy too small"),
+        region,
+        honest,
+        unseen=3,
+    )
+
+
+def _audits(s: Setting) -> Phase:
+    """How many segments are audited, and how often somebody looks."""
+
+    def at(audits: float, looked_at: float) -> Setting:
+        return Setting(
+            s.profile, replace(s.job, audits=int(audits)), replace(s.assumed, looked_at=looked_at, safety=1.0)
+        )
+
+    def region(audits: float, looked_at: float) -> int:
+        here = at(audits, looked_at)
+        return 0 if _CHEAT.sides(here).holds else 1
+
+    return Phase(
+        "audits",
+        "Audits and whistleblowers",
+        Axis("q, audited segments", 1, s.segments, whole=True),
+        Axis("y, chance that a claim is looked at", 0.01, 0.9),
+        (s.audits, s.assumed.looked_at),
+        ("honest", "leaving out segments pays"),
+        region,
+        lambda q, y, tasks, seed: honest_solver(at(q, y), tasks, seed),
+    )
+
+
+def _deposits(s: Setting) -> Phase:
+    """The solver's deposit against what others pay for one bad segment."""
+    numbers = s.profile.parameters
+
+    def at(multiple: float, outside: float) -> Setting:
+        profile = replace(s.profile, parameters=replace(numbers, solver_deposit_multiple=int(multiple)))
+        return Setting(profile, s.job, replace(s.assumed, outside=outside, safety=1.0))
+
+    one = _BY_NAME["One bad segment does not pay"]
+
+    def region(multiple: float, outside: float) -> int:
+        here = at(multiple, outside)
+        if not _CHEAT.sides(here).holds:
+            return 1
+        return 0 if one.sides(here).holds else 2
+
+    return Phase(
+        "deposits",
+        "Deposit and gain from outside",
+        Axis("solver deposit, in C", 1, 24, whole=True),
+        Axis("outside gain for one bad segment, in C", 0.0, 1.5),
+        (numbers.solver_deposit_multiple, s.assumed.outside),
+        ("honest", "leaving out segments pays", "one bad segment pays"),
+        region,
+        lambda multiple, outside, tasks, seed: honest_solver(at(multiple, outside), tasks, seed),
+    )
+
+
+def _collusion(s: Setting) -> Phase:
+    """Colluding verifiers that say nothing, and how many segments a task has."""
+
+    def at(share: float, segments: float) -> Setting:
+        job = replace(s.job, plan=replace(s.job.plan, steps=int(segments) * s.job.plan.segment_steps))
+        return Setting(s.profile, job, replace(s.assumed, colluding=share))
+
+    def honest(share: float, segments: float, tasks: int, seed: int) -> bool:
+        return silence_gain(at(share, segments), tasks, seed) <= 0
+
+    return Phase(
+        "collusion",
+        "Silent verifiers that are the submitter's",
+        Axis("f, colluding share of the stake", 0.01, 0.9),
+        Axis("training segments", 2, 400, log=True, whole=True),
+        (s.assumed.colluding, s.segments - 1),
+        ("honest", "silence pays"),
+        lambda share, segments: 0 if _SILENCE.sides(at(share, segments)).holds else 1,
+        honest,
+    )
+
+
+def silence_gain(s: Setting, tasks: int, seed: int) -> float:
+    """What submitter and silent verifiers of one hand gain on an honest task, by simulation, in c."""
+    f = s.assumed.colluding
+    crowd = replace(
+        Population.honest(0.0), verifying=(1 - f) * np.eye(6)[Verifying.HONEST] + f * np.eye(6)[Verifying.SILENT]
+    )
+    played = play(np.random.default_rng(seed), s, crowd, tasks, Focus())
+    amounts = s.amounts.counted_in(s.amounts.replay_cost / UNITS)
+    paid = pay(played.histories, amounts)
+    lost = np.where(played.verifying == Verifying.SILENT, paid.claimant[..., 0], 0).sum(axis=(1, 2))
+    honestly = -(amounts.fee + amounts.levy + s.audits * amounts.wage)
+    return float((paid.submitter + lost - honestly).mean() / UNITS)
+
+
+MENDED = Forced(uncaught=2.0, fixed_pot=True)
+"""Forced errors that hold: finders share one jackpot, and an uncaught error pays more."""
+MENDED_LEVY = 3.0
+"""What they need of a task with two audits: its least levy as a multiple of today's 2 c."""
+
+
+def mended(s: Setting) -> Setting:
+    """The setting with forced errors that hold, and the levy that they need."""
+    return Setting(s.profile, replace(s.job, levy_over_least=MENDED_LEVY), replace(s.assumed, forced=MENDED))
+
+
+def phases(s: Setting) -> list[Phase]:
+    """All diagrams, around a setting."""
+    return [
+        _jackpots(s, "forced", "Forced errors as designed", Forced()),
+        _jackpots(mended(s), "forced_mended", "Forced errors: one jackpot shared, r_0 = 2 J, levy 6 c", MENDED),
+        _audits(s),
+        _deposits(s),
+        _collusion(s),
+    ]
