@@ -72,6 +72,11 @@ GENERATORS = (
         owns=("docs/COVERAGE.md",),
     ),
     Generator(
+        "what the economic inequalities say of the defaults",
+        "make_economics:files",
+        owns=("docs/ECONOMICS.md",),
+    ),
+    Generator(
         "contracts' ABIs, sizes and storage layouts",
         "snapshots:files",
         owns=("tests/snapshots/abi/*.txt", "tests/snapshots/storage/*.txt", "tests/snapshots/sizes.txt"),

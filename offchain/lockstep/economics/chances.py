@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 PAID_PLACES = 4
 BISECTIONS = 60
+_OTHERS = np.arange(64)
+_LOG_FACTORIALS = np.array([math.lgamma(n + 1) for n in _OTHERS])
+_MEAN_SHARES = np.cumsum(np.where(_OTHERS < PAID_PLACES, 3.0**-_OTHERS, 0.0)) / (_OTHERS + 1)
 
 
 def drawn_bad(segments: int, audits: int, bad: int) -> NDArray[np.float64]:
@@ -24,13 +27,15 @@ def caught(segments: int, audits: int, bad: int, looked_at: float) -> float:
     return float(1 - drawn @ (1 - looked_at) ** np.arange(audits + 1))
 
 
-def worst_cheating(segments: int, audits: int, looked_at: float) -> tuple[int, float]:
+def worst_cheating(segments: int, audits: int, looked_at: float, most: float) -> tuple[int, float]:
     """Number of bad segments at which the chance to be caught is least for what it saves, and that chance.
 
-    The chance is concave in the number, so it is one or all; where these are equal, one.
+    Each saves 1, all together ``most``. The chance is concave in the number, so the worst is one, or about as many as
+    save it all.
     """
-    ends = ((n, caught(segments, audits, n, looked_at)) for n in (1, segments))
-    return min(ends, key=lambda end: end[1] / end[0])
+    full = max(1, min(segments, math.floor(most)))
+    ends = ((n, caught(segments, audits, n, looked_at)) for n in sorted({1, full, min(full + 1, segments), segments}))
+    return min(ends, key=lambda end: end[1] / min(end[0], most))
 
 
 def first_shares(rate: float) -> float:
@@ -38,11 +43,9 @@ def first_shares(rate: float) -> float:
 
     ``rate`` is the mean number of others who look, a Poisson variable; all orders are alike.
     """
-    others = np.arange(64)
-    weights = np.exp(-rate + others * math.log(rate) - np.array([math.lgamma(n + 1) for n in others])) if rate else None
-    totals = np.cumsum([3.0**-place if place < PAID_PLACES else 0.0 for place in range(64)])
-    means = totals / (others + 1)
-    return float(weights @ means) if weights is not None else float(means[0])
+    if rate == 0:
+        return 1.0
+    return float(np.exp(-rate + _OTHERS * math.log(rate) - _LOG_FACTORIALS) @ _MEAN_SHARES)
 
 
 def fixed_shares(rate: float) -> float:

@@ -68,8 +68,8 @@ def _lazy(s: Setting) -> Sides:
 
 def _cheat(s: Setting) -> Sides:
     safety = s.assumed.safety
-    n, chance = worst_cheating(s.segments, s.audits, s.assumed.looked_at)
-    left, right = chance * s.solver_risk, safety * n
+    n, chance = worst_cheating(s.segments, s.audits, s.assumed.looked_at, s.fee)
+    left, right = chance * s.solver_risk, safety * min(n, s.fee)
     return Sides(left, right, f"n = {n}: {chance:.3f} x {s.solver_risk:.1f} c = {left:.2f} c >= {right:.2f} c")
 
 
@@ -96,9 +96,11 @@ def _withholding(s: Setting) -> Sides:
 
 def _silent_audit(s: Setting) -> Sides:
     miss, f, rounds = s.c(s.amounts.miss), s.assumed.colluding, s.profile.parameters.redraws + 1
-    gain = (1 + s.compensation) * s.fee + s.c(s.amounts.levy) + s.audits * s.c(s.amounts.wage)
-    left, right = miss * sum(f**k for k in range(rounds)), f ** (rounds - 1) * gain
-    return Sides(left, right, f"{left:.2f} c >= {f:.2f}^{rounds - 1} x {gain:.1f} c = {right:.2f} c")
+    chance = 1 - (1 - f**rounds) ** s.audits
+    gain = (1 + s.compensation) * s.fee + s.c(s.amounts.levy)
+    wages = s.audits * f**rounds * s.c(s.amounts.wage)
+    left, right = s.audits * miss * sum(f**k for k in range(1, rounds + 1)), chance * gain + wages
+    return Sides(left, right, f"{left:.3f} c >= {chance:.5f} x {gain:.1f} c + {wages:.4f} c = {right:.3f} c")
 
 
 def _condemning(s: Setting) -> Sides:
@@ -177,7 +179,7 @@ INEQUALITIES = (
     Inequality(
         "A solver that leaves out segments loses, however many",
         "audits, solver deposit",
-        "P(caught, n) ((1 - phi) D_s + C) >= 1.5 n c for every n",
+        "P(caught, n) ((1 - phi) D_s + C) >= 1.5 min(n c, C) for every n",
         "as above, by itself for each drawn segment; drawn verifiers help nothing; a friend is the finder",
         _cheat,
     ),
@@ -212,7 +214,7 @@ INEQUALITIES = (
     Inequality(
         "Silence of colluding verifiers does not win a submitter its money back",
         "miss, redraws",
-        "m (1 + f + .. + f^r) >= f^r ((1 + compensation) C + levy + q w)",
+        "q m (f + .. + f^(r+1)) >= (1 - (1 - f^(r+1))^q) ((1 + compensation) C + levy) + q f^(r+1) w",
         "one hand holds the share f of the stake and is the submitter; r redraws",
         _silent_audit,
     ),

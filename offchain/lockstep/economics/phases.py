@@ -228,8 +228,8 @@ def silence_gain(s: Setting, tasks: int, seed: int) -> float:
     return float((paid.submitter + lost - honestly).mean() / UNITS)
 
 
-MENDED = Forced(uncaught=2.0, fixed_pot=True)
-"""Forced errors that hold: finders share one jackpot, and an uncaught error pays more."""
+MENDED = Forced(rate=0.2, uncaught=2.0, fixed_pot=True)
+"""Forced errors that hold: finders share one jackpot, an uncaught error pays more of it, and still less than D_v."""
 MENDED_LEVY = 3.0
 """What they need of a task with two audits: its least levy as a multiple of today's 2 c."""
 
