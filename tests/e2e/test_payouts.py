@@ -46,7 +46,7 @@ def compare(stage: Stage, scene: Scene) -> None:
     found = {names[address]: gain for address, gain in gains.items()}
     assert {name: found.get(name, 0) for name in changes} == changes
     assert set(found) <= set(changes)
-    assert any(changes.values()) or scene.name.startswith("c")
+    assert any(changes.values())
 
 
 @pytest.mark.parametrize("prefix", SEEN)
@@ -92,13 +92,14 @@ def test_several_finders_share_as_the_contracts_say(stage: Stage) -> None:
         "13a several finders",
         "rejected; 13a verifier convicted",
         actors.LyingVerifier,
-        [(Whistleblower, {})] * 3,
+        [(Whistleblower, {})] * 2,
         actors.NudgingSolver,
         lie,
         **lie,
     )
 
 
+@pytest.mark.long
 def test_liars_on_both_sides_are_judged_as_the_contracts_say(stage: Stage) -> None:
     play(
         stage,

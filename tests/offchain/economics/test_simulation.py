@@ -56,11 +56,11 @@ def test_planted_errors_pay_lookers_and_planters_what_the_formulas_say() -> None
     s = S.assuming(forced=Forced())
     forced, crowd = Forced(), Population.honest(1 / 3)
     gas = forced.rate * S.gas(S.gas_used.blind_claim)
-    close(looker_payoff(s, crowd, 20_000), forced.reward * first_shares(crowd.lookers) - s.assumed.cost - gas)
-    plain = verifier_payoff(S, crowd, Verifying.HONEST, 20_000)
-    plants = verifier_payoff(s, crowd, Verifying.HONEST, 20_000)
+    close(looker_payoff(s, crowd, 8_000), forced.reward * first_shares(crowd.lookers) - s.assumed.cost - gas)
+    plain = verifier_payoff(S, crowd, Verifying.HONEST, 8_000)
+    plants = verifier_payoff(s, crowd, Verifying.HONEST, 8_000)
     close(replace(plants, mean=plants.mean - plain.mean), forced.reward * forced.uncaught * 2 / 3)
-    tips = verifier_payoff(s, crowd, Verifying.TIPPING, 20_000)
+    tips = verifier_payoff(s, crowd, Verifying.TIPPING, 8_000)
     close(replace(tips, mean=tips.mean - plain.mean), forced.reward * forced.most_shared - 4 * gas)
 
 
