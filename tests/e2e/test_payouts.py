@@ -16,7 +16,8 @@ from lockstep.agents.verifier import Verifier
 from lockstep.agents.whistleblower import Whistleblower
 from lockstep.chain.lockstep import PostedTask
 from lockstep.cli.demo import actors, acts
-from lockstep.cli.demo.stage import Scene, Stage
+from lockstep.cli.demo.stage import Scene, Stage, job
+from lockstep.economics.calibration import calibration
 from tests.e2e.chain_histories import predicted
 
 pytestmark = [pytest.mark.chain, pytest.mark.timeout(600)]
@@ -30,6 +31,11 @@ PLAYED: dict[str, Callable[[Stage], None]] = {
     "6": acts.act_six,
 }
 SEEN = ("2a", "3a", "3b", "4", "6a", "6b", "6c", "6e")
+
+
+def test_reference_jobs_work_is_that_of_the_demos_model() -> None:
+    measured, workload = calibration(), job("mlp").workload
+    assert (measured.step_work, measured.init_work) == (workload.step_commitment.work, workload.init_commitment.work)
 
 
 def task_of(stage: Stage, scene: Scene) -> PostedTask:

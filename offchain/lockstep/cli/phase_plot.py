@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from lockstep.economics.phases import COARSE, FINE, Phase
@@ -29,8 +30,12 @@ def draw(phase: Phase, regions: NDArray[np.int64], honest: NDArray[np.bool_], fi
     axes.plot(across[~honest], up[~honest], "x", color="#8e1b10", ms=6, label="simulated: not")
     axes.plot(*phase.here, "*", color="black", ms=14, label="defaults")
     axes.set(title=phase.title, xlabel=phase.x.label, ylabel=phase.y.label)
-    axes.set_xscale("log" if phase.x.log else "linear")
-    axes.set_yscale("log" if phase.y.log else "linear")
+    for scale, lines, axis in ((axes.set_xscale, axes.xaxis, phase.x), (axes.set_yscale, axes.yaxis, phase.y)):
+        if axis.log:
+            scale("log")
+            lines.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            lines.set_major_formatter("{x:g}")
+            lines.set_minor_formatter(NullFormatter())
     patches = [Patch(color=COLOURS[place], label=name) for place, name in enumerate(phase.regions)]
     figure.legend(handles=[*patches, *axes.get_lines()], loc="outside lower center", ncols=3, fontsize=8)
     figure.savefig(file)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lockstep.economics.inequalities import INEQUALITIES
 from lockstep.economics.payouts import pay
-from lockstep.economics.planted import PLANTED, least_y, looks
+from lockstep.economics.planted import PLANTED, entered, least_y
 from lockstep.economics.population import Focus, Population, Solving, Verifying, play
 from lockstep.economics.setting import Forced, Setting
 from lockstep.economics.simulation import UNITS, solver_payoff, verifier_payoff
@@ -112,7 +112,7 @@ def _jackpots(s: Setting, name: str, title: str, forced: Forced) -> Phase:
 
     def region(rate: float, jackpot: float) -> int:
         here = at(rate, jackpot)
-        if -np.expm1(-looks(here)) < enough:
+        if entered(here) < enough:
             return 1
         if not _TIPS.sides(here).holds:
             return 2
@@ -120,12 +120,11 @@ def _jackpots(s: Setting, name: str, title: str, forced: Forced) -> Phase:
 
     def honest(rate: float, jackpot: float, tasks: int, seed: int) -> bool:
         here = at(rate, jackpot)
-        entered = -np.expm1(-looks(here))
-        crowd = accomplices(entered)
+        crowd = accomplices(entered(here, here.assumed.cost))
         ways = (Verifying.HONEST, Verifying.LAZY, Verifying.COPYING, Verifying.TIPPING)
         gains = {kind: verifier_payoff(here, crowd, kind, tasks, seed).mean for kind in ways}
         best = max(gains, key=lambda kind: gains[kind])
-        return best in ways[:3:2] and honest_solver(here.assuming(looked_at=entered), tasks, seed)
+        return best in ways[:3:2] and honest_solver(here.assuming(looked_at=entered(here)), tasks, seed)
 
     return Phase(
         name,
@@ -228,9 +227,9 @@ def silence_gain(s: Setting, tasks: int, seed: int) -> float:
     return float((paid.submitter + lost - honestly).mean() / UNITS)
 
 
-MENDED = Forced(rate=0.2, uncaught=2.0, fixed_pot=True)
+MENDED = Forced(rate=0.2, reward=1.22, uncaught=2.75, fixed_pot=True)
 """Forced errors that hold: finders share one jackpot, an uncaught error pays more of it, and still less than D_v."""
-MENDED_LEVY = 3.0
+MENDED_LEVY = 3.5
 """What they need of a task with two audits: its least levy as a multiple of today's 2 c."""
 
 
@@ -243,7 +242,7 @@ def phases(s: Setting) -> list[Phase]:
     """All diagrams, around a setting."""
     return [
         _jackpots(s, "forced", "Forced errors as designed", Forced()),
-        _jackpots(mended(s), "forced_mended", "Forced errors: one jackpot shared, r_0 = 2 J, levy 6 c", MENDED),
+        _jackpots(mended(s), "forced_mended", "Forced errors: one jackpot shared, r_0 = 2.75 J, levy 7 c", MENDED),
         _audits(s),
         _deposits(s),
         _collusion(s),

@@ -20,16 +20,16 @@ def planted(s: Setting) -> Forced:
     return forced
 
 
-def looks(s: Setting) -> float:
-    """Mean number of lookers a claim at free entry, if a look costs c and, where it finds something, its gas."""
+def looks(s: Setting, replay: float = 1.0) -> float:
+    """Mean number of lookers a claim at free entry: a look costs ``replay`` c and, where it finds something, gas."""
     forced = planted(s)
-    cost = 1 + forced.rate * s.gas(s.gas_used.blind_claim)
+    cost = replay + forced.rate * s.gas(s.gas_used.blind_claim)
     return free_entry(forced.reward, cost, fixed_shares if forced.fixed_pot else first_shares)
 
 
-def entered(s: Setting) -> float:
+def entered(s: Setting, replay: float = 1.0) -> float:
     """y at free entry."""
-    return somebody(looks(s))
+    return somebody(looks(s, replay))
 
 
 def least_y(s: Setting) -> float:
@@ -43,13 +43,13 @@ def _enough(s: Setting) -> Sides:
 
 
 def _tip_second(s: Setting) -> Sides:
-    y, forced = entered(s), planted(s)
+    y, forced = entered(s, s.assumed.cost), planted(s)
     left, right = forced.uncaught - 1, y / (3 * (1 - y))
     return Sides(left, right, f"{left:.2f} >= {y:.2f} / (3 x {1 - y:.2f}) = {right:.2f}")
 
 
 def _tip_first(s: Setting) -> Sides:
-    y, forced = entered(s), planted(s)
+    y, forced = entered(s, s.assumed.cost), planted(s)
     left, right = forced.uncaught * (1 - y), forced.most_shared
     return Sides(left, right, f"{forced.uncaught:.2f} x {1 - y:.2f} = {left:.2f} >= {right:.2f}")
 
@@ -74,21 +74,21 @@ PLANTED = (
         "Enough whistleblowers join",
         "p, J",
         "y at free entry >= y that deters",
-        "p J g(lambda) = cost of a look; y = 1 - e^-lambda",
+        "p J g(L) = cost of a look, here c: more would join if it cost less; y = 1 - e^-L",
         _enough,
     ),
     Inequality(
         "Tipping off one friend loses, if it comes after who found it honestly",
         "r_0 / J",
         "r_0 / J - 1 >= y / (3 (1 - y))",
-        "the design's: the friend is second wherever somebody looked",
+        "the design's: the friend is second wherever somebody looked; a look costs k c, so that more join",
         _tip_second,
     ),
     Inequality(
         "Tipping off accounts of one's own, first in line, loses",
         "r_0 / J, shares",
-        "(1 - y) r_0 >= (1 + 1/3 + 1/9 + 1/27) J",
-        "who need not replay places its claims first; accounts are free",
+        "(1 - y) r_0 >= (1 + 1/3 + 1/9 + 1/27) J, or J where one is shared",
+        "who need not replay places its claims first; accounts are free; y as above",
         _tip_first,
     ),
     Inequality(

@@ -21,7 +21,10 @@ def test_document_every_command_it_names_exists() -> None:
 
 def test_document_every_option_it_names_exists() -> None:
     commands = get_command(app).commands  # type: ignore[attr-defined]
-    groups = [*commands.values(), *commands["program"].commands.values()]
+    groups = [
+        *commands.values(),
+        *(each for name in ("program", "economics") for each in commands[name].commands.values()),
+    ]
     parameters = [parameter for command in groups for parameter in command.params]
     known = {option for parameter in parameters for option in (*parameter.opts, *parameter.secondary_opts)}
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", TEXT)) <= known | {"--hardfork", "--help"}
