@@ -37,7 +37,7 @@ class SecretTree:
 
     @property
     def root(self) -> bytes:
-        """Root of the tree, 32 bytes; the tree is made at its first use, some 3 seconds for a million blocks."""
+        """Root of the tree, 32 bytes; the tree is made at its first use, some ten seconds for a million blocks."""
         return self._tree.root
 
     def proof(self, block: int) -> list[bytes]:

@@ -41,6 +41,7 @@ class Rounds:
         while True:
             try:
                 acted = self._round()
+                is_done = not acted and self._is_done()
                 if unanswered:
                     self.voice.say("reaches the node again")
                 unanswered = 0
@@ -54,7 +55,7 @@ class Rounds:
                 continue
             if acted:
                 continue
-            if self._is_done():
+            if is_done:
                 return
             self._idle()
             time.sleep(self.poll)

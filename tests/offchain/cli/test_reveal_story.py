@@ -64,6 +64,12 @@ def committed(bench: Bench) -> int:
     return task
 
 
+def price_of_a_reroll(bench: Bench) -> str:
+    """What ``quote`` says of the posted task's model, in one line."""
+    shown = bench.run("quote", f"{bench.home / 'train.py'}:build", "--batch-size", 4).stdout
+    return " ".join(shown[shown.index("a re-roll is worth") :].split())
+
+
 def settle(bench: Bench, task: int) -> None:
     assert bench.run("verify", "--once").stdout.count("passes segment") == 3
     bench.node.advance_time(1200)
@@ -72,13 +78,12 @@ def settle(bench: Bench, task: int) -> None:
 
 def test_story_revealer_killed_and_started_again_the_draw_has_both_secrets(bench: Bench) -> None:
     chain = bench.lockstep(Role.SUBMITTER)
-    assert "who builds the block chooses the draw" in bench.run("quote", "mlp").stdout
     first = ("reveal", "--poll", 0.1, "--secrets", SECRETS)
     second = (*first, "--key", bench.node.accounts[6].key)
-    killed, other = bench.start(*first), bench.start(*second)
+    started = [bench.start(*first), bench.start(*second)]
+    killed, other = started
     try:
         wait(lambda: len(chain.panel()) == 2, killed)
-        assert "2 revealers, one honest suffices" in bench.run("quote", "mlp").stdout
         killed.send_signal(signal.SIGKILL)
         assert killed.wait(PATIENCE) == -signal.SIGKILL
         task = committed(bench)
@@ -87,18 +92,22 @@ def test_story_revealer_killed_and_started_again_the_draw_has_both_secrets(bench
         assert chain.state(task) is TaskState.COMMITTED
 
         again = bench.start(*first)
+        started.append(again)
         wait(lambda: not draw_of(chain, task).missing, again)
         settle(bench, task)
         assert draw_of(chain, task).recorded
+        assert "2 revealers, one honest suffices" in price_of_a_reroll(bench)
         assert all(chain.seat(account)[1].left_at == 0 for account in chain.panel())  # type: ignore[index]
         again.send_signal(signal.SIGINT)
-        out, err = again.communicate(timeout=PATIENCE)
-        assert (again.returncode, err) == (INTERRUPTED, "")
+        assert again.stdout is not None
+        out = again.stdout.read()
+        assert again.wait(PATIENCE) == INTERRUPTED
         assert "Its seat and bond wait for it" in out
     finally:
-        for process in (killed, other):
+        for process in started:
             process.kill()
-            process.wait()
+            with process:
+                pass
 
 
 def test_story_secret_withheld_bond_lost_and_the_draw_goes_on(bench: Bench) -> None:
@@ -122,12 +131,18 @@ def test_story_secret_withheld_bond_lost_and_the_draw_goes_on(bench: Bench) -> N
     assert chain.view(chain.treasury, "balance") - treasury == bond - tip
     assert chain.owed(chain.client.address) - owed == tip
     assert chain.panel() == [honest.address]
+    assert "1 revealer, one honest suffices" in price_of_a_reroll(bench)
     again = draw_of(chain, task)
     assert (again.members.bit_count(), again.target > failed.target) == (1, True)
 
     assert honest.turn()
     assert chain.stake(honest.address) == bond
     settle(bench, task)
+
+
+def test_quote_without_revealers_says_who_chooses(bench: Bench) -> None:
+    bench.submit("--steps", 4, "--segment-steps", 2)
+    assert "nobody reveals: who builds the block chooses the draw" in price_of_a_reroll(bench)
 
 
 def test_reveal_without_its_journal_says_so(bench: Bench) -> None:

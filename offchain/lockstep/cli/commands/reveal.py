@@ -81,6 +81,7 @@ def reveal(
                     while agent.turn():
                         pass
                     return
+                agent.turn()  # a journal that is not the seat's is an error now, not something to wait for
                 voice.say(f"{agent.address} reveals; Ctrl-C stops it")
                 Watch(agent, voice, poll, lambda: not agent.seated).forever()
                 voice.say("is done: it has no seat any more")
