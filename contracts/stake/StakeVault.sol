@@ -31,6 +31,7 @@ contract StakeVault is IStakeVault, ReentrancyGuardTransient {
     address public immutable market;
     address public immutable court;
     address public immutable game;
+    address public immutable beacon;
     /// @inheritdoc IStakeVault
     uint64 public immutable withdrawalDelay;
 
@@ -39,12 +40,23 @@ contract StakeVault is IStakeVault, ReentrancyGuardTransient {
     mapping(bytes32 key => Engagement) private _engagements;
 
     modifier onlyModule() {
-        require(msg.sender == market || msg.sender == court || msg.sender == game, NotModule(msg.sender));
+        require(
+            msg.sender == market || msg.sender == court || msg.sender == game || msg.sender == beacon,
+            NotModule(msg.sender)
+        );
         _;
     }
 
-    constructor(IERC20 token_, address market_, address court_, address game_, uint64 withdrawalDelay_) {
-        (token, market, court, game, withdrawalDelay) = (token_, market_, court_, game_, withdrawalDelay_);
+    constructor(
+        IERC20 token_,
+        address market_,
+        address court_,
+        address game_,
+        address beacon_,
+        uint64 withdrawalDelay_
+    ) {
+        (token, market, court, game, beacon) = (token_, market_, court_, game_, beacon_);
+        withdrawalDelay = withdrawalDelay_;
     }
 
     // Accounts

@@ -31,6 +31,9 @@ RACE_ERRORS = frozenset(
         "StillLive",
         "DisputesOpen",
         "NotExpired",
+        "Unrevealed",
+        "NothingMissing",
+        "WrongRevealWindow",
     }
 )
 """Refusals that mean: somebody else was first, or it is a block too early."""
@@ -97,14 +100,15 @@ class Keeper(Agent):
 
     def _draw(self, posted: PostedTask) -> bool:
         task = posted.terms.id
-        if not self._beacon_ready(self.lockstep.market.address, task.to_bytes(32, "big")):
-            return False
+        drawn = (self.lockstep.market.address, task.to_bytes(32, "big"))
+        if not self._beacon_ready(*drawn):
+            return self._strike(*drawn)
         try:
             if not self._court(posted, "drawAudits", doing=f"draw the audits of task {task}"):
                 return False
         except Reverted as error:
             if error.error == "Expired":
-                return self._renew(self.lockstep.market.address, task.to_bytes(32, "big"))
+                return self._renew(*drawn)
             if error.error != "NoVerifier":
                 raise
             return False  # a verifier may still register, and if none does there is a deadline
@@ -114,8 +118,21 @@ class Keeper(Agent):
         return True
 
     def _beacon_ready(self, consumer: str, key: bytes) -> bool:
-        target = self.lockstep.view(self.lockstep.beacon, "targetOf", consumer, key)
-        return bool(target) and self.lockstep.block_number() > target
+        draw = self.lockstep.draw(consumer, key)
+        return bool(draw.target) and self.lockstep.block_number() > draw.target and not draw.missing
+
+    def _strike(self, consumer: str, key: bytes) -> bool:
+        """Call time on revealers whose secrets are late: they lose their bonds, and another block is drawn."""
+        draw, window = self.lockstep.draw(consumer, key), self.lockstep.reveal_parameters.window_blocks
+        if not draw.missing or self.lockstep.block_number() <= draw.target + window:
+            return False
+        beacon = self.lockstep.beacon
+        done = self._try(
+            lambda: self.lockstep.send(beacon, "strike", consumer, key, doing="call time on missing secrets")
+        )
+        if done:
+            self.narrate(f"calls time on {draw.missing.bit_count()} missing secrets of block {draw.target}")
+        return done
 
     def _renew(self, consumer: str, key: bytes) -> bool:
         """Ask for another random value: nobody used the first while its block was within reach."""
@@ -145,14 +162,17 @@ class Keeper(Agent):
 
     def _redraw(self, posted: PostedTask, segment: int) -> bool:
         task = posted.terms.id
-        key = claims.redraw_key(task, segment, self.lockstep.slot(task, segment).round + 1)
-        if not self._beacon_ready(self.lockstep.court.address, key):
-            return False
+        drawn = (
+            self.lockstep.court.address,
+            claims.redraw_key(task, segment, self.lockstep.slot(task, segment).round + 1),
+        )
+        if not self._beacon_ready(*drawn):
+            return self._strike(*drawn)
         try:
             return self._court(posted, "redraw", segment, doing=f"redraw segment {segment}")
         except Reverted as error:
             if error.error == "Expired":
-                return self._renew(self.lockstep.court.address, key)
+                return self._renew(*drawn)
             if error.error != "NoVerifier":
                 raise
             return False  # until its deadline; then the segment ends without

@@ -20,7 +20,7 @@ from web3 import Web3
 
 from lockstep.chain.client import Client
 from lockstep.chain.errors import ChainError
-from lockstep.chain.parameters import DisputeParameters, Parameters, Profile
+from lockstep.chain.parameters import DisputeParameters, Parameters, Profile, RevealParameters
 
 FORMAT = "lockstep/deployment/1"
 FAMILIES = (
@@ -42,11 +42,11 @@ CIRCLE = (
     "JackpotTreasury",
     "DisputeProofs",
     "DisputeGame",
+    "RandomBeacon",
 )
 """Contracts that name each other, in order of deployment."""
 NAMES = (
     "FaucetToken",
-    "RandomBeacon",
     *FAMILIES,
     "OpExecutor",
     "ProgramChecker",
@@ -81,6 +81,7 @@ class Deployment:
             "addresses": self.addresses,
             "parameters": self.profile.parameters.to_dict(),
             "disputes": self.profile.disputes.to_dict(),
+            "reveals": self.profile.reveals.to_dict(),
         }
         file.parent.mkdir(parents=True, exist_ok=True)
         partial = file.with_name(f"{file.name}.{os.getpid()}")
@@ -106,7 +107,9 @@ class Deployment:
             if missing:
                 raise ChainError(f"The deployment file {file} has no valid address for {', '.join(missing)}.")
             profile = Profile(
-                Parameters.from_dict(document["parameters"]), DisputeParameters.from_dict(document["disputes"])
+                Parameters.from_dict(document["parameters"]),
+                DisputeParameters.from_dict(document["disputes"]),
+                RevealParameters.from_dict(document["reveals"]),
             )
             chain_id, block, origin = int(document["chain_id"]), int(document["block"]), str(document["origin"])
             return cls(chain_id, block, origin, addresses, profile)
@@ -141,23 +144,23 @@ def deploy(
         put("FaucetToken")
     else:
         addresses["FaucetToken"] = str(to_checksum_address(token))
-    beacon = put("RandomBeacon", profile.parameters.beacon_delay)
     executor = put("OpExecutor", tuple(put(name) for name in FAMILIES))
     faults = put("ProgramFaults", put("ProgramChecker"))
     put("Judgement")
 
     nonce = client.nonce()
-    vault, market, court, starts, treasury, proofs, game = (
+    vault, market, court, starts, treasury, proofs, game, beacon = (
         created_address(client.address, nonce + place) for place in range(len(CIRCLE))
     )
-    put("StakeVault", addresses["FaucetToken"], market, court, game, profile.parameters.withdrawal_delay)
+    put("StakeVault", addresses["FaucetToken"], market, court, game, beacon, profile.parameters.withdrawal_delay)
     put("TaskMarket", vault, court, beacon, faults, treasury, numbers)
     put("AuditCourt", (vault, market, beacon, treasury, starts, game), numbers)
     put("StartChecker", market, court)
     put("JackpotTreasury", vault, court)
     put("DisputeProofs", court, market, vault, executor, treasury, disputes)
     put("DisputeGame", court, market, vault, proofs, treasury, disputes)
-    expected = dict(zip(CIRCLE, (vault, market, court, starts, treasury, proofs, game), strict=True))
+    put("RandomBeacon", vault, market, court, treasury, profile.parameters.beacon_delay, profile.reveals.abi())
+    expected = dict(zip(CIRCLE, (vault, market, court, starts, treasury, proofs, game, beacon), strict=True))
     if any(addresses[name] != address for name, address in expected.items()):
         raise ChainError(
             "Another transaction of this account came between; nothing was kept. "

@@ -53,6 +53,16 @@ _SENTENCES: dict[str, str] = {
     "ERC20InsufficientAllowance": "{spender} may spend {allowance} and {needed} are needed.",
     "TooLittleStake": "the account has {free} of free stake and {needed} is the least; deposit more first.",
     "NoSuchClaim": "there is no such claim in the segment's present round; `lockstep status TASK` lists them.",
+    "NoSeat": "every seat on the panel is taken; `lockstep status --numbers` lists who sits there.",
+    "AlreadySeated": "{account} has a seat, or had one that is not free yet; `lockstep reveal --leave` gives it up.",
+    "NotSeated": "there is nobody in that seat.",
+    "BadSecrets": "the tree has no secret for the next block that may be asked for; make a new one.",
+    "SeatHeld": "the seat and its bond are held until block {untilBlock}; try again after it.",
+    "WrongSecret": "the secret is not the one committed to; is this the seat's own journal?",
+    "AlreadyRevealed": "seat {seat}'s secret for block {targetBlock} is out already.",
+    "NothingMissing": "this draw lacks no secret.",
+    "Unrevealed": "secrets for block {targetBlock} are missing; wait for them, or call time when their window is over.",
+    "WrongRevealWindow": "secrets may be revealed from block {opens} to block {closes}.",
     "TooMuch": "the faucet does not give that much at once: {amount}.",
 }
 

@@ -20,12 +20,14 @@ from lockstep.chain.client import Client, Sent
 from lockstep.chain.deployment import Deployment
 from lockstep.chain.errors import ChainError, Reverted
 from lockstep.chain.index import Index
-from lockstep.chain.parameters import DisputeParameters, Parameters, Profile
+from lockstep.chain.parameters import DisputeParameters, Parameters, Profile, RevealParameters
 from lockstep.chain.types import (
     ClaimBody,
     ClaimRecord,
     ClaimRef,
     Dispute,
+    Draw,
+    Seat,
     Slot,
     SlotState,
     TaskOffer,
@@ -152,10 +154,18 @@ class Lockstep:
         """The dispute game's numbers."""
         return self.deployment.profile.disputes
 
+    @property
+    def reveal_parameters(self) -> RevealParameters:
+        """The numbers of the beacon's panel."""
+        return self.deployment.profile.reveals
+
     def profile_on_chain(self) -> Profile:
         """The numbers as the contracts have them, whatever the deployment file says."""
-        parameters = Parameters.from_abi(self.view(self.market, "parameters"))
-        return Profile(parameters, DisputeParameters.from_abi(self.view(self.game, "parameters")))
+        return Profile(
+            Parameters.from_abi(self.view(self.market, "parameters")),
+            DisputeParameters.from_abi(self.view(self.game, "parameters")),
+            RevealParameters.from_abi(self.view(self.beacon, "revealParameters")),
+        )
 
     def numbers(self, terms: TaskTerms) -> TaskNumbers:
         """What a task's parties lock, pay and get."""
@@ -201,6 +211,7 @@ class Lockstep:
             "TaskMarket": self.market,
             "AuditCourt": self.court,
             "DisputeGame": self.game,
+            "RandomBeacon": self.beacon,
         }
         return Index(self.client, contracts, self.deployment.block)
 
@@ -307,6 +318,25 @@ class Lockstep:
         """Whether this account placed a blind claim."""
         placed = self._logs("AuditCourt", "BlindPlaced", commitment=commitment)
         return any(log["args"]["claimant"] == self.client.address for log in placed)
+
+    def draw(self, consumer: str, key: bytes) -> Draw:
+        """A value asked of the beacon, as it stands; ``consumer`` is the market or the court."""
+        return Draw.from_abi(self.view(self.beacon, "drawOf", consumer, key))
+
+    def requested_draws(self) -> list[tuple[str, bytes]]:
+        """(consumer, key) of every value ever asked of the beacon, oldest first, each once."""
+        logs = self._logs("RandomBeacon", "Requested")
+        return list(dict.fromkeys((log["args"]["consumer"], bytes(log["args"]["key"])) for log in logs))
+
+    def seat(self, account: str) -> tuple[int, Seat] | None:
+        """An account's seat and what stands of it, on the panel or leaving it; None for none."""
+        seated, number = self.view(self.beacon, "seatOf", account)
+        return (number, Seat.from_abi(self.view(self.beacon, "seatAt", number))) if seated else None
+
+    def panel(self) -> list[str]:
+        """Accounts whose secrets the next value needs, by seat."""
+        bits = int(self.view(self.beacon, "panel"))
+        return [self.view(self.beacon, "seatAt", seat)[0] for seat in range(bits.bit_length()) if bits >> seat & 1]
 
     def disputes(self, task: int) -> list[int]:
         """Numbers of all disputes ever opened about a task."""

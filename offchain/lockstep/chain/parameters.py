@@ -1,4 +1,4 @@
-"""A deployment's numbers; twins of ``contracts/types/Parameters.sol`` and ``DisputeParameters``.
+"""A deployment's numbers; twins of ``contracts/types/Parameters.sol``, ``DisputeParameters`` and ``RevealParameters``.
 
 Multiples are of C (a task's fee) or c (the cost of replaying its dearest segment), shares in 1/10,000, windows and
 clocks in seconds, bonds in token base units. ``LOCAL`` suits one machine, ``PUBLIC`` a public chain.
@@ -6,14 +6,14 @@ clocks in seconds, bonds in token base units. ``LOCAL`` suits one machine, ``PUB
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
 from lockstep.chain.amounts import TOKEN
 from lockstep.chain.errors import ChainError
 from lockstep.chain.types import _Struct
 
-__all__ = ["LOCAL", "PROFILES", "PUBLIC", "TOKEN", "DisputeParameters", "Parameters", "Profile"]
+__all__ = ["LOCAL", "PROFILES", "PUBLIC", "TOKEN", "DisputeParameters", "Parameters", "Profile", "RevealParameters"]
 
 
 class _Numbers(_Struct):
@@ -71,11 +71,22 @@ class DisputeParameters(_Numbers):
 
 
 @dataclass(frozen=True, slots=True)
+class RevealParameters(_Numbers):
+    """What the beacon's panel is built with; see ``RevealParameters`` in ``IRevealers.sol``."""
+
+    seats: int = 4
+    bond: int = 1_000 * TOKEN
+    window_blocks: int = 250
+    tip_bps: int = 500
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """The numbers of a whole deployment."""
 
     parameters: Parameters
     disputes: DisputeParameters
+    reveals: RevealParameters = field(default_factory=RevealParameters)
 
 
 PUBLIC = Profile(Parameters(), DisputeParameters())
@@ -93,6 +104,7 @@ LOCAL = Profile(
         withdrawal_delay=300,
     ),
     DisputeParameters(clock=600, increment=120),
+    RevealParameters(window_blocks=200),
 )
 """Windows of minutes, for one machine whose clock may be moved."""
 

@@ -53,6 +53,15 @@ def fee(terms: Shape) -> int:
     return price_of(terms, terms.step_work * terms.steps + terms.init_work)
 
 
+def reroll_worth(fee: int, solver_deposit: int, audits: int, segments: int) -> int:
+    """Most that another draw is worth to a solver with bad segments that were drawn, token base units.
+
+    It then loses fee and deposit unless the new draw misses them all, which one bad segment is by a chance of
+    1 - q / (S + 1), and more of them by less: (1 - q / (S + 1)) (D_s + C).
+    """
+    return (fee + solver_deposit) * (segments - audits) // segments
+
+
 def replay_cost(terms: Shape) -> int:
     """c: what replaying the dearest segment costs."""
     full = min(terms.steps, terms.segment_steps) * terms.step_work

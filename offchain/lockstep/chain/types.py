@@ -184,3 +184,26 @@ class Dispute(_Struct):
     previous_state: bytes
     state: bytes
     node_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Seat(_Struct):
+    """A place on the beacon's panel; see ``IRevealers``. Moments are blocks; ``left_at`` 0 while on the panel."""
+
+    account: str
+    joined_at: int
+    left_at: int
+    struck: bool
+    root: bytes
+    first: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Draw(_Struct):
+    """A value asked of the beacon; see ``IRevealers``. ``members`` and ``missing`` have one bit a seat."""
+
+    target: int
+    members: int
+    missing: int
+    recorded: bool

@@ -23,11 +23,73 @@ LONGEST_WAIT = 60.0
 """Most seconds between two attempts to reach a node, or to work on a task that failed."""
 
 
-class Loop:
+class Rounds:
+    """Rounds of looking at the chain and acting, until interrupted or done; a node that does not answer is waited for.
+
+    ``poll`` seconds between looks; ``on_idle`` is called when nothing can be done, and says whether it changed
+    anything.
+    """
+
+    def __init__(self, voice: Voice, poll: float = 2.0, on_idle: Callable[[], bool] = lambda: False) -> None:
+        self.voice = voice
+        self.poll = poll
+        self.on_idle = on_idle
+
+    def forever(self) -> None:
+        """Work until interrupted, or until nothing is left to do."""
+        unanswered = 0
+        while True:
+            try:
+                acted = self._round()
+                is_done = not acted and self._is_done()
+                if unanswered:
+                    self.voice.say("reaches the node again")
+                unanswered = 0
+            except ChainError as error:  # what concerns one task only was caught where it arose
+                wait = min(LONGEST_WAIT, self.poll * 2**unanswered)
+                if not unanswered:
+                    self.voice.close()
+                    self.voice.warn(f"waits for the node: {error}")
+                unanswered = min(unanswered + 1, 30)
+                time.sleep(wait)
+                continue
+            if acted:
+                continue
+            if is_done:
+                return
+            self._idle()
+            time.sleep(self.poll)
+
+    def _idle(self) -> None:
+        with suppress(ChainError):  # the next round meets it, and waits
+            self.on_idle()
+
+    def _round(self) -> bool:
+        raise NotImplementedError
+
+    def _is_done(self) -> bool:
+        raise NotImplementedError
+
+
+class Watch(Rounds):
+    """One agent that looks after itself, not after tasks, until it has nothing more to look after."""
+
+    def __init__(self, agent: Agent, voice: Voice, poll: float, is_over: Callable[[], bool]) -> None:
+        super().__init__(voice, poll)
+        self.agent = agent
+        self._is_over = is_over
+
+    def _round(self) -> bool:
+        return self.agent.turn()
+
+    def _is_done(self) -> bool:
+        return self._is_over()
+
+
+class Loop(Rounds):
     """An account's agents, its keeper the last, on the tasks of a deployment.
 
-    ``tasks`` None: all of them; ``poll`` seconds between looks at the chain; ``on_idle`` is called when nothing can be
-    done, and says whether it changed anything.
+    ``tasks`` None: all of them; the rest as for ``Rounds``.
     """
 
     def __init__(
@@ -38,11 +100,9 @@ class Loop:
         poll: float = 2.0,
         on_idle: Callable[[], bool] = lambda: False,
     ) -> None:
+        super().__init__(voice, poll, on_idle)
         self.agents = agents
-        self.voice = voice
         self.tasks = tasks
-        self.poll = poll
-        self.on_idle = on_idle
         self._over: set[int] = set()
         self._said: dict[int, str] = {}
         self._retry_at: dict[int, float] = {}
@@ -105,34 +165,11 @@ class Loop:
             failed[task] = error
             return False
 
-    def forever(self) -> None:
-        """Work until interrupted, or until every task asked for is over."""
-        unanswered = 0
-        while True:
-            try:
-                acted = self._round()
-                if unanswered:
-                    self.voice.say("reaches the node again")
-                unanswered = 0
-            except ChainError as error:  # what concerns one task only was caught where it arose
-                wait = min(LONGEST_WAIT, self.poll * 2**unanswered)
-                if not unanswered:
-                    self.voice.close()
-                    self.voice.warn(f"waits for the node: {error}")
-                unanswered = min(unanswered + 1, 30)
-                time.sleep(wait)
-                continue
-            if acted:
-                continue
-            if self.tasks is not None and not self._wanted():
-                self.voice.say("is done: every task it was given is over")
-                return
-            self._idle()
-            time.sleep(self.poll)
-
-    def _idle(self) -> None:
-        with suppress(ChainError):  # the next round meets it, and waits
-            self.on_idle()
+    def _is_done(self) -> bool:
+        if self.tasks is None or self._wanted():
+            return False
+        self.voice.say("is done: every task it was given is over")
+        return True
 
     def _round(self) -> bool:
         acted = False

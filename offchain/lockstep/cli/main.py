@@ -16,6 +16,7 @@ from lockstep.cli.commands import (
     profile,
     program,
     result,
+    reveal,
     status,
     submit,
     sweep,
@@ -78,6 +79,7 @@ app.command(rich_help_panel=PARTIES)(work.verify)
 app.command(rich_help_panel=PARTIES)(work.whistleblow)
 app.command("watch", rich_help_panel=PARTIES, hidden=True)(work.whistleblow)
 app.command(rich_help_panel=PARTIES)(challenge.challenge)
+app.command(rich_help_panel=PARTIES)(reveal.reveal)
 app.command(rich_help_panel=PARTIES)(withdraw.withdraw)
 app.command(rich_help_panel=LOOKING, epilog=zoo.listing())(train.train)
 app.command(rich_help_panel=LOOKING)(status.status)

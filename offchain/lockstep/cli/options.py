@@ -33,12 +33,14 @@ class Role(StrEnum):
     SOLVER = "solver"
     VERIFIER = "verifier"
     WHISTLEBLOWER = "whistleblower"
+    REVEALER = "revealer"
 
 
 ModelSource = Annotated[str, typer.Argument(metavar="MODEL|FILE.py:FUNCTION", help="What `submit` takes.")]
 BatchSize = Annotated[
     int | None, typer.Option("--batch-size", min=1, help="Samples a step.", show_default="what suits the model")
 ]
+Poll = Annotated[float, typer.Option("--poll", min=0.05, max=3600, help="Seconds between looks at the chain.")]
 MAX_PROCESSES = 64
 Processes = Annotated[
     int,

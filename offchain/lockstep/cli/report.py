@@ -27,6 +27,8 @@ def deployment_report(lockstep: Lockstep) -> Document:
         "addresses": deployment.addresses,
         "parameters": profile.parameters.to_dict(),
         "disputes": profile.disputes.to_dict(),
+        "reveals": profile.reveals.to_dict(),
+        "panel": lockstep.panel(),
         "treasury": str(lockstep.view(lockstep.treasury, "balance")),
     }
 

@@ -6,6 +6,7 @@ import {CourtParts} from "../../../contracts/audit/CourtBase.sol";
 import {StartChecker} from "../../../contracts/audit/StartChecker.sol";
 import {RandomBeacon} from "../../../contracts/beacon/RandomBeacon.sol";
 import {IProgramChecker} from "../../../contracts/interfaces/IOpExecutor.sol";
+import {RevealParameters} from "../../../contracts/interfaces/IRevealers.sol";
 import {ProgramFaults} from "../../../contracts/market/ProgramFaults.sol";
 import {TaskMarket} from "../../../contracts/market/TaskMarket.sol";
 import {StakeVault} from "../../../contracts/stake/StakeVault.sol";
@@ -56,17 +57,18 @@ abstract contract Deployment is Test {
         vm.roll(1000);
         numbers = defaultParameters();
         token = FaucetToken(deployCode("FaucetToken.sol:FaucetToken"));
-        beacon = RandomBeacon(deployCode("RandomBeacon.sol:RandomBeacon", abi.encode(numbers.beaconDelay)));
         checker = new ScriptedChecker();
         faults = ProgramFaults(deployCode("ProgramFaults.sol:ProgramFaults", abi.encode(checker)));
         uint256 nonce = vm.getNonce(address(this));
-        address[5] memory circle;
-        for (uint256 i = 0; i < 5; ++i) {
+        address[6] memory circle;
+        for (uint256 i = 0; i < circle.length; ++i) {
             circle[i] = vm.computeCreateAddress(address(this), nonce + i);
         }
+        beacon = RandomBeacon(circle[5]);
         vault = StakeVault(
             deployCode(
-                "StakeVault.sol:StakeVault", abi.encode(token, circle[1], circle[2], game, numbers.withdrawalDelay)
+                "StakeVault.sol:StakeVault",
+                abi.encode(token, circle[1], circle[2], game, beacon, numbers.withdrawalDelay)
             )
         );
         market = TaskMarket(
@@ -76,7 +78,16 @@ abstract contract Deployment is Test {
         court = AuditCourt(deployCode("AuditCourt.sol:AuditCourt", abi.encode(parts, numbers)));
         starts = StartChecker(deployCode("StartChecker.sol:StartChecker", abi.encode(market, court)));
         treasury = JackpotTreasury(deployCode("JackpotTreasury.sol:JackpotTreasury", abi.encode(vault, court)));
+        deployCode(
+            "RandomBeacon.sol:RandomBeacon",
+            abi.encode(vault, market, court, treasury, uint64(numbers.beaconDelay), revealNumbers())
+        );
         assertEq(address(treasury), circle[4]);
+        assertEq(beacon.delay(), numbers.beaconDelay);
+    }
+
+    function revealNumbers() internal pure returns (RevealParameters memory) {
+        return RevealParameters({seats: 4, bond: 1000 * TOKEN, windowBlocks: 50, tipBps: 500});
     }
 
     function defaultParameters() internal pure virtual returns (Parameters memory p) {

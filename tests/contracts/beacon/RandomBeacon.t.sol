@@ -1,28 +1,19 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
-import {RandomBeacon} from "../../../contracts/beacon/RandomBeacon.sol";
 import {IRandomBeacon} from "../../../contracts/interfaces/IRandomBeacon.sol";
-import {Test} from "forge-std/Test.sol";
+import {BeaconFixture} from "./BeaconFixture.sol";
 
-/// @title The beacon: one value a request, fixed by a block after it.
-contract RandomBeaconTest is Test {
-    uint64 internal constant DELAY = 2;
-    uint256 internal constant SERVED_BLOCKS = 8191; // EIP-2935
-    bytes32 internal constant KEY = "key";
-
-    address internal consumer = makeAddr("consumer");
-    address internal outsider = makeAddr("outsider");
-    RandomBeacon internal beacon;
-
-    function setUp() public {
-        vm.roll(100_000);
-        beacon = RandomBeacon(deployCode("RandomBeacon.sol:RandomBeacon", abi.encode(DELAY)));
+/// @title The beacon without revealers: one value a request, fixed by a block after it.
+contract RandomBeaconTest is BeaconFixture {
+    function _request() private returns (uint64 target) {
+        return request(KEY);
     }
 
-    function _request() private returns (uint64 target) {
-        vm.prank(consumer);
-        return beacon.request(KEY);
+    function test_request_byAnybodyElse_reverts() public {
+        vm.expectRevert(abi.encodeWithSelector(IRandomBeacon.NotConsumer.selector, outsider));
+        vm.prank(outsider);
+        beacon.request(KEY);
     }
 
     function test_request_namesALaterBlock() public {
@@ -72,12 +63,12 @@ contract RandomBeaconTest is Test {
         uint64 target = _request();
         vm.prank(consumer);
         beacon.request("other");
-        vm.prank(outsider);
+        vm.prank(court);
         beacon.request(KEY);
         vm.roll(target + 1);
         bytes32 value = beacon.record(consumer, KEY);
         assertNotEq(value, beacon.record(consumer, "other"));
-        assertNotEq(value, beacon.record(outsider, KEY));
+        assertNotEq(value, beacon.record(court, KEY));
     }
 
     function test_record_olderThan256Blocks_readsTheHistoryContract() public {

@@ -16,6 +16,7 @@ contract StakeVaultTest is Test {
     address internal market = makeAddr("market");
     address internal court = makeAddr("court");
     address internal game = makeAddr("game");
+    address internal beacon = makeAddr("beacon");
     address internal staker = makeAddr("staker");
     address internal payee = makeAddr("payee");
     address internal outsider = makeAddr("outsider");
@@ -29,7 +30,8 @@ contract StakeVaultTest is Test {
     }
 
     function _vaultOf(MintableToken token_) private returns (StakeVault made) {
-        made = StakeVault(deployCode("StakeVault.sol:StakeVault", abi.encode(token_, market, court, game, DELAY)));
+        made =
+            StakeVault(deployCode("StakeVault.sol:StakeVault", abi.encode(token_, market, court, game, beacon, DELAY)));
         _fund(token_, made, staker);
     }
 

@@ -29,7 +29,7 @@ from lockstep.cli.main import app
 from lockstep.cli.options import Bundle, Role, bundled
 
 NAMES = (
-    *("deploy", "submit", "solve", "verify", "whistleblow", "challenge", "withdraw"),
+    *("deploy", "submit", "solve", "verify", "whistleblow", "reveal", "challenge", "withdraw"),
     *("status", "quote", "cancel", "result", "demo"),
 )
 MOST = 2**96 - 1

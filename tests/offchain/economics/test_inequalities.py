@@ -33,7 +33,9 @@ def numbers(**changes: int) -> Setting:
     """The public setting with other parameters."""
     profile = PUBLIC.profile
     disputes = {name: changes.pop(name) for name in ("opening_bond", "clock") if name in changes}
-    made = Profile(replace(profile.parameters, **changes), replace(profile.disputes, **disputes))
+    made = replace(
+        profile, parameters=replace(profile.parameters, **changes), disputes=replace(profile.disputes, **disputes)
+    )
     return Setting(made, PUBLIC.job, PUBLIC.assumed)
 
 

@@ -128,6 +128,11 @@ def _show_deployment(document: Document) -> None:
     values = table("Numbers", "number", "value", right=("value",))
     for name, value in (document["parameters"] | document["disputes"]).items():
         values.add_row(name.replace("_", " "), _number_text(name, value))
+    for name, value in document["reveals"].items():
+        shown = amount_text(value) if name == "bond" else _number_text(name, value)
+        values.add_row(f"reveal {name.replace('_', ' ')}", shown)
+    for seat, account in enumerate(document["panel"], 1):
+        values.add_row(f"revealer {seat}", account)
     values.add_row("treasury holds", amount_text(int(document["treasury"])))
     console = output()
     console.print(addresses)

@@ -14,8 +14,11 @@ from lockstep.cli.options import Account, Bundle, Connection, Role, bundled
 from lockstep.cli.training import Training
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from lockstep.agents.submitter import Order, Submitter
     from lockstep.agents.workload import Workload
+    from lockstep.chain.lockstep import Lockstep
     from lockstep.chain.terms import Plan
     from lockstep.chain.types import TaskOffer
     from lockstep.cli.session import Session
@@ -244,4 +247,23 @@ def _show_cost(agent: Submitter, workload: Workload, offer: TaskOffer) -> None:
         amount_text(risk),
         f"on average, drawn at {drawn}: no guard against a larger gain from outside",
     )
+    _add_reroll(shown, lockstep, arithmetic.reroll_worth(numbers.fee, numbers.solver_deposit, offer.audits, segments))
     output().print(shown)
+
+
+def _add_reroll(shown: Table, lockstep: Lockstep, worth: int) -> None:
+    """What biasing the draw is worth at most, and what it costs (docs/PROTOCOL.md, The draw's randomness)."""
+    from lockstep.chain import terms as arithmetic
+
+    shown.add_row("a re-roll is worth", amount_text(worth), "to a solver whose bad segment was drawn, at most")
+    reveals, panel = lockstep.reveal_parameters, len(lockstep.panel())
+    if not panel:
+        shown.add_row("and costs", "0", "nobody reveals: who builds the block chooses the draw", style="yellow")
+        return
+    price = reveals.bond - reveals.bond * reveals.tip_bps // arithmetic.WHOLE_BPS
+    covered = price >= worth
+    seats = f"{panel} revealer{'s' if panel > 1 else ''}, one honest suffices"
+    note = f"a bond; covers {price // worth} such tasks at once ({seats})" if covered and worth else f"a bond ({seats})"
+    if not covered:
+        note = f"a bond, LESS than it is worth: audit more, or ask for less work ({seats})"
+    shown.add_row("and costs", amount_text(price), note, style="" if covered else "yellow")

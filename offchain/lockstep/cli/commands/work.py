@@ -12,7 +12,7 @@ import typer
 from lockstep.chain.amounts import amount_text
 from lockstep.cli.console import parse_amount
 from lockstep.cli.errors import INTERRUPTED, CommandError
-from lockstep.cli.options import Account, Bundle, Connection, Processes, Role, bundled
+from lockstep.cli.options import Account, Bundle, Connection, Poll, Processes, Role, bundled
 
 if TYPE_CHECKING:
     from lockstep.agents.base import Agent
@@ -33,7 +33,7 @@ class Running(Bundle):
         list[int] | None,
         typer.Option("--task", min=0, help="Only this task; may be repeated.", show_default="all tasks"),
     ] = None
-    poll: Annotated[float, typer.Option("--poll", min=0.05, max=3600, help="Seconds between looks at the chain.")] = 2.0
+    poll: Poll = 2.0
 
 
 Freivalds = Annotated[

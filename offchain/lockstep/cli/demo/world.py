@@ -137,9 +137,9 @@ class World:
 
     def _pass_time(self, task: int, state: TaskState) -> None:
         with self.keeper_lockstep.hold():
-            deadlines, waits_for_block = self._deadlines(task, state)
-        if waits_for_block:
-            self.anvil.mine(2)
+            deadlines, blocks = self._deadlines(task, state)
+        if blocks:
+            self.anvil.mine(blocks)
             return
         now = self.anvil.now()
         coming = [deadline for deadline in deadlines if deadline >= now]
@@ -147,27 +147,31 @@ class World:
             raise Stuck(f"Task {task} is {state.name} and nothing is due.")
         self.anvil.advance_time(min(coming) - now + 1)
 
-    def _deadlines(self, task: int, state: TaskState) -> tuple[list[int], bool]:
+    def _deadlines(self, task: int, state: TaskState) -> tuple[list[int], int]:
+        """Moments at which something becomes possible; or, where a draw waits for them, blocks."""
         chain = self.keeper_lockstep
         if state is TaskState.OPEN:
-            return [chain.task(task).terms.accept_deadline], False
+            return [chain.task(task).terms.accept_deadline], 0
         if state is TaskState.COMMITTED:
-            target = chain.view(chain.beacon, "targetOf", chain.market.address, task.to_bytes(32, "big"))
-            return [chain.deadline(task)], chain.client.web3.eth.block_number <= target
+            draw, now = chain.draw(chain.market.address, task.to_bytes(32, "big")), chain.block_number()
+            late = draw.target + chain.reveal_parameters.window_blocks + 1
+            return [chain.deadline(task)], max(
+                0, (late if draw.missing and now > draw.target else draw.target + 1) - now
+            )
         if state is not TaskState.AUDITING:
-            return [chain.deadline(task)], False
+            return [chain.deadline(task)], 0
         deadlines: list[int] = []
         for segment in chain.drawn_segments(task):
             slot = chain.slot(task, segment)
             if slot.state == SlotState.REDRAWING:
-                return [], True
+                return [], 2
             if slot.state == SlotState.DRAWN:
                 windows = chain.windows(task, segment)
                 deadlines += [windows.claim, windows.unblind, windows.open]
         for number in chain.disputes(task):
             if chain.dispute(number).outcome == Outcome.NONE:
                 deadlines.append(chain.view(chain.game, "deadlineOf", number))
-        return deadlines, False
+        return deadlines, 0
 
     # Money and gas
 
