@@ -73,8 +73,8 @@ def lying_run(world: World, op: Op, rng: np.random.Generator) -> TestRun:
     run = world.run()
     node = node_of(world, op)
 
-    def override(values: list[Tensor]) -> Mapping[int, Tensor]:
-        value = values[node]
+    def override(honest: StepOpening) -> Mapping[int, Tensor]:
+        value = honest.value(node)
         if op is Op.EXPONENT:
             return {node: value + 1}
         return {node: changed(value, world.step.nodes[node].dtype, rng)}
