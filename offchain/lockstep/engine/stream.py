@@ -48,9 +48,7 @@ class NodeStream:
             del made
             alive = {index: value for index, value in alive.items() if self._last[index] >= stage.stop}
 
-    def some(
-        self, wanted: Collection[int], state: Sequence[Tensor], step: int, overrides: Values
-    ) -> dict[int, Tensor]:
+    def some(self, wanted: Collection[int], state: Sequence[Tensor], step: int, overrides: Values) -> dict[int, Tensor]:
         """The values of some nodes, computed from the start of the step."""
         made = self._compute(sorted(wanted), {}, state, step, overrides)
         return {index: made[index] for index in wanted}
@@ -66,9 +64,7 @@ class NodeStream:
         if self._native and missing:
             outputs = [Input(InputKind.NODE, index) for index in missing]
             try:
-                engine = NativeEngine(
-                    self.program, outputs, self.constants, self.seed, torch.get_num_threads(), given
-                )
+                engine = NativeEngine(self.program, outputs, self.constants, self.seed, torch.get_num_threads(), given)
                 return made | dict(zip(missing, engine.run(state, step), strict=True))
             except NativeLimitError:
                 pass  # PyTorch computes the same bits

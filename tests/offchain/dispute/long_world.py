@@ -12,6 +12,7 @@ from lockstep.commitments.tensor import tensor_root
 from lockstep.dispute.evidence import Evidence
 from lockstep.dispute.moves import Move, RevealParts
 from lockstep.dispute.position import Position
+from lockstep.engine.trace import StepOpening
 from lockstep.numerics.dtypes import ITEMSIZE, DType
 from lockstep.program.graph import ConstantEntry, Input, Node, Program, StateEntry
 from lockstep.program.long_rows import combine, decode_parts, encode_parts
