@@ -14,12 +14,12 @@ from torch import Tensor
 from lockstep.engine.errors import NativeLimitError
 from lockstep.engine.native.arena import MARGIN
 from lockstep.engine.native.engine import NativeEngine
-from lockstep.engine.plan import node_inputs, type_bytes
 from lockstep.engine.routes import own_input, run_node
 from lockstep.engine.run import native_is_usable
 from lockstep.numerics.dtypes import DType
 from lockstep.numerics.routes.carriers import canonical
 from lockstep.program.graph import Input, Program
+from lockstep.program.liveness import node_inputs, type_bytes
 from lockstep.program.ops import InputKind
 
 STAGE_BYTES = 1 << 28

@@ -17,11 +17,12 @@ from lockstep.commitments import merkle
 from lockstep.commitments.tensor import TensorCommitment, commit_tensor
 from lockstep.engine.errors import EngineError
 from lockstep.engine.hashing import commit, tensor_root
-from lockstep.engine.plan import check_memory, node_inputs
+from lockstep.engine.plan import check_memory
 from lockstep.engine.run import TensorLike, assert_denormals, check_constants, check_state
 from lockstep.engine.stream import NodeStream, Values, settled, stream_bytes, total_bytes
 from lockstep.numerics.dtypes import ITEMSIZE, NUMPY, DType
 from lockstep.program.graph import Input, Program
+from lockstep.program.liveness import node_inputs
 from lockstep.program.ops import InputKind
 
 HELD_BYTES = 1 << 30

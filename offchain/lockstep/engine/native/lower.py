@@ -268,6 +268,12 @@ class Lowering:
                     base, _ = self.resolve(source)
                     if self.computed(base) and self.is_elementwise(base.value):
                         todo.append(base.value)
+        # Scalars first: who reads one, spread over a tensor, then needs no pass of its own after the scalar's. Else
+        # an optimiser's passes wait for each other, and what is between them is held for all parameters at once.
+        scalars = [index for index in closure if self.node(index).type.elements == 1]
+        if 0 < len(scalars) < len(closure):
+            self.emit_elementwise(scalars)
+            closure.difference_update(self.done)
         for members in split_levels(self, closure):
             emit_group(self, members)
 
