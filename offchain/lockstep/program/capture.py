@@ -235,7 +235,7 @@ def _refuse_unknown(traced: Traced) -> None:
 
 _DRAWN_AGAIN = (
     "it is drawn in the backward pass, as activation checkpointing computes the forward pass again, where it would be"
-    " another draw. Take the random part out of the checkpoint; a program keeps no activations in memory anyway."
+    " another draw. Take the checkpoint out of the model; capture(..., recompute=...) saves memory without it."
 )
 
 
