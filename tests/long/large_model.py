@@ -61,6 +61,7 @@ class Gauge:
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM"):
                 self.peak[part] = int(line.split()[1]) >> 10
+        print(f"{part}: {self.seconds[part]} s, {self.peak[part]} MiB", file=sys.stderr, flush=True)
         return result
 
 
