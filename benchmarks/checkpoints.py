@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from benchmarks.measure import Result
 from benchmarks.step import SEED
 from benchmarks.zoo import MODELS, captured_job, chosen, plain_job
-from lockstep.engine.checkpoint import checkpoint_bytes, state_root
+from lockstep.engine.checkpoint import checkpoint_parts, state_root
 from lockstep.engine.parallel.ranks import torch_threads
 from lockstep.engine.run import Runner
 from lockstep.engine.segment import initial_state
@@ -35,7 +35,7 @@ def measure(quick: bool = False) -> Iterator[Result]:
                 state, _ = runner.step(state, number, buffers[number % 2])
                 middle = time.perf_counter()
                 state_root(state)
-                store.put(checkpoint_bytes(task.step, state))
+                store.put_parts(checkpoint_parts(task.step, state))
                 steps.append(middle - start)
                 ends.append(time.perf_counter() - middle)
         end, segment = statistics.median(ends), SEGMENT * statistics.median(steps)

@@ -162,7 +162,7 @@ class Claimant(Agent):
             return []
         try:
             workload = self.bench(posted).workload
-            data = self.store.get(manifest.checkpoints[segment - 1], workload.checkpoint_limit)
+            data = self.store.get_buffer(manifest.checkpoints[segment - 1], workload.checkpoint_limit)
             root = bytes.fromhex(manifest.roots[segment - 1])
             return parse_checkpoint(data, workload.step, root)
         except (StorageError, EngineError) as error:

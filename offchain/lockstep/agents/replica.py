@@ -165,7 +165,7 @@ class Replica:
 
     def _tampered(self, state: Sequence[Tensor], step: int) -> StepOpening:
         honest = self.bench.open(self.segment, state, self.first_step + step)
-        overrides = {node: change(honest.values[node].clone()) for node, change in self.tamper[step].items()}
+        overrides = {node: change(honest.value(node).clone()) for node, change in self.tamper[step].items()}
         return self.bench.open(self.segment, state, self.first_step + step, overrides)
 
     def run(self, on_step: OnStep | None = None) -> list[Tensor]:

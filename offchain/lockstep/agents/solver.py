@@ -15,7 +15,7 @@ from lockstep.chain.errors import Reverted
 from lockstep.chain.lockstep import PostedTask
 from lockstep.chain.types import TaskState, TaskTerms
 from lockstep.dispute import claims
-from lockstep.engine.checkpoint import checkpoint_bytes, parse_checkpoint, state_root
+from lockstep.engine.checkpoint import checkpoint_parts, parse_checkpoint, state_root
 from lockstep.storage.manifest import WorkManifest, put_manifest
 
 
@@ -96,7 +96,7 @@ class Solver(Agent):
         done = len(self.journal.get(scope, "checkpoints", []))
         for segment in range(done, segments):
             state = self._train_segment(posted, segment, state)
-            name = self.store.put(checkpoint_bytes(self.bench(posted).workload.step, state))
+            name = self.store.put_parts(checkpoint_parts(self.bench(posted).workload.step, state))
             stored = self.journal.get(scope, "checkpoints", [])
             self.journal.put(scope, "checkpoints", [*stored, [state_root(state).hex(), name]])
         self.bench(posted).close()
@@ -114,7 +114,7 @@ class Solver(Agent):
     def read_checkpoint(self, posted: PostedTask, name: str, root: bytes) -> list[Tensor]:
         """State from a checkpoint artifact, held to its root."""
         workload = self.bench(posted).workload
-        return parse_checkpoint(self.store.get(name, workload.checkpoint_limit), workload.step, root)
+        return parse_checkpoint(self.store.get_buffer(name, workload.checkpoint_limit), workload.step, root)
 
     def replica(self, posted: PostedTask, segment: int, start: Sequence[Tensor]) -> Replica:
         """This solver's run of a segment."""

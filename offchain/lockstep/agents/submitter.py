@@ -123,7 +123,7 @@ class Submitter(Agent):
         manifest = get_manifest(self.store, work.uri, WorkManifest)
         workload = load_workload(self.store, posted.terms, posted.uri, self.memory_limit)
         return parse_checkpoint(
-            self.store.get(manifest.checkpoints[-1], workload.checkpoint_limit), workload.step, work.final_root
+            self.store.get_buffer(manifest.checkpoints[-1], workload.checkpoint_limit), workload.step, work.final_root
         )
 
     def tick(self) -> bool:

@@ -71,5 +71,5 @@ def open_trace(store: ArtifactStore, root: bytes, evidence: Evidence) -> Iterato
             stem = Path(folder) / f"step-{step:05d}"
             limits = {".roots": 32 * len(reader.program.nodes), ".data": reader.offsets[-1]}
             for names, suffix in ((manifest.roots, ".roots"), (manifest.data, ".data")):
-                stem.with_suffix(suffix).write_bytes(store.get(names[step], limits[suffix]))
+                store.get_file(names[step], stem.with_suffix(suffix), limits[suffix])
         yield reader

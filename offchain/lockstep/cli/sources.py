@@ -81,6 +81,7 @@ def capture_job(job: Job, batch_size: int, chosen: Chosen) -> CapturedTask:
         early_stopping=chosen.early_stopping,
         loss_scale=chosen.loss_scale,
         residual=chosen.residual,
+        recompute=chosen.recompute,
     )
 
 
@@ -158,5 +159,5 @@ def refuse_optimiser(source: str, chosen: Chosen) -> None:
     if source not in PRESETS and chosen.optimiser is not None:
         raise CommandError(
             f"{source} returns its own optimiser; change it there. Of the options only --accumulate, --patience, "
-            "--loss-scale and --residual are for it, too."
+            "--loss-scale, --residual and --recompute are for it, too."
         )

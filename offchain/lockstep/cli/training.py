@@ -71,6 +71,7 @@ class Chosen:
     early_stopping: EarlyStopping | None = None
     loss_scale: float = 1.0
     residual: tuple[str, ...] | None = ()
+    recompute: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +208,18 @@ class Training(Bundle):
             rich_help_panel=PANEL,
         ),
     ] = None
+    recompute: Annotated[
+        int | None,
+        typer.Option(
+            "--recompute",
+            min=1,
+            metavar="MIB",
+            help="Let a step's values take so many MiB at once, beside the states; where they would take more, compute"
+            " parts of the forward pass again in the backward pass (docs/CAPTURE.md).",
+            show_default="keep them all",
+            rich_help_panel=PANEL,
+        ),
+    ] = None
 
     def chosen(self, steps: int) -> Chosen:
         """What the options say for a task of ``steps`` steps; a usage error where they do not fit together."""
@@ -214,7 +227,8 @@ class Training(Bundle):
 
         stopping = EarlyStopping(self.patience) if self.patience is not None else None
         try:
-            return Chosen(self._optimiser(steps), self.accumulate, stopping, self.loss_scale, self._residual())
+            budget = self.recompute << 20 if self.recompute is not None else None
+            return Chosen(self._optimiser(steps), self.accumulate, stopping, self.loss_scale, self._residual(), budget)
         except ValueError as error:
             raise typer.BadParameter(str(error)) from None
 

@@ -1,7 +1,7 @@
 """Checkpoints: a state's roots, and states as safetensors files that are checked before they are read.
 
 A file holds state entry i under the name ``"i"``, in order and without gaps; a reader accepts
-exactly the layout that ``checkpoint_bytes`` writes for the program at hand and nothing else, so a
+exactly the layout that ``checkpoint_parts`` writes for the program at hand and nothing else, so a
 stranger's file can make it allocate no more than the program's own state.
 """
 
@@ -14,7 +14,7 @@ import os
 import re
 import struct
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from torch import Tensor
 from lockstep.commitments.tensor import state_root as root_of_roots
 from lockstep.engine.errors import CheckpointError
 from lockstep.engine.hashing import hash_tensors
+from lockstep.engine.native.arena import MARGIN
 from lockstep.engine.routes import from_numpy, to_numpy
 from lockstep.numerics.dtypes import ITEMSIZE, NUMPY, DType
 from lockstep.program.graph import Program, StateEntry
@@ -58,14 +59,13 @@ def _header_of(entries: tuple[StateEntry, ...]) -> tuple[bytes, int]:
     return struct.pack("<Q", len(text)) + text, at
 
 
-def _parts(program: Program, state: Sequence[Tensor]) -> Iterator[memoryview]:
-    for tensor in state:
-        yield memoryview(to_numpy(tensor).reshape(-1).view(np.uint8)).cast("B")
-
-
-def checkpoint_bytes(program: Program, state: Sequence[Tensor]) -> bytes:
-    """A state as a safetensors file's bytes."""
-    return b"".join((_header(program)[0], *_parts(program, state)))
+def checkpoint_parts(program: Program, state: Sequence[Tensor]) -> list[memoryview]:
+    """A state as a safetensors file: the header, then each tensor's own memory, which is not copied."""
+    header, size = _header(program)
+    parts = [memoryview(to_numpy(tensor).reshape(-1).view(np.uint8)).cast("B") for tensor in state]
+    if sum(len(part) for part in parts) != size:
+        raise CheckpointError("The state does not fit the program's state entries; nothing was written.")
+    return [memoryview(header), *parts]
 
 
 def write_whole(path: Path, parts: Iterable[bytes | memoryview]) -> None:
@@ -85,17 +85,14 @@ def write_whole(path: Path, parts: Iterable[bytes | memoryview]) -> None:
 
 def write_checkpoint(path: Path | str, program: Program, state: Sequence[Tensor]) -> None:
     """Write a state as a safetensors file, whole or not at all."""
-    header, size = _header(program)
-    parts = list(_parts(program, state))
-    if sum(len(part) for part in parts) != size:
-        raise CheckpointError("The state does not fit the program's state entries; nothing was written.")
-    write_whole(Path(path), [header, *parts])
+    write_whole(Path(path), checkpoint_parts(program, state))
 
 
 def parse_checkpoint(data: bytes | memoryview | mmap.mmap, program: Program, root: bytes | None = None) -> list[Tensor]:
-    """State tensors from a safetensors file's bytes, checked against the program, then copied.
+    """State tensors from a safetensors file's bytes, checked against the program.
 
-    With ``root``, a state of another root is refused. ``CheckpointError`` says what is wrong.
+    Tensors lie in ``data`` itself where that can be written to, and is theirs from then on; else they are copies. With
+    ``root``, a state of another root is refused. ``CheckpointError`` says what is wrong.
     """
     header, size = _header(program)
     expected = len(header) + size
@@ -112,10 +109,9 @@ def parse_checkpoint(data: bytes | memoryview | mmap.mmap, program: Program, roo
     state, at = [], len(header)
     for entry in program.state:
         end = at + entry.type.elements * ITEMSIZE[entry.dtype]
-        array = np.frombuffer(view[at:end], NUMPY[entry.dtype]).reshape(entry.shape).copy()
+        array = np.frombuffer(view[at:end], NUMPY[entry.dtype]).reshape(entry.shape)
         state.append(from_numpy(to_numpy(from_numpy(array))))
         at = end
-    del view
     if root is not None and state_root(state) != root:
         raise CheckpointError(f"The checkpoint's state does not have the root {root.hex()}.")
     return state
@@ -171,10 +167,14 @@ def _header_difference(text: bytes, expected: int, program: Program) -> str:
 
 
 def read_checkpoint(path: Path | str, program: Program, root: bytes | None = None) -> list[Tensor]:
-    """State tensors from a safetensors file; see ``parse_checkpoint``."""
+    """State tensors from a safetensors file, which is mapped, not read into memory; see ``parse_checkpoint``.
+
+    Who writes into the file later changes them; ``write_checkpoint`` makes new files.
+    """
     with Path(path).open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         if size == 0:
             raise CheckpointError(f"The checkpoint {path} is empty.")
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return parse_checkpoint(data, program, root)
+        # Behind the last page there is nothing that vector code may read: where the file ends there, it is copied.
+        access = mmap.ACCESS_COPY if -size % mmap.PAGESIZE >= MARGIN else mmap.ACCESS_READ
+        return parse_checkpoint(mmap.mmap(file.fileno(), 0, access=access), program, root)

@@ -13,18 +13,13 @@ from pathlib import Path
 import torch
 
 from lockstep.engine.errors import MemoryLimitError
-from lockstep.numerics.dtypes import ITEMSIZE
-from lockstep.program.graph import Node, Program, TensorType
+from lockstep.program.graph import Program
+from lockstep.program.liveness import needed_nodes, node_inputs, peak_bytes, releases, type_bytes
 from lockstep.program.ops import InputKind, Op
 
 MEMORY_LIMIT_VARIABLE = "LOCKSTEP_MEMORY_LIMIT"
 STATIC_LIMIT = 1 << 28
 """Bytes of values kept from step to step because they never change; more are recomputed."""
-
-
-def type_bytes(kind: TensorType) -> int:
-    """Bytes of a tensor's data."""
-    return kind.elements * ITEMSIZE[kind.dtype]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,23 +54,6 @@ class Plan:
     def total_bytes(self) -> int:
         """Everything a runner of this plan holds at its peak: two states, constants, values, scratch."""
         return 2 * self.state_bytes + self.constant_bytes + self.static_bytes + self.peak_bytes + self.scratch_bytes
-
-
-def node_inputs(node: Node) -> list[int]:
-    """Indices of the nodes a node reads."""
-    return [source.value for source in node.inputs if source.kind is InputKind.NODE]
-
-
-def _needed(program: Program) -> set[int]:
-    last = len(program.nodes) - 1
-    todo = [*node_inputs(program.nodes[last]), *program.metrics]
-    needed: set[int] = set()
-    while todo:
-        index = todo.pop()
-        if index not in needed:
-            needed.add(index)
-            todo.extend(node_inputs(program.nodes[index]))
-    return needed - {last}
 
 
 def _static(program: Program, needed: set[int]) -> tuple[set[int], int]:
@@ -118,26 +96,14 @@ def _scratch(program: Program, index: int) -> int:
 @functools.lru_cache(maxsize=32)
 def make_plan(program: Program) -> Plan:
     """Plan of a well-formed program (``check_program`` comes first; this trusts shapes and order)."""
-    needed = _needed(program)
+    needed = needed_nodes(program)
     static, static_bytes = _static(program, needed)
     dynamic = tuple(index for index in sorted(needed) if index not in static)
     kept = static | set(program.metrics) | set(node_inputs(program.nodes[-1]))
-    reader: dict[int, int] = {}
-    for index in dynamic:
-        for source in node_inputs(program.nodes[index]):
-            reader[source] = index
-    release: dict[int, list[int]] = {}
-    for source, index in reader.items():
-        if source not in kept:
-            release.setdefault(index, []).append(source)
-    alive = peak = 0
-    for index in dynamic:
-        alive += type_bytes(program.nodes[index].type)
-        peak = max(peak, alive)
-        alive -= sum(type_bytes(program.nodes[source].type) for source in release.get(index, ()))
+    release = releases(program, dynamic, kept)
+    peak = peak_bytes(program, dynamic, release)
     scratch = max((_scratch(program, index) for index in sorted(needed)), default=0)
-    released = {index: tuple(sources) for index, sources in release.items()}
-    return Plan(program, tuple(sorted(static)), dynamic, released, static_bytes, peak, scratch)
+    return Plan(program, tuple(sorted(static)), dynamic, release, static_bytes, peak, scratch)
 
 
 def estimate_memory(program: Program) -> int:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from lockstep.engine.errors import EngineError
 from lockstep.engine.native.engine import NativeEngine
-from lockstep.engine.plan import check_memory, make_plan, type_bytes
+from lockstep.engine.plan import check_memory, make_plan
 from lockstep.engine.routes import MATMUL_INT8, from_numpy, matmul_route, to_numpy
 from lockstep.engine.run import TensorLike, TorchBackend, check_constants, check_state, native_is_usable
 from lockstep.numerics.contraction import integer_sums
@@ -25,6 +25,7 @@ from lockstep.numerics.float32 import I64
 from lockstep.numerics.freivalds import LONGEST
 from lockstep.numerics.routes.contraction import integer_sums_float64, integer_sums_int8
 from lockstep.program.graph import Input, Program
+from lockstep.program.liveness import type_bytes
 from lockstep.program.ops import InputKind, Op
 
 WORTH = 64

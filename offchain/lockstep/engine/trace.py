@@ -6,7 +6,7 @@ A step's tree has the leaf ``H(0x00 || tensor root)`` for each node; a trace's t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,53 +16,67 @@ from torch import Tensor
 from lockstep.commitments import merkle
 from lockstep.commitments.tensor import TensorCommitment, commit_tensor
 from lockstep.engine.errors import EngineError
-from lockstep.engine.hashing import commit, hash_tensors, tensor_root
-from lockstep.engine.native.engine import NativeEngine
-from lockstep.engine.plan import check_memory, type_bytes
-from lockstep.engine.routes import own_input, run_node
-from lockstep.engine.run import TensorLike, assert_denormals, check_constants, check_state, native_is_usable
+from lockstep.engine.hashing import commit, tensor_root
+from lockstep.engine.plan import check_memory
+from lockstep.engine.run import TensorLike, assert_denormals, check_constants, check_state
+from lockstep.engine.stream import NodeStream, Values, settled, stream_bytes, total_bytes
 from lockstep.numerics.dtypes import ITEMSIZE, NUMPY, DType
-from lockstep.numerics.routes.carriers import canonical
 from lockstep.program.graph import Input, Program
+from lockstep.program.liveness import node_inputs
 from lockstep.program.ops import InputKind
+
+HELD_BYTES = 1 << 30
+"""An opened step whose values take no more than this holds them all."""
+
+
+def tracing_memory(program: Program) -> int:
+    """Bytes of node values that opening a step takes beside the step itself."""
+    total = total_bytes(program)
+    return 2 * total if total <= HELD_BYTES else stream_bytes(program)
 
 
 class StepOpening:
-    """Everything one step computed, with the commitments a dispute reveals.
+    """One opened step with the commitments a dispute reveals.
 
-    ``values[i]`` is node i's tensor in its carrier (the last, ``state``: uint8 [n, 32]), contiguous,
-    NaNs canonical. ``node_roots[i]`` is its tensor root; ``tree`` is the step's tree.
+    ``node_roots[i]`` is node i's tensor root; ``tree`` is the step's tree. Where all values together take at most
+    ``HELD_BYTES`` they are held. Else each was hashed as it was computed and dropped after its last reader, and what is
+    asked for later is computed again, together with what its node reads: that comes next in a dispute.
     """
 
-    def __init__(
-        self,
-        program: Program,
-        values: Sequence[Tensor],
-        state: Sequence[Tensor],
-        constants: Sequence[Tensor],
-        step: int,
-    ) -> None:
-        self.program = program
-        self.values = list(values)
-        self.state = list(state)
-        self.constants = list(constants)
-        self.step = step
-        self.node_roots = hash_tensors(self.values, [node.dtype for node in program.nodes[: len(values)]])
-        if len(self.values) < len(program.nodes):
-            self._close()
-        self.tree = merkle.Tree([merkle.hash_leaf(root) for root in self.node_roots])
+    def __init__(self, stream: NodeStream, state: Sequence[Tensor], step: int, overrides: Values) -> None:
+        self.program = stream.program
+        self.state, self.step = list(state), step
+        self.constants = stream.constants
+        self._stream, self._overrides = stream, overrides
+        self._holds = total_bytes(stream.program) <= HELD_BYTES
+        self._values: dict[int, Tensor] = {}
         self._commitments: dict[tuple[InputKind, int], TensorCommitment] = {}
+        metrics: dict[int, float] = {}
+        self.node_roots: list[bytes] = []
+        nodes = self.program.nodes
+        for index, value in stream.run(self.state, step, overrides):
+            self.node_roots.append(tensor_root(value, nodes[index].dtype))
+            if index in self.program.metrics:
+                metrics[index] = float(value.reshape(-1)[0])
+            if self._holds:
+                self._values[index] = value
+        self.metrics = [metrics[index] for index in self.program.metrics]
+        """The program's metrics at this step."""
+        self._new_state = overrides.get(len(nodes) - 1, self._roots_of_state())
+        self.node_roots.append(tensor_root(self._new_state, DType.ROOT))
+        self.tree = merkle.Tree([merkle.hash_leaf(root) for root in self.node_roots])
 
-    def _close(self) -> None:
-        """The state node's value: the roots of what it lists, most of them known already."""
+    def _roots_of_state(self) -> Tensor:
+        """The state node's value, uint8 [n, 32]: the roots of what it lists, most of them known already."""
         roots = []
         for source in self.program.nodes[-1].inputs:
+            if source.kind is InputKind.NODE:
+                roots.append(self.node_roots[source.value])
+                continue
             tensor = self.tensor(source)
             assert tensor is not None, "A state is made of tensors."
-            roots.append(self.node_roots[source.value] if source.kind is InputKind.NODE else tensor_root(tensor))
-        value = torch.from_numpy(np.frombuffer(b"".join(roots), np.uint8).reshape(len(roots), 32).copy())
-        self.values.append(value)
-        self.node_roots.append(tensor_root(value, DType.ROOT))
+            roots.append(tensor_root(tensor))
+        return torch.from_numpy(np.frombuffer(b"".join(roots), np.uint8).reshape(len(roots), 32).copy())
 
     @property
     def root(self) -> bytes:
@@ -77,23 +91,42 @@ class StepOpening:
     @property
     def state_after(self) -> list[Tensor]:
         """Tensors of the state after the step."""
+        sources = self.program.nodes[-1].inputs
+        nodes = {source.value for source in sources if source.kind is InputKind.NODE}
+        made = self._some(nodes)
         after = []
-        for source in self.program.nodes[-1].inputs:
-            tensor = self.tensor(source)
+        for source in sources:
+            tensor = made[source.value] if source.kind is InputKind.NODE else self.tensor(source)
             assert tensor is not None, "A state is made of tensors."
             after.append(tensor)
         return after
 
-    @property
-    def metrics(self) -> list[float]:
-        """The program's metrics at this step."""
-        return [float(self.values[index].reshape(-1)[0]) for index in self.program.metrics]
+    def values(self) -> Iterator[tuple[int, Tensor]]:
+        """(node, value) of every node in order; the last, ``state``, is uint8 [n, 32]. Computed anew unless held."""
+        yield from self._values.items() if self._holds else self._stream.run(self.state, self.step, self._overrides)
+        yield len(self.program.nodes) - 1, self._new_state
+
+    def _some(self, nodes: Collection[int]) -> Values:
+        if self._holds:
+            return self._values
+        return self._stream.some(nodes, self.state, self.step, self._overrides)
+
+    def value(self, index: int) -> Tensor:
+        """Node ``index``'s tensor in its carrier, contiguous, NaNs canonical."""
+        if index == len(self.program.nodes) - 1:
+            return self._new_state
+        if index not in self._values:
+            # What was asked for before goes: it is a node's group that is held, not all that ever was asked for.
+            self._commitments.clear()
+            self._values = {}
+            self._values = dict(self._some({index, *node_inputs(self.program.nodes[index])}))
+        return self._values[index]
 
     def tensor(self, source: Input) -> Tensor | None:
         """The tensor a NODE, STATE or CONST input denotes; None for the other kinds."""
         match source.kind:
             case InputKind.NODE:
-                return self.values[source.value]
+                return self.value(source.value)
             case InputKind.STATE:
                 return self.state[source.value]
             case InputKind.CONST:
@@ -124,52 +157,24 @@ class StepOpening:
 class Tracer:
     """Opens steps of one program: what a run of ``open_step`` needs is prepared once.
 
-    Memory is checked before anything is allocated: a traced step keeps every node.
+    Memory is checked before anything is allocated: ``tracing_memory`` beside the step's own.
     """
 
     def __init__(
         self, program: Program, constants: Sequence[TensorLike], seed: int, *, memory_limit: int | None = None
     ) -> None:
-        check_memory(program, memory_limit, extra=2 * sum(type_bytes(node.type) for node in program.nodes))
+        check_memory(program, memory_limit, tracing_memory(program))
         assert_denormals()
         self.program = program
-        self.seed = seed
-        self.constants = check_constants(program, constants)
-        self._native: NativeEngine | None = None
-        if native_is_usable(program) and len(program.nodes) > 1:
-            outputs = [Input(InputKind.NODE, index) for index in range(len(program.nodes) - 1)]
-            self._native = NativeEngine(program, outputs, self.constants, seed, torch.get_num_threads())
+        self.stream = NodeStream(program, check_constants(program, constants), seed)
 
     def open(
         self, state: Sequence[TensorLike], step: int, overrides: Mapping[int, Tensor] | None = None
     ) -> StepOpening:
-        """Run one step with every node kept, and hash them all; ``overrides`` as for ``open_step``."""
-        before = check_state(self.program, state)
-        if self._native is not None and not overrides:
-            return StepOpening(self.program, self._native.run(before, step), before, self.constants, step)
-        values: list[Tensor] = []
-        for index, node in enumerate(self.program.nodes[:-1]):
-            if overrides and index in overrides:
-                values.append(_settled(overrides[index], node.dtype))
-                continue
-            inputs = []
-            for source in node.inputs:
-                match source.kind:
-                    case InputKind.NODE:
-                        inputs.append(values[source.value])
-                    case InputKind.STATE:
-                        inputs.append(before[source.value])
-                    case InputKind.CONST:
-                        inputs.append(self.constants[source.value])
-                    case _:
-                        own = own_input(node, source, step, self.seed)
-                        assert own is not None
-                        inputs.append(own)
-            values.append(_settled(run_node(node, inputs, self.seed), node.dtype))
-        last = len(self.program.nodes) - 1
-        if overrides and last in overrides:
-            values.append(overrides[last].contiguous())
-        return StepOpening(self.program, values, before, self.constants, step)
+        """Run one step and hash every node; ``overrides`` as for ``open_step``."""
+        nodes = self.program.nodes
+        given = {index: settled(value, nodes[index].dtype) for index, value in (overrides or {}).items()}
+        return StepOpening(self.stream, check_state(self.program, state), step, given)
 
 
 def open_step(
@@ -182,18 +187,12 @@ def open_step(
     overrides: Mapping[int, Tensor] | None = None,
     memory_limit: int | None = None,
 ) -> StepOpening:
-    """Run one step with every node kept, hash them all. ``Tracer`` is for more than one.
+    """Run one step and hash every node. ``Tracer`` is for more than one.
 
     ``overrides`` replaces nodes' values, and what follows is computed from them: how a test plays a
     party that lies about a node. Memory is checked before anything is allocated.
     """
     return Tracer(program, constants, seed, memory_limit=memory_limit).open(state, step, overrides)
-
-
-def _settled(value: Tensor, dtype: DType) -> Tensor:
-    """The value as it is committed: contiguous, NaNs canonical."""
-    value = value.contiguous()
-    return canonical(value) if dtype is DType.F32 else value
 
 
 class TraceWriter:
@@ -213,7 +212,7 @@ class TraceWriter:
         stem = self.folder / f"step-{len(self.step_roots):05d}"
         stem.with_suffix(".roots").write_bytes(b"".join(opening.node_roots))
         with stem.with_suffix(".data").open("wb") as file:
-            for value in opening.values:
+            for _, value in opening.values():
                 file.write(memoryview(value.numpy().reshape(-1).view(np.uint8)).cast("B"))
         self.step_roots.append(opening.root)
 

@@ -32,6 +32,7 @@ from lockstep.program.graph import Input, Names, Program
 from lockstep.program.initial import Initial, from_buffer, initial_values
 from lockstep.program.ops import InputKind
 from lockstep.program.optimisers import Optimiser, Update
+from lockstep.program.recompute import recomputed
 from lockstep.program.selection import Dataset
 from lockstep.program.spec import check_program, check_task_programs
 from lockstep.program.stopping import METRIC, EarlyStopping
@@ -92,7 +93,9 @@ class _Entry:
 
     name: str
     kind: str
-    value: Array
+    value: Array | None
+    """The model's own, copied, where the state starts from it."""
+    shape: tuple[int, ...]
     dtype: DType
     initial: Initial
     frozen: bool
@@ -118,6 +121,7 @@ def capture(
     loss_scale: float = 1.0,
     early_stopping: EarlyStopping | None = None,
     residual: Collection[str] | None = (),
+    recompute: int | None = None,
 ) -> CapturedTask:
     """Capture one training step of ``model`` as programs.
 
@@ -131,6 +135,8 @@ def capture(
     multiplies the loss before the backward pass and divides the gradients after it. ``early_stopping`` adds its
     metric, ``stop``. ``residual`` names layers, by patterns of ``model.named_modules()``, whose products get residual
     parts of both operands, beside those that rules give by themselves; None: no product gets any (docs/NUMERICS.md).
+    ``recompute`` is how many bytes a step's values may take at once, beside the states: where they take more, the
+    backward pass computes parts of the forward pass again (``lockstep.program.recompute``).
 
     ``CaptureError`` names every operator that cannot be carried with the user's source line, before
     anything else is done; ``ProgramError`` what else does not fit.
@@ -156,7 +162,7 @@ def capture(
         entries = _entries(model, traced, draw=draw)
         tables = _tables(model, loss, traced, entries)
         step, gradients = _step_program(
-            traced, entries, tables, optimiser, dataset, batch_size, accumulate, loss_scale, early_stopping
+            traced, entries, tables, optimiser, dataset, batch_size, accumulate, loss_scale, early_stopping, recompute
         )
         init = _init_program(entries, tables, optimiser, dataset, batch_size, step)
         check_task_programs(init.program, step.program)
@@ -206,7 +212,7 @@ def _evaluation_batch(rows: int) -> int:
 def _refuse_unknown(traced: Traced) -> None:
     """Report, all at once, every operator without a rule, dtypes no program has, and draws made twice."""
     found = []
-    past_loss, loss = False, _origin(traced.outputs[0][1], (*_COPIES, *_RESHAPES))
+    past_loss, loss = False, _loss(traced)
     for node in traced.graph.nodes:
         where = location_of(node)
         line = f"  {where + ': ' if where else ''}{node.target}"
@@ -229,7 +235,7 @@ def _refuse_unknown(traced: Traced) -> None:
 
 _DRAWN_AGAIN = (
     "it is drawn in the backward pass, as activation checkpointing computes the forward pass again, where it would be"
-    " another draw. Take the random part out of the checkpoint; a program keeps no activations in memory anyway."
+    " another draw. Take the checkpoint out of the model; capture(..., recompute=...) saves memory without it."
 )
 
 
@@ -244,11 +250,22 @@ def _placeholders(traced: Traced) -> dict[tuple[str, str], fx.Node]:
     return dict(zip(traced.inputs, nodes, strict=True))
 
 
-def _array(value: Tensor) -> tuple[Array, DType]:
+def _array(value: Tensor) -> Array:
+    """A copy of a model's tensor, as a constant."""
+    return np.array(value.detach().cpu().numpy(), _carrier(value)[1], order="C")
+
+
+def _carrier(value: Tensor) -> tuple[DType, type]:
+    """Element types of a model's tensor in a program and in NumPy."""
     if value.dtype not in _CARRIERS:
         raise CaptureError(f"A tensor of the model is {value.dtype}; programs compute in float32 and int32.")
-    dtype, carrier = _CARRIERS[value.dtype]
-    return np.array(value.detach().cpu().numpy(), carrier, order="C"), dtype
+    return _CARRIERS[value.dtype]
+
+
+def _entry(name: str, kind: str, value: Tensor, initial: Initial, *, frozen: bool) -> _Entry:
+    """Weights that are drawn are not copied: a model may be large."""
+    given = _array(value) if initial.kind == "given" else None
+    return _Entry(name, kind, given, tuple(value.shape), _carrier(value)[0], initial, frozen)
 
 
 def _entries(model: nn.Module, traced: Traced, *, draw: bool) -> list[_Entry]:
@@ -258,13 +275,11 @@ def _entries(model: nn.Module, traced: Traced, *, draw: bool) -> list[_Entry]:
     placeholders = _placeholders(traced)
     entries = []
     for name, parameter in model.named_parameters():
-        array, dtype = _array(parameter)
         frozen = outputs.get(("gradient", name)) is None
-        entries.append(_Entry(name, "parameter", array, dtype, starts[name], frozen))
+        entries.append(_entry(name, "parameter", parameter, starts[name], frozen=frozen))
     for name, buffer in model.named_buffers():
         if _origin(outputs[("buffer", name)]) is not placeholders["buffer", name]:
-            array, dtype = _array(buffer)
-            entries.append(_Entry(name, "buffer", array, dtype, from_buffer(buffer), False))
+            entries.append(_entry(name, "buffer", buffer, from_buffer(buffer), frozen=False))
     return entries
 
 
@@ -282,6 +297,11 @@ def _origin(node: fx.Node | None, through: Collection[str] = _COPIES) -> fx.Node
     return node
 
 
+def _loss(traced: Traced) -> fx.Node | None:
+    """The node that computes the loss: the last of the forward pass."""
+    return _origin(traced.outputs[0][1], (*_COPIES, *_RESHAPES))
+
+
 def _tables(model: nn.Module, loss: Loss, traced: Traced, entries: list[_Entry]) -> Tables:
     """What is read and stays as it is: buffers of model and loss, tensors written out in the source."""
     state = {("buffer", entry.name) for entry in entries}
@@ -291,9 +311,9 @@ def _tables(model: nn.Module, loss: Loss, traced: Traced, entries: list[_Entry])
     read = {
         key: any(str(u.target) not in _COPIES or u.users for u in n.users) for key, n in _placeholders(traced).items()
     }
-    tables = {key: _array(value)[0] for key, value in given.items() if key not in state and read[key]}
+    tables = {key: _array(value) for key, value in given.items() if key not in state and read[key]}
     written = {("literal", name): value for name, value in traced.attributes.items() if value.dim() > 0}
-    return tables | {key: _array(value)[0] for key, value in written.items()}
+    return tables | {key: _array(value) for key, value in written.items()}
 
 
 def _start(b: Builder, dataset: Dataset, tables: Tables) -> tuple[list[Value], Value, dict[tuple[str, str], Value]]:
@@ -320,9 +340,17 @@ def _batch(
 
 
 def _lower(
-    b: Builder, traced: Traced, given: Mapping[tuple[str, str], Value], known: Mapping[Input, Array]
+    b: Builder,
+    traced: Traced,
+    given: Mapping[tuple[str, str], Value],
+    known: Mapping[Input, Array],
+    forwards: list[range] | None = None,
 ) -> dict[fx.Node, Any]:
-    """Every node of the graph as a value (or a tuple of values)."""
+    """Every node of the graph as a value (or a tuple of values).
+
+    Where ``forwards`` is given, the emitted nodes of the forward pass are appended to it, up to the loss.
+    """
+    first, loss = b.emitted, _loss(traced)
     made: dict[fx.Node, Any] = {node: given[key] for key, node in _placeholders(traced).items() if key in given}
     residual: dict[Input, int] | None = {} if traced.residuals else None
     sites: dict[int, int] = {}
@@ -346,6 +374,8 @@ def _lower(
             context = lowering.Context(b, node, dict(known), residual, sites)
             with b.at(location_of(node)):
                 made[node] = lowering.RULES[lowering.rule_name(node.target)](context, *args, **kwargs)
+        if node is loss and forwards is not None:
+            forwards.append(range(first, b.emitted))
     return made
 
 
@@ -363,13 +393,14 @@ def _step_program(
     accumulate: int,
     loss_scale: float,
     early_stopping: EarlyStopping | None,
+    recompute: int | None,
 ) -> tuple[Built, dict[str, int]]:
     b = Builder()
     inputs, targets, buffers = _start(b, dataset, tables)
     for entry in entries:
-        if entry.initial.kind == "given":
+        if entry.value is not None:
             b.add_constant(f"initial.{entry.name}", entry.value)
-    state = {e.name: b.add_state(e.name, e.dtype, e.value.shape, frozen=e.frozen) for e in entries}
+    state = {e.name: b.add_state(e.name, e.dtype, e.shape, frozen=e.frozen) for e in entries}
     trained = [e.name for e in entries if e.kind == "parameter" and not e.frozen]
     slots = {
         slot.name: b.add_state(slot.name, F32, slot.shape)
@@ -379,10 +410,12 @@ def _step_program(
     whole = dict(buffers)
     whole |= {(e.kind, e.name): state[e.name] for e in entries}
 
+    forwards: list[range] = []
+
     def one(rows: Value, carried: Mapping[Key, Value]) -> dict[Key, Value]:
         given = _batch(b, dataset, inputs, targets, rows, training=True)
         known = {given["batch", "targets"].source: dataset.targets}
-        return _outputs(traced, _lower(b, traced, given | whole | dict(carried), known))
+        return _outputs(traced, _lower(b, traced, given | whole | dict(carried), known, forwards))
 
     rows = selection.shuffled_rows(b, len(dataset), batch_size)
     found = accumulated(b, rows, accumulate, one)
@@ -398,6 +431,8 @@ def _step_program(
             watched = early_stopping.emit(b, watched, metrics["loss"])
             metrics[METRIC] = early_stopping.metric(b, watched)
     built = b.finish([*after, *watched.values()], metrics)
+    if recompute is not None:
+        built = recomputed(built, forwards, recompute)
     nodes = {name: value.source for name, value in gradients.items() if value.source.kind is InputKind.NODE}
     return built, {name: built.index[source.value] for name, source in nodes.items() if source.value in built.index}
 
@@ -418,9 +453,9 @@ def _init_program(
     _start(b, dataset, tables)
     start = []
     for entry, declared in zip(entries, step.program.state, strict=False):
-        given = b.add_constant(f"initial.{entry.name}", entry.value) if entry.initial.kind == "given" else None
-        b.add_state(entry.name, entry.dtype, entry.value.shape, frozen=declared.frozen)
-        start.append(entry.initial.emit(b, entry.value.shape, entry.dtype, given))
+        given = b.add_constant(f"initial.{entry.name}", entry.value) if entry.value is not None else None
+        b.add_state(entry.name, entry.dtype, entry.shape, frozen=declared.frozen)
+        start.append(entry.initial.emit(b, entry.shape, entry.dtype, given))
     for name, declared in zip(
         step.program.names.state[len(entries) :], step.program.state[len(entries) :], strict=True
     ):

@@ -121,6 +121,11 @@ class Emitter:
         return Value(Input(InputKind.CONST, len(self._constants) - 1), entry.type)
 
     @property
+    def emitted(self) -> int:
+        """Nodes emitted so far."""
+        return len(self._nodes)
+
+    @property
     def step(self) -> Value:
         """The global step number, i32 of shape ()."""
         return Value(Input(InputKind.STEP), TensorType(DType.I32, ()))

@@ -20,6 +20,9 @@ from lockstep.program import composites
 from lockstep.program.builder import Builder
 from lockstep.program.emitter import Value
 
+BLOCK = 1 << 22
+"""Elements of a tensor that are looked at together."""
+
 
 @dataclass(frozen=True, slots=True)
 class Initial:
@@ -82,21 +85,30 @@ def _initial(value: Tensor, module: nn.Module, own: str, *, draw: bool) -> Initi
     return Initial("given")
 
 
+def _moments(value: Tensor, scale: float) -> tuple[float, float, float]:
+    """Mean, mean square and largest magnitude of ``value / scale`` in float64; block by block, for large tensors."""
+    total, squares, largest = 0.0, 0.0, 0.0
+    for block in value.reshape(-1).split(BLOCK):
+        x = block.double() / scale
+        total, squares = total + float(x.sum()), squares + float((x * x).sum())
+        largest = max(largest, float(x.abs().max()))
+    return total / value.numel(), squares / value.numel(), largest
+
+
 def _looks_uniform(value: Tensor, bound: float) -> bool:
     """Whether values could be a draw from +-bound: within it, and with its first two moments up to 6 sigma."""
-    x = value.double().reshape(-1) / bound
-    n = x.numel()
-    if not bool((x.abs() <= 1 + 1e-6).all()) or (n > 1 and float(x.var()) == 0.0):
+    n = value.numel()
+    if not bool(torch.isfinite(value).all()) or (n > 1 and bool((value == value.reshape(-1)[0]).all())):
         return False
-    mean, square = float(x.mean()), float((x * x).mean())
-    return abs(mean) <= 6 * math.sqrt(1 / 3 / n) and abs(square - 1 / 3) <= 6 * math.sqrt(4 / 45 / n)
+    mean, square, largest = _moments(value, bound)
+    within = largest <= 1 + 1e-6 and abs(mean) <= 6 * math.sqrt(1 / 3 / n)
+    return within and abs(square - 1 / 3) <= 6 * math.sqrt(4 / 45 / n)
 
 
 def _looks_normal(value: Tensor) -> bool:
     """Whether values could be a draw from the standard normal, by their first two moments up to 6 sigma."""
-    x = value.double().reshape(-1)
-    n = x.numel()
-    mean, square = float(x.mean()), float((x * x).mean())
+    mean, square, _ = _moments(value, 1.0)
+    n = value.numel()
     return abs(mean) <= 6 / math.sqrt(n) and abs(square - 1) <= 6 * math.sqrt(2 / n)
 
 

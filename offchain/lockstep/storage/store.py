@@ -7,16 +7,26 @@ an artifact; they are hints, and what they point at is checked against the hash 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import mmap
 import re
 import uuid
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from fsspec.core import url_to_fs
 
 _NAME = re.compile(r"sha256:([0-9a-f]{64})")
 DEFAULT_LIMIT = 1 << 30
 """Largest artifact read unless the caller says otherwise, bytes."""
+BLOCK = 1 << 22
+"""Bytes of a large artifact that are read, hashed and passed on at a time."""
+SPARE = 64
+"""Bytes behind an artifact in memory that vector code may read, never use."""
+
+Part = bytes | memoryview
 
 
 class StorageError(RuntimeError):
@@ -59,55 +69,101 @@ class ArtifactStore:
         digest = match.group(1)
         return f"{self._root}/sha256/{digest[:2]}/{digest[2:]}"
 
-    def _write(self, path: str, data: bytes | memoryview) -> None:
+    def _write(self, path: str, parts: Sequence[Part]) -> None:
         parent = path.rsplit("/", 1)[0]
         self._fs.makedirs(parent, exist_ok=True)
         partial = f"{path}.{uuid.uuid4().hex}.partial"
         try:
             with self._fs.open(partial, "wb") as file:
-                file.write(bytes(data))
+                for part in parts:
+                    file.write(part)
             self._fs.mv(partial, path)
         except OSError as error:
             raise StorageError(f"The artifact store {self.url!r} cannot be written: {error}.") from error
 
-    def put(self, data: bytes | memoryview) -> str:
+    def put(self, data: Part) -> str:
         """Store bytes, and return their name; a second time does nothing."""
-        name = artifact_name(data)
+        return self.put_parts([data])
+
+    def put_parts(self, parts: Sequence[Part]) -> str:
+        """As ``put``, of what the parts are joined, which nobody has to hold."""
+        digest = hashlib.sha256()
+        for part in parts:
+            digest.update(part)
+        name = f"sha256:{digest.hexdigest()}"
         path = self._path(name)
         if not self._fs.exists(path):
-            self._write(path, data)
+            self._write(path, parts)
         return name
 
     def put_file(self, file: Path) -> str:
-        """Store a file's bytes, and return their name."""
-        return self.put(file.read_bytes())
+        """Store a file's bytes, which are mapped, not read into memory; return their name."""
+        if not file.stat().st_size:
+            return self.put(b"")
+        with (
+            file.open("rb") as opened,
+            mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as data,
+            memoryview(data) as whole,
+        ):
+            return self.put(whole)
 
     def has(self, name: str) -> bool:
         """Whether an artifact is here."""
         return bool(self._fs.exists(self._path(name)))
 
-    def get(self, name: str, limit: int = DEFAULT_LIMIT) -> bytes:
-        """Bytes of an artifact of at most ``limit`` bytes.
-
-        Raises:
-            StorageError: when it is missing, larger than ``limit``, or not what its name says
-
-        """
+    @contextlib.contextmanager
+    def _opened(self, name: str, limit: int) -> Iterator[tuple[int, Any]]:
+        """An artifact's stated size, at most ``limit``, and its bytes as an open file."""
         path = self._path(name)
         try:
             size = self._fs.size(path)
             if size is None or size > limit:
                 raise StorageError(f"Artifact {name} has {size} bytes; at most {limit} are read here.")
-            data: bytes = self._fs.cat_file(path)
+            with self._fs.open(path, "rb") as file:
+                yield size, file
         except FileNotFoundError:
             raise StorageError(
                 f"Artifact {name} is not in {self.url}. Point --store at the store of whoever published it."
             ) from None
         except OSError as error:
             raise StorageError(f"Artifact {name} cannot be read from {self.url}: {error}.") from error
-        if artifact_name(data) != name:
+
+    def get_buffer(self, name: str, limit: int = DEFAULT_LIMIT) -> memoryview:
+        """Bytes of an artifact of at most ``limit`` bytes, in memory that is the caller's own and may be written to.
+
+        Raises:
+            StorageError: when it is missing, larger than ``limit``, or not what its name says
+
+        """
+        with self._opened(name, limit) as (size, file):
+            buffer, digest, at = memoryview(bytearray(size + SPARE))[:size], hashlib.sha256(), 0
+            while at < size and (count := file.readinto(buffer[at : at + BLOCK])):
+                digest.update(buffer[at : at + count])
+                at += count
+            self._require(name, digest.hexdigest(), whole=at == size and not file.read(1))
+        return buffer
+
+    def get(self, name: str, limit: int = DEFAULT_LIMIT) -> bytes:
+        """As ``get_buffer``, as ``bytes``: for what is small."""
+        return bytes(self.get_buffer(name, limit))
+
+    def get_file(self, name: str, target: Path, limit: int = DEFAULT_LIMIT) -> None:
+        """Write an artifact into a new file, block by block; raises as ``get_buffer``, and leaves no file then."""
+        try:
+            with self._opened(name, limit) as (size, file), target.open("xb") as out:
+                digest, left = hashlib.sha256(), size
+                while left and (block := file.read(min(BLOCK, left))):
+                    digest.update(block)
+                    out.write(block)
+                    left -= len(block)
+                self._require(name, digest.hexdigest(), whole=not left and not file.read(1))
+        except StorageError:
+            target.unlink(missing_ok=True)
+            raise
+
+    def _require(self, name: str, digest: str, *, whole: bool) -> None:
+        if not whole or f"sha256:{digest}" != name:
             raise StorageError(f"Artifact {name} in {self.url} is damaged: its bytes have another hash.")
-        return data
 
     def _ref_path(self, kind: str, key: bytes) -> str:
         if not kind.isidentifier():
@@ -118,7 +174,7 @@ class ArtifactStore:
         """Point ``kind``/``key`` (a hash that stands on chain) at an artifact; the last writer wins."""
         self._path(name)
         path = self._ref_path(kind, key)
-        self._write(path, name.encode())
+        self._write(path, [name.encode()])
 
     def get_ref(self, kind: str, key: bytes) -> str | None:
         """Name of the artifact a reference points at, None when there is none or it is no name."""

@@ -115,12 +115,15 @@ def test_function_with_its_own_optimiser_takes_accumulation_and_patience_alone(t
         captured_task(f"{file}:whole", 4, Chosen(accumulate=2))
 
 
-def test_loss_scale_and_residual_become_part_of_the_program(tmp_path: Path) -> None:
+def test_loss_scale_residual_and_recompute_become_part_of_the_program(tmp_path: Path) -> None:
     plain = len(captured_task("mlp").step.nodes)
     assert len(captured_task("mlp", None, Training(loss_scale=64.0).chosen(1)).step.nodes) > plain
     named = captured_task("mlp", None, Training(residual="layers.1, layers.3").chosen(1))
     assert Counter(node.op for node in named.step.nodes)[Op.MATMUL] == 3 * 5
     assert captured_task("gpt-small", None, Training(residual="none").chosen(1)).step != captured_task("gpt-small").step
+    assert Training(recompute=3).chosen(1).recompute == 3 << 20
+    whole, parts = (captured_task("attention", None, Training(recompute=mib).chosen(1)).step for mib in (None, 1))
+    assert len(parts.nodes) > len(whole.nodes)
     refused = CliRunner().invoke(app, ["program", "show", "mlp", "--loss-scale", "3"])
     assert refused.exit_code == 1
     assert "it is a power of two" in refused.stderr

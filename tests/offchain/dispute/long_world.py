@@ -12,6 +12,7 @@ from lockstep.commitments.tensor import tensor_root
 from lockstep.dispute.evidence import Evidence
 from lockstep.dispute.moves import Move, RevealParts
 from lockstep.dispute.position import Position
+from lockstep.engine.trace import StepOpening
 from lockstep.numerics.dtypes import ITEMSIZE, DType
 from lockstep.program.graph import ConstantEntry, Input, Node, Program, StateEntry
 from lockstep.program.long_rows import combine, decode_parts, encode_parts
@@ -73,8 +74,8 @@ def lying_run(world: World, op: Op, rng: np.random.Generator) -> TestRun:
     run = world.run()
     node = node_of(world, op)
 
-    def override(values: list[Tensor]) -> Mapping[int, Tensor]:
-        value = values[node]
+    def override(honest: StepOpening) -> Mapping[int, Tensor]:
+        value = honest.value(node)
         if op is Op.EXPONENT:
             return {node: value + 1}
         return {node: changed(value, world.step.nodes[node].dtype, rng)}

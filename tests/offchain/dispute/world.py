@@ -91,7 +91,7 @@ class TestRun:
         self.start = list(start)
         self.steps = claims.segment_steps(world.terms, segment)
         self.first_step = claims.first_step(world.terms, segment)
-        self.overrides: dict[int, Callable[[list[Tensor]], Mapping[int, Tensor]]] = {}
+        self.overrides: dict[int, Callable[[StepOpening], Mapping[int, Tensor]]] = {}
         self.root_lies: dict[int, dict[int, bytes]] = {}
         self.state_lies: dict[int, bytes] = {}
         self._openings: dict[int, StepOpening] = {}
@@ -103,7 +103,7 @@ class TestRun:
             at = (program, constants, self.world.terms.seed, state, self.first_step + step)
             opening = open_step(*at)
             if step in self.overrides:
-                opening = open_step(*at, overrides=self.overrides[step](opening.values))
+                opening = open_step(*at, overrides=self.overrides[step](opening))
             for node, root in self.root_lies.get(step, {}).items():
                 opening.node_roots[node] = root
             if step in self.root_lies or step in self.state_lies:
@@ -237,8 +237,8 @@ def lie_about_value(rng: np.random.Generator, run: TestRun) -> None:
     program = run.world.program(run.segment)
     node = int(rng.integers(0, len(program.nodes) - 1))
 
-    def override(values: list[Tensor]) -> Mapping[int, Tensor]:
-        return {node: changed(values[node], program.nodes[node].dtype, rng)}
+    def override(honest: StepOpening) -> Mapping[int, Tensor]:
+        return {node: changed(honest.value(node), program.nodes[node].dtype, rng)}
 
     run.overrides[step] = override
 

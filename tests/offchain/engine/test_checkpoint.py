@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 import struct
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from lockstep.commitments.tensor import state_root as root_of_roots
 from lockstep.commitments.tensor import tensor_root
 from lockstep.engine.checkpoint import (
-    checkpoint_bytes,
+    checkpoint_parts,
     parse_checkpoint,
     read_checkpoint,
     state_root,
@@ -35,6 +36,10 @@ PROGRAM = program_with(
 )
 
 
+def joined(program: Program, state: list[torch.Tensor]) -> bytes:
+    return b"".join(checkpoint_parts(program, state))
+
+
 def a_state() -> list[torch.Tensor]:
     rng = np.random.default_rng(0)
     floats = rng.integers(0, 2**32, 715, np.uint32).view(np.float32).copy()
@@ -50,7 +55,7 @@ def test_checkpoint_round_trip_keeps_the_root(tmp_path: Path) -> None:
     write_checkpoint(path, PROGRAM, a_state())
     root = state_root(a_state())
     assert state_root(read_checkpoint(path, PROGRAM, root)) == root
-    assert path.read_bytes() == checkpoint_bytes(PROGRAM, a_state())
+    assert path.read_bytes() == joined(PROGRAM, a_state())
     assert [p.name for p in tmp_path.iterdir()] == ["c.safetensors"]
 
 
@@ -65,7 +70,7 @@ def test_checkpoint_is_a_safetensors_file(tmp_path: Path) -> None:
 def test_checkpoint_nan_is_canonical_on_the_way_in_and_out() -> None:
     program = program_with(StateEntry(DType.F32, (2,)))
     odd = np.array([0xFFC00001, 0x7F800001], np.uint32).view(np.float32)
-    data = checkpoint_bytes(program, [torch.from_numpy(odd.copy())])
+    data = joined(program, [torch.from_numpy(odd.copy())])
     assert data.endswith(bytes.fromhex("0000c07f") * 2)
     dirty = data[:-8] + odd.tobytes()
     (back,) = parse_checkpoint(dirty, program)
@@ -97,7 +102,7 @@ def with_header(table: object, data: bytes = b"") -> bytes:
     return struct.pack("<Q", len(text)) + text + data
 
 
-GOOD = checkpoint_bytes(PROGRAM, a_state())
+GOOD = joined(PROGRAM, a_state())
 ENTRY = {"dtype": "F32", "shape": [3, 5], "data_offsets": [0, 60]}
 
 
@@ -142,3 +147,40 @@ def test_checkpoint_written_by_safetensors_in_another_order_is_refused(tmp_path:
     save_file({"0": a_state()[0], "1": a_state()[1], "2": a_state()[2]}, path, metadata={"who": "else"})
     with pytest.raises(CheckpointError):
         read_checkpoint(path, PROGRAM)
+
+
+def test_checkpoint_is_mapped_and_not_read_into_memory(tmp_path: Path) -> None:
+    """Two tensors of it: one that is touched stays the file's own until it is written to."""
+    path, program = tmp_path / "c", program_with(*[StateEntry(DType.F32, (1 << 16,))] * 2)
+    state = [torch.full((1 << 16,), float(i)) for i in range(2)]
+    write_checkpoint(path, program, state)
+    found = read_checkpoint(path, program, state_root(state))
+    mapped = [
+        line.split()[0].split("-") for line in Path("/proc/self/maps").read_text().splitlines() if str(path) in line
+    ]
+    for tensor in found:
+        assert any(int(low, 16) <= tensor.data_ptr() < int(high, 16) for low, high in mapped)
+    found[0].zero_()
+    assert state_root(read_checkpoint(path, program)) == state_root(state)
+
+
+def test_checkpoint_that_ends_with_a_page_is_read_as_well(tmp_path: Path) -> None:
+    """Nothing lies behind its last element, so it is copied to where something does."""
+    path, header = tmp_path / "c", 0
+    for _ in range(2):  # the header's length follows from the shape, and the shape from the header's length
+        program = program_with(StateEntry(DType.F32, ((4 * mmap.PAGESIZE - header) // 4,)))
+        header = len(checkpoint_parts(program, [torch.zeros(program.state[0].shape)])[0])
+    state = [torch.arange(program.state[0].shape[0], dtype=torch.float32)]
+    write_checkpoint(path, program, state)
+    assert path.stat().st_size % mmap.PAGESIZE == 0
+    (found,) = read_checkpoint(path, program, state_root(state))
+    assert torch.equal(found, state[0])
+    assert str(path) not in Path("/proc/self/maps").read_text()
+
+
+def test_checkpoint_in_memory_of_its_own_is_not_copied() -> None:
+    data = memoryview(bytearray(GOOD))
+    state = parse_checkpoint(data, PROGRAM)
+    start = np.frombuffer(data, np.uint8).ctypes.data
+    assert all(start <= tensor.data_ptr() < start + len(data) for tensor in state if tensor.dtype == torch.int32)
+    assert tensor_roots(state) == tensor_roots(parse_checkpoint(GOOD, PROGRAM)) == tensor_roots(a_state())

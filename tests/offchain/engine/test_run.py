@@ -48,7 +48,7 @@ def test_random_programs_runner_and_trace_equal_reference(long: bool) -> None:
         for found, wanted, entry in zip(state, expected, case.program.state, strict=True):
             assert same_bits(found, wanted, entry.dtype)
         for index, (node, wanted) in enumerate(zip(case.program.nodes, values, strict=True)):
-            assert same_bits(opening.values[index], wanted, node.dtype), (index, node)
+            assert same_bits(opening.value(index), wanted, node.dtype), (index, node)
         assert np.array_equal(metrics, [values[i] for i in case.program.metrics], equal_nan=True)
         assert opening.state_root == state_root(state)
 
@@ -70,7 +70,7 @@ def test_opening_with_an_override_lies_from_there_on() -> None:
     program, constants = tiny_regression()
     honest = open_step(program, constants, SEED, tiny_state(), 0)
     index = program.nodes[-1].inputs[0].value
-    wrong = honest.values[index].clone()
+    wrong = honest.value(index).clone()
     wrong.view(torch.uint8).view(-1)[0] ^= 1
     lying = open_step(program, constants, SEED, tiny_state(), 0, overrides={index: wrong})
     differing = [i for i, (a, b) in enumerate(zip(honest.node_roots, lying.node_roots, strict=True)) if a != b]

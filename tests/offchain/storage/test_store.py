@@ -56,6 +56,39 @@ def test_get_hostile_name_is_refused(store: ArtifactStore, name: str) -> None:
         store.get(name)
 
 
+def test_large_artifacts_pass_block_by_block(
+    store: ArtifactStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lockstep.storage.store.BLOCK", 1000)
+    data = bytes(range(256)) * 20
+    (tmp_path / "file").write_bytes(data)
+    name = store.put_parts([data[:7], memoryview(data)[7:3000], b"", data[3000:]])
+    assert name == store.put_file(tmp_path / "file") == artifact_name(data)
+    buffer = store.get_buffer(name, len(data))
+    assert buffer == data
+    buffer[0] = 9  # the caller's own
+    store.get_file(name, tmp_path / "out", len(data))
+    assert (tmp_path / "out").read_bytes() == store.get(name) == data
+    (tmp_path / "file").write_bytes(b"")
+    assert store.put_file(tmp_path / "file") == artifact_name(b"")
+
+
+@pytest.mark.parametrize("wrong", [b"x" * 999, b"x" * 1001, b"x" * 999 + b"y"], ids=["short", "long", "other"])
+def test_artifact_that_is_not_what_it_says_leaves_no_file(
+    store: ArtifactStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: bytes
+) -> None:
+    """Its size is what the file system says; a file that grows or shrinks meanwhile is not read to its end."""
+    name = store.put(b"x" * 1000)
+    stored_file(store, name).write_bytes(wrong)
+    monkeypatch.setattr(store._fs, "size", lambda path: 1000)
+    for take in (store.get, store.get_buffer, lambda name: store.get_file(name, tmp_path / "out")):
+        with pytest.raises(StorageError, match="damaged"):
+            take(name)
+    with pytest.raises(StorageError, match="1000 bytes; at most 999"):
+        store.get_file(name, tmp_path / "out", 999)
+    assert not (tmp_path / "out").exists()
+
+
 def test_refs_point_at_artifacts_only(store: ArtifactStore) -> None:
     name = store.put(b"trace")
     store.set_ref("trace", b"\x01" * 32, name)

@@ -53,7 +53,7 @@ def result(
         session.note(f"warning: {warning}")
     workload = load_workload(store, posted.terms, posted.uri)
     manifest = get_manifest(store, work.uri, WorkManifest)
-    data = store.get(manifest.checkpoints[-1], workload.checkpoint_limit)
+    data = store.get_buffer(manifest.checkpoints[-1], workload.checkpoint_limit)
     trained = parse_checkpoint(data, workload.step, work.final_root)
     write_weights(out, workload.step, trained, {"lockstep.root": work.final_root.hex(), "lockstep.task": str(task)})
     console = output()

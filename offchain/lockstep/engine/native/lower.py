@@ -256,20 +256,24 @@ class Lowering:
 
     def emit_elementwise(self, indices: Sequence[int]) -> None:
         """Emit pending elementwise nodes and everything pending that they need."""
-        closure: set[int] = set()
+        reads: dict[int, list[int]] = {}
         todo = list(indices)
         while todo:
             index = todo.pop()
-            if index in closure or index in self.done:
+            if index in reads or index in self.done:
                 continue
-            closure.add(index)
-            for source in self.node(index).inputs:
-                if self.computed(source):
-                    base, _ = self.resolve(source)
-                    if self.computed(base) and self.is_elementwise(base.value):
-                        todo.append(base.value)
-        for members in split_levels(self, closure):
-            emit_group(self, members)
+            bases = [self.resolve(source)[0] for source in self.node(index).inputs if self.computed(source)]
+            reads[index] = [base.value for base in bases if self.computed(base) and self.is_elementwise(base.value)]
+            todo += reads[index]
+        # Scalars first: who reads one, spread over a tensor, then needs no pass of its own after the scalar's. Else an
+        # optimiser's passes wait for each other, and what is between them is held for all parameters at once.
+        scalars: set[int] = set()
+        for index in sorted(reads):
+            if self.node(index).type.elements == 1 and scalars.issuperset(set(reads[index]) - self.done):
+                scalars.add(index)
+        for part in (scalars, set(reads) - scalars):
+            for members in split_levels(self, part):
+                emit_group(self, members)
 
     def lower(self) -> Lowered:
         """Everything, in program order."""

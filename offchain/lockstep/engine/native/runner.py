@@ -9,9 +9,10 @@ from torch import Tensor
 
 from lockstep.engine.native.engine import NOTHING, NativeEngine, Stated
 from lockstep.engine.native.library import describe
-from lockstep.engine.plan import Plan, make_plan, node_inputs
+from lockstep.engine.plan import Plan, make_plan
 from lockstep.numerics.routes.carriers import TORCH, canonical
 from lockstep.program.graph import Input, Program
+from lockstep.program.liveness import node_inputs
 from lockstep.program.ops import InputKind
 
 

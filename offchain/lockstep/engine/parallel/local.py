@@ -13,9 +13,10 @@ from dataclasses import dataclass, field, replace
 
 from lockstep.engine.parallel.layout import Layout, Sharded, local_shape, local_view
 from lockstep.engine.parallel.sharding import LITERALS, Join, Placement
-from lockstep.engine.plan import STATIC_LIMIT, node_inputs, type_bytes
+from lockstep.engine.plan import STATIC_LIMIT
 from lockstep.numerics.dtypes import DType
 from lockstep.program.graph import Input, Node, Program, Shape, TensorType, View
+from lockstep.program.liveness import node_inputs, type_bytes
 from lockstep.program.ops import InputKind, Op
 
 

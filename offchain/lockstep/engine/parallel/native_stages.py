@@ -16,9 +16,9 @@ from lockstep.engine.parallel.exchange import Exchanger
 from lockstep.engine.parallel.local import Exchange, LocalProgram
 from lockstep.engine.parallel.partial import exponent_slots, scaled
 from lockstep.engine.parallel.sharding import Join
-from lockstep.engine.plan import node_inputs
 from lockstep.numerics.routes.carriers import TORCH, canonical
 from lockstep.program.graph import Input, TensorType
+from lockstep.program.liveness import node_inputs
 from lockstep.program.ops import InputKind, Op
 
 STATIC = -1

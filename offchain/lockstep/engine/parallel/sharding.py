@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from lockstep.engine.parallel.layout import Layout, Sharded, even, regrouped, through_view
-from lockstep.engine.plan import make_plan, type_bytes
+from lockstep.engine.plan import make_plan
 from lockstep.program.graph import Concat, Node, Program, Shape, View
+from lockstep.program.liveness import type_bytes
 from lockstep.program.ops import ELEMENTWISE_FAMILIES, InputKind, Op
 
 LITERALS = (InputKind.F32, InputKind.I32)

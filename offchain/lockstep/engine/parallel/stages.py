@@ -14,10 +14,10 @@ from lockstep.engine.parallel.exchange import Exchanger
 from lockstep.engine.parallel.local import Exchange, LocalProgram, Stage
 from lockstep.engine.parallel.partial import exponent_slots, partial_sums, scaled
 from lockstep.engine.parallel.sharding import Join
-from lockstep.engine.plan import node_inputs
 from lockstep.engine.routes import own_input, run_node
 from lockstep.numerics.routes.carriers import TORCH, canonical
 from lockstep.program.graph import Input, Node
+from lockstep.program.liveness import node_inputs
 from lockstep.program.ops import InputKind
 
 
