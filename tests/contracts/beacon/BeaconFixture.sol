@@ -37,12 +37,14 @@ abstract contract BeaconFixture is Test {
         vm.roll(START);
         vm.warp(1_800_000_000);
         token = FaucetToken(deployCode("FaucetToken.sol:FaucetToken"));
-        address at = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 1);
+        address expected = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 1);
         vault = StakeVault(
-            deployCode("StakeVault.sol:StakeVault", abi.encode(token, consumer, court, address(0), at, uint64(1 days)))
+            deployCode(
+                "StakeVault.sol:StakeVault", abi.encode(token, consumer, court, address(0), expected, uint64(1 days))
+            )
         );
         beacon = deployBeacon(RevealParameters(SEATS, BOND, WINDOW, TIP_BPS));
-        assertEq(address(beacon), at);
+        assertEq(address(beacon), expected);
         address[3] memory revealers = [first, second, third];
         for (uint256 i = 0; i < revealers.length; ++i) {
             vm.startPrank(revealers[i]);
