@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lockstep.chain.parameters import Profile
 from lockstep.economics.bounds import BOUNDS, finder_reward, most_colluding, outside_gain
 from lockstep.economics.chances import (
     caught,
