@@ -88,7 +88,7 @@ def _initial(value: Tensor, module: nn.Module, own: str, *, draw: bool) -> Initi
 def _moments(value: Tensor, scale: float) -> tuple[float, float, float]:
     """Mean, mean square and largest magnitude of ``value / scale`` in float64; block by block, for large tensors."""
     total, squares, largest = 0.0, 0.0, 0.0
-    for block in value.reshape(-1).split(BLOCK):
+    for block in torch.split(value.reshape(-1), BLOCK):
         x = block.double() / scale
         total, squares = total + float(x.sum()), squares + float((x * x).sum())
         largest = max(largest, float(x.abs().max()))
