@@ -1,6 +1,6 @@
 # Every target is a thin call into scripts/, which continuous integration calls too.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long check bench bench-gpu clean
+.PHONY: help setup demo test test-long check prove bench bench-gpu clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F '\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -19,6 +19,9 @@ test-long: setup ## run all tests with many more random inputs (an hour or so)
 
 check: setup ## format, lint, types, dead code, layering, generated files
 	@scripts/check
+
+prove: setup ## prove what tests/symbolic says for every input (minutes; installs halmos on the first run)
+	@scripts/prove
 
 bench: setup ## measure speed, gas and moves; prints them and writes build/bench.json
 	@scripts/bench
