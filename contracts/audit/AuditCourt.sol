@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
-import {Conclusion, IAuditCourt} from "../interfaces/IAuditCourt.sol";
-import {Task, TaskState, TaskTerms} from "../interfaces/ITaskMarket.sol";
+import {Conclusion, IAuditCourt, Opening} from "../interfaces/IAuditCourt.sol";
+import {TaskTerms} from "../interfaces/ITaskMarket.sol";
 import {TaskMath} from "../market/TaskMath.sol";
 import {Parameters} from "../types/Parameters.sol";
 import {AuditDraws} from "./AuditDraws.sol";
@@ -20,24 +20,32 @@ contract AuditCourt is AuditDraws, Claims, Multicall {
 
     constructor(CourtParts memory parts, Parameters memory parameters) CourtBase(parts, parameters) {}
 
+    // `Judgement` reads the arguments of these as they came: encoding them anew would be code that this contract has no room for.
+
     /// @inheritdoc IAuditCourt
-    function finalize(TaskTerms memory terms, uint32 segment, uint256 maxSteps) external {
-        _requireTask(terms, TaskState.Auditing);
-        Judgement.finalize(_state, _bench(terms), terms.id, segment, maxSteps);
+    function finalize(TaskTerms memory terms, uint32, uint256) external {
+        Judgement.finalize(_state, _bench(terms), msg.data[4:]);
     }
 
     /// @inheritdoc IAuditCourt
-    function conclude(TaskTerms memory terms, bool voided, uint96 finderPot) external returns (Conclusion memory) {
+    function conclude(TaskTerms memory terms, bool, uint96) external returns (Conclusion memory) {
         // INVARIANT: only the market ends a task, and it has checked the terms.
         require(msg.sender == address(market), NotModule(msg.sender));
-        return Judgement.conclude(_state, _bench(terms), terms, voided, finderPot);
+        bytes memory conclusion = Judgement.conclude(_state, _bench(terms), msg.data[4:]);
+        // It is encoded already.
+        assembly ("memory-safe") {
+            return(add(conclusion, 32), mload(conclusion))
+        }
     }
 
     /// @inheritdoc IAuditCourt
-    function closeClaim(TaskTerms memory terms, uint32 segment, uint8 round, uint16 index) external {
-        Task memory task = market.taskOf(terms.id);
-        require(terms.hash() == task.termsHash, WrongTerms(terms.id));
-        Judgement.closeClaim(_state, _bench(terms), task, terms.id, segment, round, index);
+    function closeClaim(TaskTerms memory terms, uint32, uint8, uint16) external {
+        Judgement.closeClaim(_state, _bench(terms), msg.data[4:]);
+    }
+
+    /// @inheritdoc IAuditCourt
+    function openSecret(TaskTerms memory terms, Opening calldata) external {
+        Judgement.openSecret(_state, _bench(terms), msg.data[4:]);
     }
 
     function _bench(TaskTerms memory terms) private view returns (Bench memory) {
@@ -46,12 +54,14 @@ contract AuditCourt is AuditDraws, Claims, Multicall {
             vault: vault,
             beacon: beacon,
             treasury: treasury,
-            market: address(market),
+            market: market,
             deposit: uint96(cost * _claimDepositMultiple),
             bond: _claimBond,
             miss: uint96(cost * _missMultiple),
             finderBps: _finderBps,
             clearedSolverBps: _clearedSolverBps,
+            forcedBps: _forcedBps,
+            jackpot: uint96(cost * _jackpotMultiple),
             redraws: _redraws,
             drawWindow: _drawWindow,
             unblindWindow: _unblindWindow,

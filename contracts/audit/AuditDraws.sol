@@ -6,6 +6,8 @@ import {Task, TaskState, TaskTerms} from "../interfaces/ITaskMarket.sol";
 import {TaskMath} from "../market/TaskMath.sol";
 import {CourtBase} from "./CourtBase.sol";
 import {CourtKeys, SlotRecord} from "./CourtState.sol";
+import {ForcedErrors} from "./ForcedErrors.sol";
+import {Judgement} from "./Judgement.sol";
 import {SegmentDraw} from "./SegmentDraw.sol";
 import {SortitionTree} from "./SortitionTree.sol";
 
@@ -22,6 +24,7 @@ abstract contract AuditDraws is CourtBase {
     /// @dev What one draw needs to know.
     struct Draw {
         bytes32 value;
+        uint256 task;
         uint256 atBlock; // whose weights count
         uint256 need; // stake each drawn account must have free
         address submitter;
@@ -41,7 +44,13 @@ abstract contract AuditDraws is CourtBase {
     function registerVerifier() external {
         uint256 free = vault.freeStakeOf(msg.sender);
         require(free >= _weightUnit, TooLittleStake(free, _weightUnit));
+        require(_forcedBps == 0 || _tree.noteOf(msg.sender) != 0, NoSecrets(msg.sender));
         _setWeight(msg.sender, free);
+    }
+
+    /// @inheritdoc IAuditCourt
+    function commitSecrets(bytes32 root) external {
+        Judgement.commitSecrets(_state, _tree, msg.sender, root, market.taskCount());
     }
 
     /// @inheritdoc IAuditCourt
@@ -108,6 +117,7 @@ abstract contract AuditDraws is CourtBase {
         returns (Draw memory draw)
     {
         draw.value = beacon.record(consumer, key);
+        draw.task = terms.id;
         // INVARIANT: weights changed since the deciding block was made count for nothing in this draw.
         draw.atBlock = beacon.targetOf(consumer, key) - 1;
         draw.need = _stakeNeeded(terms);
@@ -147,8 +157,10 @@ abstract contract AuditDraws is CourtBase {
         for (; draw.left != 0; ++n) {
             --draw.left;
             uint256 random = uint256(keccak256(abi.encode("verifier", draw.value, segment, n)));
-            (address candidate, uint256 weight) = _tree.draw(draw.atBlock, random);
+            (address candidate, uint256 weight, uint96 note) = _tree.draw(draw.atBlock, random);
             require(weight != 0, NoVerifier());
+            // INVARIANT: whoever is drawn has a secret for this task, committed before the value could be known.
+            if (_forcedBps != 0 && !ForcedErrors.covers(note, draw.task, draw.atBlock)) continue;
             // INVARIANT: the parties whose interest the audit decides do not audit.
             if (candidate == draw.submitter || candidate == draw.solver) continue;
             uint256 taken = 0;

@@ -6,7 +6,8 @@ import {ClaimBody, ClaimRecord, ClaimRef, IAuditCourt, Slot, SlotState} from "..
 import {Task, TaskState, TaskTerms} from "../interfaces/ITaskMarket.sol";
 import {TaskMath} from "../market/TaskMath.sol";
 import {CourtBase} from "./CourtBase.sol";
-import {ClaimData, ClaimHead, CourtKeys, Report, SlotRecord} from "./CourtState.sol";
+import {ClaimData, ClaimHead, CourtKeys, DigestVerdict, Report, SlotRecord} from "./CourtState.sol";
+import {ForcedErrors} from "./ForcedErrors.sol";
 
 /// @title Claims: open and blind, their windows, and what the dispute game does to them.
 abstract contract Claims is CourtBase {
@@ -72,6 +73,7 @@ abstract contract Claims is CourtBase {
         ClaimData storage claim = _state.claims[CourtKeys.claimKey(slotKey, slot.round, index)];
         bool passes = _recordBody(claim, body);
         claim.head = ClaimHead(msg.sender, placedAt, passes, false, false, 0);
+        ForcedErrors.name(_state.namers, slotKey, slot.round, index, uint256(body.commitment));
         emit ClaimPosted(terms.id, segment, slot.round, index, msg.sender, body, placedAt);
         // INVARIANT: one claim an account, segment and round; the drawn verifier's engagement exists since the draw.
         bytes32 engagement = CourtKeys.engagement(slotKey, slot.round, msg.sender);
@@ -114,24 +116,12 @@ abstract contract Claims is CourtBase {
 
     /// @inheritdoc IAuditCourt
     function convict(ClaimRef calldata ref, bool digest, address winner) external onlyGame {
-        (bytes32 slotKey, ClaimData storage claim) = _requireCurrent(ref);
-        uint256 closes = _openDeadline(_state.slots[slotKey]);
-        // INVARIANT: once a segment can be decided, no claim of it falls any more.
-        require(claim.head.openDisputes != 0 || block.timestamp <= closes, WrongWindow(0, uint64(closes)));
-        ClaimHead storage head = claim.head;
-        if (digest && !head.digestConvicted) {
-            head.digestConvicted = true;
-            claim.digestFinder = winner;
-        }
-        bool first = !head.convicted;
-        head.convicted = true;
-        emit ClaimConvicted(ref.task, ref.segment, ref.round, ref.index, digest);
-        // INVARIANT: the bond moves once, with the first conviction.
-        if (!first) return;
-        bytes32 engagement = CourtKeys.engagement(slotKey, ref.round, head.claimant);
-        uint96 half = _claimBond / 2;
-        if (half != 0) vault.slash(engagement, winner, half);
-        if (_claimBond != half) vault.slash(engagement, address(treasury), _claimBond - half);
+        _convict(ref, digest, DigestVerdict(winner, 0, 0));
+    }
+
+    /// @inheritdoc IAuditCourt
+    function convictDigest(ClaimRef calldata ref, uint8 step, bytes8 entry, address winner) external onlyGame {
+        _convict(ref, true, DigestVerdict(winner, step + 1, entry));
     }
 
     /// @inheritdoc IAuditCourt
@@ -209,7 +199,7 @@ abstract contract Claims is CourtBase {
             digestConvicted: head.digestConvicted,
             closed: head.claimant != address(0) && account == address(0),
             openDisputes: head.openDisputes,
-            digestFinder: claim.digestFinder
+            digestFinder: claim.digest.finder
         });
     }
 
@@ -226,6 +216,28 @@ abstract contract Claims is CourtBase {
     }
 
     // Helpers
+
+    function _convict(ClaimRef calldata ref, bool digest, DigestVerdict memory verdict) private {
+        (bytes32 slotKey, ClaimData storage claim) = _requireCurrent(ref);
+        uint256 closes = _openDeadline(_state.slots[slotKey]);
+        // INVARIANT: once a segment can be decided, no claim of it falls any more.
+        require(claim.head.openDisputes != 0 || block.timestamp <= closes, WrongWindow(0, uint64(closes)));
+        emit ClaimConvicted(ref.task, ref.segment, ref.round, ref.index, digest);
+        if (digest) {
+            // Whether it was forced is known when the secret is opened: nothing moves yet. And how a segment ended is not what a digest says.
+            if (claim.head.digestConvicted) return;
+            claim.head.digestConvicted = true;
+            claim.digest = verdict;
+            return;
+        }
+        // INVARIANT: the bond moves once, with the first conviction.
+        if (claim.head.convicted) return;
+        claim.head.convicted = true;
+        bytes32 engagement = CourtKeys.engagement(slotKey, ref.round, claim.head.claimant);
+        uint96 half = _claimBond / 2;
+        if (half != 0) vault.slash(engagement, verdict.finder, half);
+        if (_claimBond != half) vault.slash(engagement, address(treasury), _claimBond - half);
+    }
 
     function _openDeadline(SlotRecord memory slot) internal view returns (uint256) {
         return uint256(slot.claimDeadline) + _unblindWindow + _disputeWindow;

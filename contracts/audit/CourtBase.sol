@@ -35,6 +35,8 @@ abstract contract CourtBase is IAuditCourt {
     uint16 internal immutable _missMultiple;
     uint16 internal immutable _finderBps;
     uint16 internal immutable _clearedSolverBps;
+    uint16 internal immutable _forcedBps;
+    uint16 internal immutable _jackpotMultiple;
     uint96 internal immutable _claimBond;
     uint96 internal immutable _blindBond;
     uint96 internal immutable _weightUnit;
@@ -60,6 +62,8 @@ abstract contract CourtBase is IAuditCourt {
         _missMultiple = p.missMultiple;
         _finderBps = p.finderBps;
         _clearedSolverBps = p.clearedSolverBps;
+        _forcedBps = p.forcedBps;
+        _jackpotMultiple = p.jackpotMultiple;
         _claimBond = p.claimBond;
         _blindBond = p.blindBond;
         _weightUnit = p.weightUnit;

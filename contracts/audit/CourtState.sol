@@ -27,12 +27,19 @@ struct ClaimHead {
     uint16 openDisputes;
 }
 
+/// @notice How a claim's digest was convicted, one word.
+struct DigestVerdict {
+    address finder;
+    uint8 place; // step + 1 of the entry proven wrong; 0: convicted by silence, or by a wrong state
+    bytes8 entry; // what it should have been
+}
+
 /// @notice A claim.
 struct ClaimData {
     ClaimHead head;
     bytes32 bodyHash;
     bytes32 endRoot; // zero when it passes
-    address digestFinder;
+    DigestVerdict digest;
 }
 
 /// @notice What a segment's redraws need to know.
@@ -55,6 +62,19 @@ struct Scan {
     uint16[4] finders; // index + 1 of the first four that share its end root, in order; 0: none
 }
 
+/// @notice One of a verifier's trees of secrets: a leaf a task.
+struct SecretTree {
+    bytes32 root;
+    uint64 since; // block it was committed in
+    uint64 until; // block the next was committed in; 0: it is the last
+}
+
+/// @notice Claims that name the same entry of the drawn verifier's digest, the first four that were opened.
+struct Namers {
+    uint8 count;
+    uint16[4] claims;
+}
+
 /// @notice The court's books about segments and claims.
 struct CourtState {
     mapping(bytes32 slotKey => SlotRecord) slots;
@@ -62,6 +82,8 @@ struct CourtState {
     mapping(bytes32 claimKey => ClaimData) claims;
     mapping(bytes32 slotKey => Scan) scans;
     mapping(bytes32 slotKey => Report) reports;
+    mapping(bytes32 treeKey => SecretTree) trees;
+    mapping(bytes32 entryKey => Namers) namers;
 }
 
 /// @title Keys of segments, claims, deposits and draws.
@@ -83,6 +105,16 @@ library CourtKeys {
     /// @notice Engagement of a claimant's deposit and bond: one an account, segment and round.
     function engagement(bytes32 slot, uint256 round, address claimant) internal pure returns (bytes32) {
         return Hashes.efficientKeccak256(slot, bytes32(round << 160 | uint160(claimant)));
+    }
+
+    /// @notice A verifier's tree of secrets, by number.
+    function treeKey(address verifier, uint256 number) internal pure returns (bytes32) {
+        return Hashes.efficientKeccak256(bytes32(uint256(uint160(verifier))), bytes32(number));
+    }
+
+    /// @notice Entry of the drawn verifier's digest: `place` is its step + 1.
+    function entryKey(bytes32 slot, uint256 round, uint256 place) internal pure returns (bytes32) {
+        return Hashes.efficientKeccak256(slot, bytes32(round << 8 | place));
     }
 
     /// @notice Beacon key of a segment's draw in a later round; the first round's value is the task's, under the market's key.

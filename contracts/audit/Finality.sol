@@ -5,6 +5,7 @@ import {IAuditCourt, SlotState} from "../interfaces/IAuditCourt.sol";
 import {IJackpotTreasury} from "../interfaces/IJackpotTreasury.sol";
 import {IRandomBeacon} from "../interfaces/IRandomBeacon.sol";
 import {IStakeVault} from "../interfaces/IStakeVault.sol";
+import {ITaskMarket} from "../interfaces/ITaskMarket.sol";
 import {ClaimData, CourtKeys, CourtState, RedrawRecord, Scan, SlotRecord} from "./CourtState.sol";
 
 /// @notice The court as judgement sees it: where the money is, and the numbers for one task.
@@ -12,12 +13,14 @@ struct Bench {
     IStakeVault vault;
     IRandomBeacon beacon;
     IJackpotTreasury treasury;
-    address market;
+    ITaskMarket market;
     uint96 deposit; // of a claim
     uint96 bond; // of a claim
     uint96 miss;
     uint16 finderBps;
     uint16 clearedSolverBps;
+    uint16 forcedBps;
+    uint96 jackpot; // J: what a forced error pays its only finder
     uint8 redraws;
     uint32 drawWindow;
     uint32 unblindWindow;
@@ -87,7 +90,8 @@ library Finality {
     }
 
     /// @dev Looks at up to `maxSteps` more claims. First pass: the first unconvicted in order stands. Second pass: the first four
-    /// unconvicted ones with its end root are the finders. By now neither claims nor convictions can be added.
+    /// unconvicted ones with its end root are the finders, but for volunteers with a convicted digest: they copied it. Whether the drawn
+    /// verifier's digest was forced is not known yet. By now neither claims nor convictions can be added.
     function _scan(CourtState storage state, bytes32 key, SlotRecord memory slot, uint256 maxSteps)
         private
         returns (bool done, uint16 standing)
@@ -99,7 +103,8 @@ library Finality {
             ClaimData storage claim = _claim(state, key, slot.round, position);
             if (claim.head.claimant != address(0) && !claim.head.convicted) {
                 if (scan.cursor >= count) {
-                    if (agree(claim, _claim(state, key, slot.round, scan.standing))) {
+                    bool honest = position == 1 || !claim.head.digestConvicted;
+                    if (honest && agree(claim, _claim(state, key, slot.round, scan.standing))) {
                         _insert(state, key, slot.round, scan, uint16(position));
                     }
                 } else if (

@@ -1,41 +1,85 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
-import {Conclusion, IAuditCourt, SlotState} from "../interfaces/IAuditCourt.sol";
+import {ClaimBody, Conclusion, IAuditCourt, Opening, SlotState} from "../interfaces/IAuditCourt.sol";
 import {Task, TaskState, TaskTerms} from "../interfaces/ITaskMarket.sol";
+import {TaskMath} from "../market/TaskMath.sol";
 import {ParametersLib} from "../types/Parameters.sol";
-import {ClaimData, CourtKeys, CourtState, Report, Scan, SlotRecord} from "./CourtState.sol";
+import {ClaimData, CourtKeys, CourtState, Namers, Report, Scan, SlotRecord} from "./CourtState.sol";
 import {Bench, Finality, Place} from "./Finality.sol";
 import {FinderShares} from "./FinderShares.sol";
+import {ForcedErrors} from "./ForcedErrors.sol";
 import {SegmentDraw} from "./SegmentDraw.sol";
+import {SortitionTree} from "./SortitionTree.sol";
+
+/// @notice A claim that is being closed.
+struct Docket {
+    uint256 task;
+    uint32 segment;
+    uint8 round;
+    uint16 index;
+    bytes32 key; // of the segment
+    bytes32 claimKey;
+    SlotRecord slot;
+    ClaimData claim;
+    address claimant;
+    bytes32 engagement;
+    uint96 held;
+    bool right; // about the end root, or nobody's fault
+}
 
 /// @title Who pays whom once segments are final and the task has ended. The court's code in a library of its own, for its size.
 library Judgement {
+    using SortitionTree for SortitionTree.Tree;
+    using TaskMath for TaskTerms;
+
     /// @dev Claims that `settle` looks at by itself in each segment.
     uint256 internal constant SETTLE_STEPS = 32;
 
-    /// @notice Body of `IAuditCourt.finalize`.
-    function finalize(CourtState storage state, Bench memory bench, uint256 task, uint32 segment, uint256 maxSteps)
-        external
-    {
-        Place memory place = Place(task, segment, CourtKeys.slotKey(task, segment));
+    /// @notice Body of `IAuditCourt.finalize`, whose encoded arguments it takes.
+    function finalize(CourtState storage state, Bench memory bench, bytes calldata arguments) external {
+        (TaskTerms memory terms, uint32 segment, uint256 maxSteps) = abi.decode(arguments, (TaskTerms, uint32, uint256));
+        TaskState taskState = _taskOf(bench, terms).state;
+        require(taskState == TaskState.Auditing, IAuditCourt.WrongTaskState(terms.id, taskState));
+        Place memory place = Place(terms.id, segment, CourtKeys.slotKey(terms.id, segment));
         SlotState now_ = state.slots[place.key].state;
         if (now_ == SlotState.Redrawing) return Finality.giveUpRedraw(state, place);
         require(now_ == SlotState.Drawn, IAuditCourt.WrongSlot(segment, now_));
         Finality.decide(state, bench, place, maxSteps);
     }
 
+    /// @notice Body of `IAuditCourt.commitSecrets`.
+    function commitSecrets(
+        CourtState storage state,
+        SortitionTree.Tree storage tree,
+        address verifier,
+        bytes32 root,
+        uint256 tasks
+    ) external {
+        uint96 note = ForcedErrors.commit(state.trees, verifier, tree.noteOf(verifier), root, tasks);
+        tree.setNote(verifier, note);
+    }
+
     // The end of a task
 
-    /// @notice Body of `IAuditCourt.conclude`.
-    function conclude(
+    /// @notice Body of `IAuditCourt.conclude`, whose encoded arguments it takes; what it returns is encoded too.
+    function conclude(CourtState storage state, Bench memory bench, bytes calldata arguments)
+        external
+        returns (bytes memory)
+    {
+        (TaskTerms memory terms, bool voided, uint96 finderPot) = abi.decode(arguments, (TaskTerms, bool, uint96));
+        return abi.encode(_conclude(state, bench, terms, voided, finderPot));
+    }
+
+    function _conclude(
         CourtState storage state,
         Bench memory bench,
         TaskTerms memory terms,
         bool voided,
         uint96 finderPot
-    ) external returns (Conclusion memory end) {
-        uint32[] memory segments = SegmentDraw.segmentsOf(terms, bench.beacon.valueOf(bench.market, bytes32(terms.id)));
+    ) private returns (Conclusion memory end) {
+        uint32[] memory segments =
+            SegmentDraw.segmentsOf(terms, bench.beacon.valueOf(address(bench.market), bytes32(terms.id)));
         bytes32[] memory failed = new bytes32[](segments.length);
         uint256 failures = 0;
         uint256 paid = 0;
@@ -60,8 +104,8 @@ library Judgement {
         }
     }
 
-    /// @dev Makes a segment final if it is not and can be; says how it stands, and who earned its wage. A lone claim is closed at once: it
-    /// stands, so it is right.
+    /// @dev Makes a segment final if it is not and can be; says how it stands, and who earned its wage. A lone claim stands, so
+    /// it is right: where no secret is awaited it is closed at once.
     function _settle(CourtState storage state, Bench memory bench, Place memory place)
         private
         returns (SlotState outcome, address earner)
@@ -69,7 +113,7 @@ library Judgement {
         if (state.slots[place.key].state == SlotState.Drawn) Finality.decide(state, bench, place, SETTLE_STEPS);
         SlotRecord memory slot = state.slots[place.key];
         require(slot.state > SlotState.Redrawing, IAuditCourt.WrongSlot(place.segment, slot.state));
-        if (slot.claims == 1 && slot.marks == 1) {
+        if (bench.forcedBps == 0 && slot.claims == 1 && slot.marks == 1) {
             emit IAuditCourt.ClaimClosed(place.task, place.segment, slot.round, 0, 0);
             bench.vault.release(CourtKeys.engagement(place.key, slot.round, slot.verifier), bench.deposit + bench.bond);
         }
@@ -146,44 +190,182 @@ library Judgement {
 
     // Closing a claim
 
-    /// @notice Body of `IAuditCourt.closeClaim`.
-    function closeClaim(
-        CourtState storage state,
-        Bench memory bench,
-        Task memory task,
-        uint256 id,
-        uint32 segment,
-        uint8 round,
-        uint16 index
-    ) external {
-        require(
-            task.state >= TaskState.Settled && task.state <= TaskState.Void, IAuditCourt.WrongTaskState(id, task.state)
-        );
-        bytes32 key = CourtKeys.slotKey(id, segment);
-        SlotRecord memory slot = state.slots[key];
-        ClaimData memory claim = state.claims[CourtKeys.claimKey(key, round, index)];
-        // The drawn verifier's place holds a deposit before it has claimed; and a lone claim, which is right, has no head.
-        bool headless = claim.head.claimant == address(0) && index == 0 && round == slot.round;
-        address claimant = headless ? slot.verifier : claim.head.claimant;
-        require(claimant != address(0), IAuditCourt.NoSuchClaim());
-        bytes32 engagement = CourtKeys.engagement(key, round, claimant);
-        (address account, uint96 held) = bench.vault.engagementOf(address(this), engagement);
-        require(account != address(0), IAuditCourt.AlreadyClosed());
-
-        bool whole = headless || task.state == TaskState.Void || slot.marks == CourtKeys.MALFORMED;
-        if (!whole) whole = !claim.head.digestConvicted && _isRight(state, key, slot, claim);
-        uint96 slashed = whole ? 0 : bench.deposit;
-        emit IAuditCourt.ClaimClosed(id, segment, round, index, slashed);
-        if (held != slashed) bench.vault.release(engagement, held - slashed);
-        if (slashed == 0) return;
-        if (claim.head.digestConvicted) {
-            address[] memory finder = new address[](1);
-            finder[0] = claim.digestFinder;
-            return _shareDeposit(bench, engagement, finder);
+    /// @notice Body of `IAuditCourt.closeClaim`, whose encoded arguments it takes.
+    function closeClaim(CourtState storage state, Bench memory bench, bytes calldata arguments) external {
+        (TaskTerms memory terms, uint32 segment, uint8 round, uint16 index) =
+            abi.decode(arguments, (TaskTerms, uint32, uint8, uint16));
+        Task memory task = _ended(bench, terms);
+        Docket memory docket = _take(state, bench, terms.id, segment, round, index);
+        bool faulty = docket.claim.head.digestConvicted;
+        if (_isExcused(docket, task)) {
+            (docket.right, faulty) = (true, false);
+        } else if (bench.forcedBps != 0 && index == 0 && docket.right) {
+            // INVARIANT: a secret is always opened, whatever it says. Otherwise silence would tell who was to err and did not.
+            require(block.timestamp > task.deadline, IAuditCourt.SecretAwaited(task.deadline));
+            faulty = true;
         }
-        address[] memory finders = _findersOf(state, key, slot);
-        if (slot.state != SlotState.Passed) return _shareDeposit(bench, engagement, finders);
-        _payFalsePositive(bench, CourtKeys.claimKey(key, round, index), engagement, finders, task.solver);
+        _close(state, bench, docket, faulty, task.solver);
+    }
+
+    /// @notice Body of `IAuditCourt.openSecret`, whose encoded arguments it takes.
+    function openSecret(CourtState storage state, Bench memory bench, bytes calldata arguments) external {
+        (TaskTerms memory terms, Opening memory opening) = abi.decode(arguments, (TaskTerms, Opening));
+        Task memory task = _ended(bench, terms);
+        Docket memory docket = _take(state, bench, terms.id, opening.segment, opening.round, 0);
+        require(!_isExcused(docket, task), IAuditCourt.WrongSlot(opening.segment, docket.slot.state));
+        require(block.timestamp <= task.deadline, IAuditCourt.WrongWindow(0, task.deadline));
+        address consumer = opening.round == 0 ? address(bench.market) : address(this);
+        bytes32 drawKey = opening.round == 0 ? bytes32(terms.id) : CourtKeys.beaconKey(docket.key, opening.round);
+        bytes32 value = bench.beacon.valueOf(consumer, drawKey);
+        // As the draw counted: what was there before the block that decides.
+        uint256 atBlock = bench.beacon.targetOf(consumer, drawKey) - 1;
+        ForcedErrors.requireSecret(state.trees, docket.claimant, terms.id, atBlock, opening);
+        bytes32 assignment = keccak256(abi.encode(terms.id, opening.segment, opening.round));
+        (bool errs, uint256 step) =
+            ForcedErrors.told(opening.secret, value, assignment, terms.stepsOf(opening.segment), bench.forcedBps);
+        if (!errs) return _close(state, bench, docket, docket.claim.head.digestConvicted, task.solver);
+        bool made = _wasMade(docket, opening, assignment, step);
+        address[] memory finders = made ? _findersOfError(state, docket, step) : new address[](0);
+        emit IAuditCourt.ForcedError(
+            terms.id, opening.segment, opening.round, docket.claimant, uint8(step), made, uint8(finders.length)
+        );
+        _close(state, bench, docket, !made, task.solver);
+        // INVARIANT: only a task that paid its levy pays for forced errors, and only in the round that decided: at most one a segment.
+        if (made && docket.right && task.state == TaskState.Settled && opening.round == docket.slot.round) {
+            _payForced(bench, docket, finders);
+        }
+    }
+
+    /// @dev Whether a told verifier posted what it was told, and nothing else was wrong that anybody has shown. Reverts unless the opening shows
+    /// what the claim was bound to: nobody can make a claim look wrong by opening it badly.
+    function _wasMade(Docket memory docket, Opening memory opening, bytes32 assignment, uint256 step)
+        private
+        pure
+        returns (bool)
+    {
+        require(
+            opening.body.length == 1 && keccak256(abi.encode(opening.body[0])) == docket.claim.bodyHash,
+            IAuditCourt.BadOpening("body")
+        );
+        ClaimBody memory body = opening.body[0];
+        require(
+            body.commitment == ForcedErrors.commitmentOf(opening.secret, assignment, opening.entry),
+            IAuditCourt.BadOpening("entry")
+        );
+        bytes8 forced = ForcedErrors.forcedEntry(opening.secret, assignment);
+        if (_entryAt(body.digest, step) != forced || opening.entry == forced) return false;
+        if (!docket.claim.head.digestConvicted) return true;
+        // INVARIANT: only a conviction by proof, of the forced entry, to what the claim was bound to, is forgiven.
+        return docket.claim.digest.place == step + 1 && docket.claim.digest.entry == opening.entry;
+    }
+
+    /// @dev Entry `step` of a digest, whose length was checked when it was posted.
+    function _entryAt(bytes memory digest, uint256 step) private pure returns (bytes8 entry) {
+        assert(digest.length >= 8 * step + 8);
+        bytes32 word;
+        assembly ("memory-safe") {
+            word := mload(add(add(digest, 32), mul(8, step)))
+        }
+        return bytes8(word);
+    }
+
+    /// @dev Who is paid for a forced error: the right claims that named it, if it was proven; if none did, who proved it.
+    function _findersOfError(CourtState storage state, Docket memory docket, uint256 step)
+        private
+        view
+        returns (address[] memory finders)
+    {
+        if (!docket.claim.head.digestConvicted) return new address[](0);
+        Namers memory namers = state.namers[CourtKeys.entryKey(docket.key, docket.round, step + 1)];
+        finders = new address[](4);
+        uint256 count = 0;
+        for (uint256 i = 0; i < namers.count; ++i) {
+            ClaimData memory claim = state.claims[CourtKeys.claimKey(docket.key, docket.round, namers.claims[i])];
+            if (claim.head.convicted || claim.head.digestConvicted) continue;
+            if (_isRight(state, docket.key, docket.slot, claim)) finders[count++] = claim.head.claimant;
+        }
+        if (count == 0) finders[count++] = docket.claim.digest.finder;
+        _shorten(finders, count);
+    }
+
+    function _payForced(Bench memory bench, Docket memory docket, address[] memory finders) private {
+        uint256 count = finders.length;
+        (uint96 each, uint96 own) = ForcedErrors.rewards(bench.jackpot, count);
+        address[] memory to = new address[](count + 1);
+        uint96[] memory amounts = new uint96[](count + 1);
+        for (uint256 i = 0; i < count; ++i) {
+            (to[i], amounts[i]) = (finders[i], each);
+        }
+        (to[count], amounts[count]) = (docket.claimant, own);
+        bench.treasury.payForced(docket.claimKey, to, amounts);
+    }
+
+    /// @dev The task, if these are its terms and it has ended in a way that judges claims.
+    function _ended(Bench memory bench, TaskTerms memory terms) private view returns (Task memory task) {
+        task = _taskOf(bench, terms);
+        require(
+            task.state >= TaskState.Settled && task.state <= TaskState.Void,
+            IAuditCourt.WrongTaskState(terms.id, task.state)
+        );
+    }
+
+    /// @dev The task, if these are its terms.
+    function _taskOf(Bench memory bench, TaskTerms memory terms) private view returns (Task memory task) {
+        task = bench.market.taskOf(terms.id);
+        require(terms.hash() == task.termsHash, IAuditCourt.WrongTerms(terms.id));
+    }
+
+    /// @dev A claim that is still to be closed.
+    function _take(CourtState storage state, Bench memory bench, uint256 id, uint32 segment, uint8 round, uint16 index)
+        private
+        view
+        returns (Docket memory docket)
+    {
+        (docket.task, docket.segment, docket.round, docket.index) = (id, segment, round, index);
+        docket.key = CourtKeys.slotKey(id, segment);
+        docket.claimKey = CourtKeys.claimKey(docket.key, round, index);
+        docket.slot = state.slots[docket.key];
+        docket.claim = state.claims[docket.claimKey];
+        // The drawn verifier's place holds a deposit before it has claimed; and a lone claim, which is right, has no head.
+        bool headless = docket.claim.head.claimant == address(0) && index == 0 && round == docket.slot.round;
+        docket.claimant = headless ? docket.slot.verifier : docket.claim.head.claimant;
+        require(docket.claimant != address(0), IAuditCourt.NoSuchClaim());
+        docket.engagement = CourtKeys.engagement(docket.key, round, docket.claimant);
+        address account;
+        (account, docket.held) = bench.vault.engagementOf(address(this), docket.engagement);
+        require(account != address(0), IAuditCourt.AlreadyClosed());
+        docket.right = headless || _isRight(state, docket.key, docket.slot, docket.claim);
+    }
+
+    /// @dev Whether no claim about the segment costs anybody anything: a void task, a malformed start.
+    function _isExcused(Docket memory docket, Task memory task) private pure returns (bool) {
+        return task.state == TaskState.Void || docket.slot.marks == CourtKeys.MALFORMED;
+    }
+
+    /// @dev Deposit and bond back, or slashed. `faulty`: by its digest, by a forced error not made, by a secret not opened. Then all that is left goes,
+    /// the finder's share and half the bond to who convicted the digest, if anybody did.
+    function _close(CourtState storage state, Bench memory bench, Docket memory docket, bool faulty, address solver)
+        private
+    {
+        uint96 slashed = faulty ? docket.held : docket.right ? 0 : bench.deposit;
+        emit IAuditCourt.ClaimClosed(docket.task, docket.segment, docket.round, docket.index, slashed);
+        if (docket.held != slashed) bench.vault.release(docket.engagement, docket.held - slashed);
+        if (slashed == 0) return;
+        if (faulty) return _punishDigest(bench, docket);
+        address[] memory finders = _findersOf(state, docket.key, docket.slot);
+        if (docket.slot.state != SlotState.Passed) return _shareDeposit(bench, docket.engagement, finders);
+        _payFalsePositive(bench, docket.claimKey, docket.engagement, finders, solver);
+    }
+
+    function _punishDigest(Bench memory bench, Docket memory docket) private {
+        uint256 count = docket.claim.head.digestConvicted ? 1 : 0;
+        address[] memory finder = new address[](count);
+        uint96[] memory amount = new uint96[](count);
+        if (count != 0) {
+            finder[0] = docket.claim.digest.finder;
+            amount[0] = _bps(bench.deposit, bench.finderBps) + (docket.held - bench.deposit) / 2;
+        }
+        bench.vault.distribute(docket.engagement, finder, amount, address(bench.treasury));
     }
 
     /// @dev Whether a claim says what stood. Where nothing stands the checkpoint does.

@@ -21,10 +21,16 @@ library SortitionTree {
     /// @notice Thrown when a tree has all the leaves it can have.
     error TreeFull();
 
+    /// @notice Who has a leaf, and 96 bits that the tree's owner keeps beside it.
+    struct Seat {
+        address account;
+        uint96 note;
+    }
+
     struct Tree {
         mapping(uint256 node => uint256) words;
         mapping(uint256 nodeAndTag => uint256) history;
-        mapping(uint256 leaf => address) accounts;
+        mapping(uint256 leaf => Seat) seats;
         mapping(address account => uint256) places; // leaf + 1
         uint32 leaves;
         uint8 levels;
@@ -34,6 +40,19 @@ library SortitionTree {
     function weightOf(Tree storage tree, address account) internal view returns (uint256) {
         uint256 place = tree.places[account];
         return place == 0 ? 0 : _child(tree.words[(place - 1) >> ARITY_BITS], place - 1);
+    }
+
+    /// @notice What is noted beside an account; 0 for one that is not in the tree.
+    function noteOf(Tree storage tree, address account) internal view returns (uint96) {
+        uint256 place = tree.places[account];
+        return place == 0 ? 0 : tree.seats[place - 1].note;
+    }
+
+    /// @notice Notes something beside an account; a new account gets a leaf without weight.
+    function setNote(Tree storage tree, address account, uint96 note) internal {
+        uint256 place = tree.places[account];
+        if (place == 0) place = _append(tree, account);
+        tree.seats[place - 1].note = note;
     }
 
     /// @notice Sets an account's weight, at most `MAX_WEIGHT`; a new account gets the next leaf, which it keeps.
@@ -48,18 +67,18 @@ library SortitionTree {
         }
     }
 
-    /// @notice The account that `random` draws among the weights at the end of `atBlock`, with that weight; zero if there were none.
+    /// @notice The account that `random` draws among the weights at the end of `atBlock`, with that weight, and its note; zero if there were none.
     function draw(Tree storage tree, uint256 atBlock, uint256 random)
         internal
         view
-        returns (address account, uint256 weight)
+        returns (address account, uint256 weight, uint96 note)
     {
         uint256 level = tree.levels;
         uint256 word = 0;
         // Levels that the tree did not have yet at that block are empty; below them index 0 is what was its root.
         while (level != 0 && word == 0) word = _wordAt(tree, --level << 32, atBlock);
         uint256 total = _sum(word);
-        if (total == 0) return (address(0), 0);
+        if (total == 0) return (address(0), 0, 0);
         random %= total;
         uint256 index = 0;
         while (true) {
@@ -69,7 +88,10 @@ library SortitionTree {
                 random -= weight;
                 weight = _child(word, ++index);
             }
-            if (level == 0) return (tree.accounts[index], weight);
+            if (level == 0) {
+                Seat memory seat = tree.seats[index];
+                return (seat.account, weight, seat.note);
+            }
             --level;
             word = _wordAt(tree, level << 32 | index, atBlock);
         }
@@ -85,7 +107,7 @@ library SortitionTree {
             tree.levels = uint8(levels + 1);
         }
         tree.leaves = uint32(leaf + 1);
-        tree.accounts[leaf] = account;
+        tree.seats[leaf].account = account;
         place = leaf + 1;
         tree.places[account] = place;
     }

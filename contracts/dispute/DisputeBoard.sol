@@ -207,10 +207,22 @@ abstract contract DisputeBoard is IDisputeBoard {
     }
 
     function _convict(uint256 id, Dispute storage dispute, bytes32 reason) internal {
+        ClaimRef memory ref = _beginConviction(id, dispute, reason);
+        court.convict(ref, dispute.digest, dispute.challenger);
+        court.disputeClosed(ref);
+    }
+
+    /// @dev The entry under attack was proven to be another than `entry`.
+    function _convictDigest(uint256 id, Dispute storage dispute, bytes8 entry) internal {
+        ClaimRef memory ref = _beginConviction(id, dispute, "digest");
+        court.convictDigest(ref, dispute.digestStep, entry, dispute.challenger);
+        court.disputeClosed(ref);
+    }
+
+    function _beginConviction(uint256 id, Dispute storage dispute, bytes32 reason) private returns (ClaimRef memory) {
         _resolve(id, dispute, Outcome.DefenderConvicted, reason);
         vault.release(_engagementOf(id), _openingBond);
-        court.convict(_defenderRef(dispute), dispute.digest, dispute.challenger);
-        court.disputeClosed(_defenderRef(dispute));
+        return _defenderRef(dispute);
     }
 
     function _fail(uint256 id, Dispute storage dispute, bytes32 reason) internal {

@@ -118,7 +118,7 @@ contract DisputeProofs is DisputeBoard, IDisputeProofs {
         bytes32 program = _programOf(terms, dispute.task, dispute.segment);
         bytes8 entry = DigestProver.entryOf(place, _decode(header, program), chunks);
         require(entry != bytes8(body.digest[8 * step:8 * step + 8]), DigestAgrees());
-        _convict(id, dispute, "digest");
+        _convictDigest(id, dispute, entry);
     }
 
     /// @inheritdoc IDisputeProofs

@@ -9,7 +9,7 @@ struct ClaimBody {
     bytes32 checkpointRoot; // C_i, as the solver committed it
     bytes32 endRoot; // what the claimant says the segment ends in
     bytes digest; // 8 bytes a step
-    bytes32 commitment; // for forced errors
+    bytes32 commitment; // drawn verifier's: binds its digest (`Opening`); a blind claim's: step + 1 of the entry it names, or anything above 64
     bytes32 traceRoot; // zero: no trace published
 }
 
@@ -21,6 +21,17 @@ struct ClaimRef {
     uint16 index;
 }
 
+/// @notice A drawn verifier's secret for a task, and what its claim on one segment needs of it.
+struct Opening {
+    uint32 segment;
+    uint8 round;
+    uint32 tree; // number of the verifier's tree, from 0
+    bytes32 secret;
+    bytes32[] proof; // siblings from the leaf up
+    bytes8 entry; // what the forced entry should have been; unused where none was forced
+    ClaimBody[] body; // the claim's, where an entry was forced; else none
+}
+
 /// @notice What the court stores of a claim.
 struct ClaimRecord {
     bytes32 bodyHash; // keccak256(abi.encode(ClaimBody))
@@ -28,8 +39,8 @@ struct ClaimRecord {
     address claimant;
     uint40 order; // 0 for the drawn verifier, the first; for a blind claim when it was committed. Equal times: by index
     bool passes; // end root equals the checkpoint
-    bool convicted; // as defender, about the end root or the digest
-    bool digestConvicted;
+    bool convicted; // as defender, about the end root
+    bool digestConvicted; // as defender, about the digest
     bool closed; // deposit and bond are gone from its engagement
     uint16 openDisputes; // in which it is the defender
     address digestFinder; // who convicted the digest
@@ -71,6 +82,7 @@ struct Conclusion {
 /// @title Draws of segments and verifiers, claims, windows, finality, judgement.
 interface IAuditCourt {
     event VerifierRegistered(address indexed verifier, uint64 weight);
+    event SecretsCommitted(address indexed verifier, uint32 number, bytes32 root, uint64 firstTask, uint64 lastTask);
     event AuditsDrawn(uint256 indexed task, bytes32 beaconValue, uint32[] segments);
     event DrawStalled(uint256 indexed task, uint32 segment, uint256 candidate);
     event SegmentDrawn(
@@ -100,6 +112,16 @@ interface IAuditCourt {
     );
     event SegmentRedrawn(uint256 indexed task, uint32 indexed segment, uint8 round);
     event SegmentFinal(uint256 indexed task, uint32 indexed segment, uint8 round, SlotState state, uint16 standing);
+    /// @notice An opened secret says that entry `step` was to be wrong. `made`: it was, as told; `finders`: who is paid for having named it.
+    event ForcedError(
+        uint256 indexed task,
+        uint32 indexed segment,
+        uint8 round,
+        address indexed verifier,
+        uint8 step,
+        bool made,
+        uint8 finders
+    );
     event ClaimClosed(uint256 indexed task, uint32 indexed segment, uint8 round, uint16 index, uint96 slashed);
 
     /// @notice Thrown outside the window a call belongs to.
@@ -122,6 +144,12 @@ interface IAuditCourt {
     error NoVerifier();
     /// @notice Thrown when a caller's free stake makes no unit of weight.
     error TooLittleStake(uint256 free, uint256 needed);
+    /// @notice Thrown when a verifier enters the draws without a tree of secrets, or commits to one without a root.
+    error NoSecrets(address verifier);
+    /// @notice Thrown when an opening is not of the secret that was in force; `what` names the field.
+    error BadOpening(string what);
+    /// @notice Thrown when a claim is to be closed whose secret may still be opened.
+    error SecretAwaited(uint64 deadline);
     /// @notice Thrown when a task is not in the state a call needs.
     error WrongTaskState(uint256 task, TaskState actual);
     /// @notice Thrown when the terms passed are not the task's.
@@ -136,6 +164,10 @@ interface IAuditCourt {
     /// @notice Enters the caller into the draws with its free stake, or brings its weight up to date. A draw uses the weights from
     /// before the block whose hash decides it, and takes an account at the lesser of that weight and its free stake.
     function registerVerifier() external;
+    /// @notice Commits the caller to a tree of secrets for draws decided after this block: 2^14 leaves `keccak256(secret)`, inner nodes
+    /// `keccak256(left || right)`, leaf `task % 2^14` for a task. It serves for the tasks that `SecretsCommitted` names; where forced errors are
+    /// on, a verifier is passed over in draws for others.
+    function commitSecrets(bytes32 root) external;
     /// @notice Takes the caller out of the draws.
     function retireVerifier() external;
     /// @notice Anybody: lowers the weight of a verifier whose free stake has become less.
@@ -172,11 +204,17 @@ interface IAuditCourt {
     /// @notice Decides a segment after its windows and disputes; may start a redraw.
     /// @param maxSteps How many claims to look at in this call; each is looked at twice. What is left goes on in the next.
     function finalize(TaskTerms calldata terms, uint32 segment, uint256 maxSteps) external;
-    /// @notice Judges one claim after the task ended: deposit back or slashed, finders paid.
+    /// @notice Judges one claim after the task ended: deposit back or slashed, finders paid. A drawn verifier's, where forced errors are on, is
+    /// judged by `openSecret`; by this call only once the time for that is over, and then it is slashed.
     function closeClaim(TaskTerms calldata terms, uint32 segment, uint8 round, uint16 index) external;
+    /// @notice Anybody who has the secret, after the task ended: judges a drawn verifier's claim. What it says follows from what is on chain, so
+    /// whoever calls can change nothing about it.
+    function openSecret(TaskTerms calldata terms, Opening calldata opening) external;
 
     /// @notice Dispute game: a claim lost as defender, in the dispute window or while a dispute against it is open.
     function convict(ClaimRef calldata ref, bool digest, address winner) external;
+    /// @notice Dispute game: an entry of a claim's digest was proven to be another than `entry`, which the state has.
+    function convictDigest(ClaimRef calldata ref, uint8 step, bytes8 entry, address winner) external;
     /// @notice Dispute game: counts disputes open against a claim.
     function disputeOpened(ClaimRef calldata ref) external;
     function disputeClosed(ClaimRef calldata ref) external;

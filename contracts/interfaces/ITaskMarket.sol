@@ -63,7 +63,7 @@ struct Task {
     bytes32 termsHash; // keccak256(abi.encode(TaskTerms))
     TaskState state;
     address solver; // from acceptance on
-    uint40 deadline; // of the state: last second to acknowledge, commit or draw
+    uint40 deadline; // of the state: last second to acknowledge, commit, draw or, once settled, open secrets
     bytes32 workRoot; // tree over H(0x00 || C_0) .. H(0x00 || C_S)
 }
 
@@ -132,6 +132,8 @@ interface ITaskMarket {
     /// @notice Court: the audits are drawn.
     function beginAudit(uint256 id) external;
 
+    /// @notice Id of the newest task.
+    function taskCount() external view returns (uint256);
     function taskOf(uint256 id) external view returns (Task memory);
     function stateOf(uint256 id) external view returns (TaskState);
     function solverOf(uint256 id) external view returns (address);

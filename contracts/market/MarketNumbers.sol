@@ -23,6 +23,8 @@ abstract contract MarketNumbers is ITaskMarket {
     uint16 internal immutable _finderBps;
     uint16 internal immutable _compensationBps;
     uint16 private immutable _clearedSolverBps;
+    uint16 private immutable _forcedBps;
+    uint16 private immutable _jackpotMultiple;
     uint96 private immutable _claimBond;
     uint96 private immutable _blindBond;
     uint96 private immutable _weightUnit;
@@ -35,6 +37,7 @@ abstract contract MarketNumbers is ITaskMarket {
     uint32 private immutable _maxClaimWindow;
     uint32 private immutable _unblindWindow;
     uint32 private immutable _disputeWindow;
+    uint32 internal immutable _openingWindow;
     uint64 private immutable _workRate;
     uint32 private immutable _withdrawalDelay;
 
@@ -49,6 +52,8 @@ abstract contract MarketNumbers is ITaskMarket {
         _finderBps = p.finderBps;
         _compensationBps = p.compensationBps;
         _clearedSolverBps = p.clearedSolverBps;
+        _forcedBps = p.forcedBps;
+        _jackpotMultiple = p.jackpotMultiple;
         _claimBond = p.claimBond;
         _blindBond = p.blindBond;
         _weightUnit = p.weightUnit;
@@ -61,6 +66,7 @@ abstract contract MarketNumbers is ITaskMarket {
         _maxClaimWindow = p.maxClaimWindow;
         _unblindWindow = p.unblindWindow;
         _disputeWindow = p.disputeWindow;
+        _openingWindow = p.openingWindow;
         _workRate = p.workRate;
         _withdrawalDelay = p.withdrawalDelay;
     }
@@ -76,6 +82,8 @@ abstract contract MarketNumbers is ITaskMarket {
         p.finderBps = _finderBps;
         p.compensationBps = _compensationBps;
         p.clearedSolverBps = _clearedSolverBps;
+        p.forcedBps = _forcedBps;
+        p.jackpotMultiple = _jackpotMultiple;
         p.claimBond = _claimBond;
         p.blindBond = _blindBond;
         p.weightUnit = _weightUnit;
@@ -88,6 +96,7 @@ abstract contract MarketNumbers is ITaskMarket {
         p.maxClaimWindow = _maxClaimWindow;
         p.unblindWindow = _unblindWindow;
         p.disputeWindow = _disputeWindow;
+        p.openingWindow = _openingWindow;
         p.workRate = _workRate;
         p.withdrawalDelay = _withdrawalDelay;
     }
@@ -104,6 +113,11 @@ abstract contract MarketNumbers is ITaskMarket {
         uint256 cost = terms.replayCost();
         require(terms.wage >= cost * _minWageMultiple, BadOffer("wage"));
         require(terms.levy >= cost * _minLevyMultiple, BadOffer("levy"));
+        // INVARIANT: in the mean the levy carries the most that forced errors pay, J and a quarter for each audit.
+        require(
+            uint256(terms.levy) * 4 * ParametersLib.WHOLE >= cost * _jackpotMultiple * _forcedBps * 5 * terms.audits,
+            BadOffer("levy")
+        );
         require(terms.acceptDeadline > block.timestamp, BadOffer("accept deadline"));
         require(terms.solveWindow != 0, BadOffer("solve window"));
         require(claimWindowOf(terms) <= _maxClaimWindow, BadOffer("segment work"));

@@ -24,6 +24,7 @@ contract TaskMarket is ITaskMarket, MarketNumbers {
     IProgramFaults public immutable faults;
     address public immutable treasury;
 
+    /// @inheritdoc ITaskMarket
     uint256 public taskCount;
     mapping(uint256 id => Task) private _tasks;
 
@@ -162,6 +163,7 @@ contract TaskMarket is ITaskMarket, MarketNumbers {
         Conclusion memory end =
             court.conclude(terms, false, uint96(uint256(deposit) * _finderBps / ParametersLib.WHOLE));
         task.state = end.outcome;
+        task.deadline = uint40(block.timestamp + _openingWindow);
         _payOut(terms, end, task.solver);
         if (end.solverAtFault) _punishSolver(terms, end.finders, end.shares);
         else vault.release(_depositOf(terms.id), deposit);

@@ -4,13 +4,15 @@ pragma solidity ^0.8.28;
 import {IJackpotTreasury} from "../interfaces/IJackpotTreasury.sol";
 import {IStakeVault} from "../interfaces/IStakeVault.sol";
 
-/// @title Levies and slashes in, rewards for false positives out.
+/// @title Levies and slashes in, rewards for false positives and forced errors out.
 contract JackpotTreasury is IJackpotTreasury {
     IStakeVault public immutable vault;
     address public immutable court;
 
     /// @inheritdoc IJackpotTreasury
     mapping(bytes32 verdict => bool) public paid;
+    /// @inheritdoc IJackpotTreasury
+    mapping(address to => uint96) public arrearsOf;
 
     constructor(IStakeVault vault_, address court_) {
         (vault, court) = (vault_, court_);
@@ -18,9 +20,7 @@ contract JackpotTreasury is IJackpotTreasury {
 
     /// @inheritdoc IJackpotTreasury
     function payVerdict(bytes32 verdict, uint96 broughtIn, address[] calldata to, uint96[] calldata amounts) external {
-        require(msg.sender == court, NotCourt(msg.sender));
-        require(!paid[verdict], VerdictPaid(verdict));
-        paid[verdict] = true;
+        _begin(verdict);
         uint256 total = 0;
         for (uint256 i = 0; i < to.length; ++i) {
             total += amounts[i];
@@ -32,7 +32,41 @@ contract JackpotTreasury is IJackpotTreasury {
     }
 
     /// @inheritdoc IJackpotTreasury
+    function payForced(bytes32 verdict, address[] calldata to, uint96[] calldata amounts) external {
+        _begin(verdict);
+        uint96 left = vault.owedTo(address(this));
+        uint96[] memory now_ = new uint96[](to.length);
+        for (uint256 i = 0; i < to.length; ++i) {
+            // INVARIANT: no verdict waits for money: what is missing is owed, and whoever is owed it asks for it later.
+            now_[i] = amounts[i] < left ? amounts[i] : left;
+            left -= now_[i];
+            arrearsOf[to[i]] += amounts[i] - now_[i];
+            emit ForcedPaid(verdict, to[i], amounts[i], now_[i]);
+        }
+        vault.pay(to, now_, verdict);
+    }
+
+    /// @inheritdoc IJackpotTreasury
+    function payArrears(address to) external {
+        uint96 owing = arrearsOf[to];
+        uint96 held = vault.owedTo(address(this));
+        address[] memory account = new address[](1);
+        uint96[] memory amount = new uint96[](1);
+        (account[0], amount[0]) = (to, owing < held ? owing : held);
+        require(amount[0] != 0, NothingToPay(to));
+        arrearsOf[to] = owing - amount[0];
+        emit ArrearsPaid(to, amount[0]);
+        vault.pay(account, amount, "arrears");
+    }
+
+    /// @inheritdoc IJackpotTreasury
     function balance() external view returns (uint256) {
         return vault.owedTo(address(this));
+    }
+
+    function _begin(bytes32 verdict) private {
+        require(msg.sender == court, NotCourt(msg.sender));
+        require(!paid[verdict], VerdictPaid(verdict));
+        paid[verdict] = true;
     }
 }

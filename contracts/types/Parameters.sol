@@ -17,6 +17,9 @@ struct Parameters {
     uint16 finderBps; // of a slashed deposit, to finders
     uint16 compensationBps; // of the fee, to the submitter from the solver's slash
     uint16 clearedSolverBps; // of the slash of a claim that condemned good work, to the solver
+    // forced errors
+    uint16 forcedBps; // of assignments, in 1/10,000; 0: none, and verifiers need no secrets
+    uint16 jackpotMultiple; // J, of c: what a forced error pays its only finder
     // flat bonds
     uint96 claimBond;
     uint96 blindBond;
@@ -32,6 +35,7 @@ struct Parameters {
     uint32 maxClaimWindow; // tasks that would need more are refused
     uint32 unblindWindow;
     uint32 disputeWindow;
+    uint32 openingWindow; // from a task's end: in which drawn verifiers open their secrets
     uint64 workRate; // units of work a party is sure to replay in a second; 0: windows do not grow
     // the vault
     uint32 withdrawalDelay;
@@ -55,6 +59,15 @@ library ParametersLib {
             BadParameters("compensationBps")
         );
         require(p.claimDepositMultiple != 0, BadParameters("claimDepositMultiple"));
+        require(p.forcedBps <= WHOLE, BadParameters("forcedBps"));
+        // INVARIANT: what forced errors cost in the mean is at most what a task of one audit brings in levy; a skipped one costs more than a
+        // forced one pays. `5 / 4` is the most that one pays, of J.
+        require(
+            uint256(p.forcedBps) * p.jackpotMultiple * 5 <= uint256(p.minLevyMultiple) * WHOLE * 4
+                && uint256(p.jackpotMultiple) * 5 <= uint256(p.claimDepositMultiple) * 4,
+            BadParameters("jackpotMultiple")
+        );
+        require(p.forcedBps == 0 || p.openingWindow != 0, BadParameters("openingWindow"));
         require(p.missMultiple <= p.claimDepositMultiple, BadParameters("missMultiple"));
         require(p.weightUnit != 0, BadParameters("weightUnit"));
         // INVARIANT: nobody replays for less than it costs.

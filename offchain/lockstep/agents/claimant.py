@@ -278,13 +278,14 @@ class Claimant(Agent):
         acted = False
         opened = self._opened_by_me(task, segment, slot.round)
         for claim in self.round_claims(posted, segment, slot):
-            if claim.ref == own.ref or claim.ref.index in opened or self.lockstep.claim(claim.ref).convicted:
+            record = self.lockstep.claim(claim.ref)
+            if claim.ref == own.ref or claim.ref.index in opened:
                 continue
             if claim.body.end_root != own.body.end_root:
-                if (claim.order, claim.ref.index) < (own.order, own.ref.index):
+                if not record.convicted and (claim.order, claim.ref.index) < (own.order, own.ref.index):
                     acted |= self._challenge(posted, claim, own)
                 continue
-            step = self.wrong_entry(posted, segment, slot, claim)
+            step = None if record.digest_convicted else self.wrong_entry(posted, segment, slot, claim)
             if step is not None:
                 acted |= self.open(posted, claim, own, step)
         return acted

@@ -24,6 +24,7 @@ RACE_ERRORS = frozenset(
         "Moot",
         "WrongWindow",
         "AlreadyClosed",
+        "SecretAwaited",
         "AlreadyRequested",
         "TooEarly",
         "ClockRunning",
@@ -228,7 +229,7 @@ class Keeper(Agent):
                 due += [
                     claim
                     for claim in self.lockstep.claims(task, segment, round_)
-                    if not self.lockstep.claim(claim.ref).closed
+                    if not self.lockstep.claim(claim.ref).closed and not self.lockstep.awaits_secret(claim)
                 ]
         return self._judge(posted, due) or acted
 

@@ -80,7 +80,7 @@ class Submitter(Agent):
             audits=audits,
             price=order.price,
             wage=parameters.min_wage_multiple * replay if order.wage is None else order.wage,
-            levy=parameters.min_levy_multiple * replay if order.levy is None else order.levy,
+            levy=arithmetic.least_levy(parameters, replay, audits) if order.levy is None else order.levy,
             accept_deadline=self.lockstep.now() + order.accept_window,
             solve_window=order.solve_window,
             uri="",

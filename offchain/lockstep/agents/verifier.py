@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from lockstep.agents.claimant import Claimant, DataMissingError, checkpoint_roots
+from lockstep.agents.keeper import RACE_ERRORS
+from lockstep.agents.secret_trees import Secrets, SeedLostError
 from lockstep.agents.sums import KIND, sums_key
 from lockstep.agents.workload import WorkloadError
 from lockstep.chain.amounts import amount_text
 from lockstep.chain.errors import Reverted
 from lockstep.chain.lockstep import BATCH, PostedTask
-from lockstep.chain.types import Slot, SlotState
+from lockstep.chain.types import ClaimBody, Slot, SlotState
 from lockstep.dispute import claims
 
 BATCH_SECONDS = 20.0
@@ -30,9 +32,15 @@ class Verifier(Claimant):
 
     role = "verifier"
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.secrets = Secrets(self.lockstep, self.journal)
+
     def register(self, stake: int) -> None:
-        """Stake and enter the draws."""
+        """Stake, commit to secrets and enter the draws."""
         self.lockstep.ensure_stake(stake)
+        if self.secrets.is_due():
+            self.secrets.commit()
         self.lockstep.send(self.lockstep.court, "registerVerifier", doing="register as a verifier")
         self.narrate(f"registers with a stake of {amount_text(stake)}")
 
@@ -42,8 +50,9 @@ class Verifier(Claimant):
 
     def tick(self) -> bool:
         """Claim where drawn; play disputes."""
-        acted = False
+        acted = self._renew_secrets()
         for posted in self.tasks():
+            acted |= self._open_secrets(posted)
             segments = self.lockstep.live_segments(posted.terms.id)
             slots = [self.lockstep.slot(posted.terms.id, segment) for segment in segments]
             if any(map(self._is_drawn, slots)) and self.exposes(posted):
@@ -56,6 +65,49 @@ class Verifier(Claimant):
                     acted |= self.open_disputes(posted, segment, slot)
             acted |= self.play(posted)
         return acted
+
+    def _renew_secrets(self) -> bool:
+        """Commit to more secrets before those there are run out: without, the account is passed over in draws."""
+        if not self.secrets.is_due() or not self.lockstep.view(self.lockstep.court, "weightOf", self.address):
+            return False
+        self.secrets.commit()
+        self.narrate("commits to more secrets")
+        return True
+
+    def _open_secrets(self, posted: PostedTask) -> bool:
+        """Open the secret of an ended task, whatever it says: not opened, it costs the deposit."""
+        acted, task = False, posted.terms.id
+        for claim in self.secrets.awaited(posted):
+            if not self.opens(posted, claim.ref.segment):
+                continue
+            try:
+                told = self.secrets.open(posted, claim)
+            except SeedLostError as error:
+                self.complain(f"cannot open its secret for task {task}: {error}")
+                continue
+            except Reverted as error:
+                if error.error not in RACE_ERRORS:
+                    raise
+                continue  # whoever knows the secret may open it
+            said = f"it was told to err in entry {told.step}" if told.errs else "it was not told to err"
+            self.narrate(f"opens its secret for segment {claim.ref.segment} of task {task}: {said}")
+            acted = True
+        return acted
+
+    def body(self, posted: PostedTask, segment: int, slot: Slot) -> ClaimBody:
+        """What it claims: bound to its secret, with one wrong entry where that tells it to."""
+        body = super().body(posted, segment, slot)
+        if not self.secrets.are_needed:
+            return body
+        try:
+            return self.secrets.bind(posted, segment, slot.round, body)
+        except SeedLostError as error:
+            self.complain(f"cannot do as its secret tells it in task {posted.terms.id}: {error}")
+            return body
+
+    def opens(self, posted: PostedTask, segment: int) -> bool:
+        """Whether this verifier opens its secret; an honest one does."""
+        return True
 
     def _is_drawn(self, slot: Slot) -> bool:
         return slot.state == SlotState.DRAWN and slot.verifier == self.address

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 
 from lockstep.agents.claimant import Claimant, DataMissingError, checkpoint_roots, short
 from lockstep.agents.workload import WorkloadError
 from lockstep.chain.errors import Reverted
 from lockstep.chain.lockstep import PostedTask
 from lockstep.chain.types import ClaimBody, Slot, SlotState
-from lockstep.dispute import claims
+from lockstep.dispute import claims, forced
 
 INSURANCE_SHARE = 10
 """The last tenth of a claim window is when a whistleblower no longer waits for the drawn verifier."""
@@ -70,6 +71,17 @@ class Whistleblower(Claimant):
             if self.wrong_entry(posted, segment, slot, claim) is not None:
                 return f"{short(claim.claimant)} did not replay segment {segment}: its digest is wrong"
         return None
+
+    def body(self, posted: PostedTask, segment: int, slot: Slot) -> ClaimBody:
+        """What it claims; it names the drawn verifier's wrong entry, if there is one, which pays if that was forced."""
+        body = super().body(posted, segment, slot)
+        for claim in self.round_claims(posted, segment, slot):
+            if claim.ref.index != 0 or claim.body.end_root != body.end_root:
+                continue
+            step = self.wrong_entry(posted, segment, slot, claim)
+            if step is not None:
+                return replace(body, commitment=forced.naming(step))
+        return body
 
     def _blind_name(self, segment: int, slot: Slot) -> str:
         return f"blind/{segment}/{slot.round}"

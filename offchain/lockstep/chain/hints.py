@@ -31,6 +31,9 @@ _SENTENCES: dict[str, str] = {
     "NoVerifier": "no registered verifier has the stake this task asks for; wait for one, or let the draw expire.",
     "NotDrawnVerifier": "the drawn verifier is {verifier}, not {caller}; others place blind claims.",
     "AlreadyClaimed": "{claimant} has a claim on this segment already.",
+    "NoSecrets": "{verifier} has committed to no secrets, which drawn verifiers need; `lockstep verify` does it.",
+    "BadOpening": "what was opened is not the secret that was in force: {what}.",
+    "NothingToPay": "nothing is owed to {to}, or the treasury has no money to pay it with yet.",
     "AlreadyClosed": "this claim was closed before.",
     "AlreadyRequested": "this random value is already on its way.",
     "BadCheckpointProof": "the checkpoints are not under the solver's work root.",
@@ -88,6 +91,10 @@ def sentence(error: str, arguments: dict[str, Any]) -> str:
         case "WrongSlot":
             return (
                 f"segment {arguments['segment']} is {SlotState(arguments['actual']).name}; this does not fit its state."
+            )
+        case "SecretAwaited":
+            return (
+                f"the verifier may open its secret until {_when(arguments['deadline'])}; after that, close the claim."
             )
         case "DeadlinePassed":
             return f"the deadline was {_when(arguments['deadline'])}; anybody may now call the next step."

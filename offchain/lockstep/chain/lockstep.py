@@ -70,6 +70,29 @@ class PostedClaim:
 
 
 @dataclass(frozen=True, slots=True)
+class ForcedError:
+    """An entry that a verifier was told to make wrong: whether it did, and how many found it."""
+
+    segment: int
+    round: int
+    verifier: str
+    step: int
+    made: bool
+    finders: int
+
+
+@dataclass(frozen=True, slots=True)
+class PostedTree:
+    """A verifier's tree of secrets: its number, the tasks it serves for, and the block it was committed in."""
+
+    number: int
+    root: bytes
+    first_task: int
+    last_task: int
+    block: int
+
+
+@dataclass(frozen=True, slots=True)
 class TaskNumbers:
     """Amounts of a task, token base units; order as ``ITaskMarket.quote``."""
 
@@ -248,6 +271,10 @@ class Lockstep:
         except Reverted:
             return False
 
+    def task_count(self) -> int:
+        """Id of the newest task."""
+        return int(self.view(self.market, "taskCount"))
+
     def state(self, task: int) -> TaskState:
         """Where a task stands."""
         return TaskState(self.view(self.market, "stateOf", task))
@@ -313,6 +340,37 @@ class Lockstep:
         if ref.abi() in known:
             self._look_at(self.court, "claimOf", [(each,) for each in known])
         return ClaimRecord.from_abi(self.view(self.court, "claimOf", ref.abi()))
+
+    def trees(self, verifier: str) -> list[PostedTree]:
+        """A verifier's trees of secrets, oldest first."""
+        return [
+            PostedTree(args["number"], args["root"], args["firstTask"], args["lastTask"], log["blockNumber"])
+            for log in self._logs("AuditCourt", "SecretsCommitted", verifier=verifier)
+            for args in (log["args"],)
+        ]
+
+    def beacon_value(self, task: int, segment: int, round_: int) -> bytes:
+        """The value that drew a segment's verifier in a round, 32 bytes."""
+        found = self._logs("AuditCourt", "SegmentDrawn", task=task, segment=segment, round=round_)
+        return bytes(found[-1]["args"]["beaconValue"])
+
+    def forced_errors(self, task: int) -> list[ForcedError]:
+        """What opened secrets said about a task's claims: those that were to have a wrong entry."""
+        return [
+            ForcedError(args["segment"], args["round"], args["verifier"], args["step"], args["made"], args["finders"])
+            for args in (log["args"] for log in self._logs("AuditCourt", "ForcedError", task=task))
+        ]
+
+    def awaits_secret(self, claim: PostedClaim) -> bool:
+        """Whether only the claimant's secret can close a claim of an ended task now: by time it is slashed."""
+        ref = claim.ref
+        return (
+            ref.index == 0
+            and self.parameters.forced_bps != 0
+            and self.state(ref.task) != TaskState.VOID
+            and self.now() <= self.deadline(ref.task)
+            and not self.claim(ref).convicted
+        )
 
     def is_placed(self, commitment: bytes) -> bool:
         """Whether this account placed a blind claim."""

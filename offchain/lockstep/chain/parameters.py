@@ -44,6 +44,8 @@ class Parameters(_Numbers):
     finder_bps: int = 3_000
     compensation_bps: int = 5_000
     cleared_solver_bps: int = 2_000
+    forced_bps: int = 1_000
+    jackpot_multiple: int = 13
     claim_bond: int = 10 * TOKEN
     blind_bond: int = 1 * TOKEN
     weight_unit: int = TOKEN
@@ -56,6 +58,7 @@ class Parameters(_Numbers):
     max_claim_window: int = 14 * 24 * 3600
     unblind_window: int = 6 * 3600
     dispute_window: int = 6 * 3600
+    opening_window: int = 24 * 3600
     work_rate: int = 10_000_000
     withdrawal_delay: int = 7 * 24 * 3600
 
@@ -94,6 +97,7 @@ PUBLIC = Profile(Parameters(), DisputeParameters())
 
 LOCAL = Profile(
     Parameters(
+        forced_bps=0,
         beacon_delay=1,
         draw_window=3600,
         acknowledge_window=600,
@@ -101,11 +105,12 @@ LOCAL = Profile(
         max_claim_window=24 * 3600,
         unblind_window=120,
         dispute_window=120,
+        opening_window=600,
         withdrawal_delay=300,
     ),
     DisputeParameters(clock=600, increment=120),
     RevealParameters(window_blocks=200),
 )
-"""Windows of minutes, for one machine whose clock may be moved."""
+"""Windows of minutes, for one machine whose clock may be moved. No forced errors: a scene ends the same each time."""
 
 PROFILES = {"local": LOCAL, "public": PUBLIC}

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from lockstep.chain.parameters import Parameters
+
 PRICE_UNIT = 1_000_000
 WHOLE_BPS = 10_000
 
@@ -60,6 +62,12 @@ def reroll_worth(fee: int, solver_deposit: int, audits: int, segments: int) -> i
     1 - q / (S + 1), and more of them by less: (1 - q / (S + 1)) (D_s + C).
     """
     return (fee + solver_deposit) * (segments - audits) // segments
+
+
+def least_levy(parameters: Parameters, cost: int, audits: int) -> int:
+    """The least levy of a task: what the deployment asks for, and what its forced errors may cost in the mean."""
+    forced = cost * parameters.jackpot_multiple * parameters.forced_bps * 5 * audits
+    return max(parameters.min_levy_multiple * cost, -(-forced // (4 * WHOLE_BPS)))
 
 
 def replay_cost(terms: Shape) -> int:

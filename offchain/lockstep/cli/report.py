@@ -109,7 +109,16 @@ def _claim(lockstep: Lockstep, claim: PostedClaim) -> Document:
         "convicted": record.convicted,
         "digest_convicted": record.digest_convicted,
         "judged": record.closed,
+        "forced_error": _forced(lockstep, claim),
     }
+
+
+def _forced(lockstep: Lockstep, claim: PostedClaim) -> Document | None:
+    """What the claimant's opened secret told it to do; None where it told nothing, or is not opened."""
+    for error in lockstep.forced_errors(claim.ref.task):
+        if claim.ref.index == 0 and (error.segment, error.round) == (claim.ref.segment, claim.ref.round):
+            return {"entry": error.step, "made": error.made, "finders": error.finders}
+    return None
 
 
 def _dispute(lockstep: Lockstep, number: int) -> Document:

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
-import {ClaimBody} from "../../../contracts/interfaces/IAuditCourt.sol";
+import {ClaimBody, Opening} from "../../../contracts/interfaces/IAuditCourt.sol";
 import {TaskOffer, TaskState} from "../../../contracts/interfaces/ITaskMarket.sol";
+import {Parameters} from "../../../contracts/types/Parameters.sol";
 import {Scene} from "./Scene.sol";
 import {TestTree} from "./TestTree.sol";
 import {console} from "forge-std/console.sol";
@@ -10,12 +11,10 @@ import {console} from "forge-std/console.sol";
 /// @title What an honest task costs from submit to settle, two audits included.
 /// @dev Transactions, not calls: intrinsic gas and calldata are in it, refunds off, every slot cold at the start of each.
 /// forge-config: default.isolate = true
-contract CleanTaskGasTest is Scene {
-    uint256 internal constant LIMIT = 1_000_000;
-
+abstract contract CleanTaskGas is Scene {
     uint256 private _total;
 
-    function test_cleanTask_gas_isBelowTheLimit() public {
+    function _run() internal returns (uint256) {
         // As on a chain in use: the counters and the treasury's balance are not zero.
         stake(address(treasury), 1);
         vm.prank(address(treasury));
@@ -51,11 +50,7 @@ contract CleanTaskGasTest is Scene {
 
         uint32[] memory segments = drawnSegments();
         for (uint256 i = 0; i < 2; ++i) {
-            ClaimBody memory body = bodyFor(segments[i], honestEnd(segments[i]));
-            body.digest = new bytes(body.digest.length);
-            for (uint256 j = 0; j < body.digest.length; ++j) {
-                body.digest[j] = 0x5a;
-            }
+            ClaimBody memory body = _body(segments[i]);
             proof = checkpointProof(segments[i]);
             vm.prank(verifierOf(segments[i]));
             court.postClaim(terms, segments[i], body, proof);
@@ -66,9 +61,23 @@ contract CleanTaskGasTest is Scene {
         market.settle(terms);
         _note("settle");
         assertTask(TaskState.Settled);
+        if (numbers.forcedBps != 0) {
+            for (uint256 i = 0; i < 2; ++i) {
+                Opening memory opening = openingFor(segments[i], _body(segments[i]));
+                court.openSecret(terms, opening);
+                _note("openSecret");
+            }
+        }
         console.log("total", _total);
-        assertLe(_total, LIMIT);
-        vm.snapshotValue("cleanTask", _total);
+        return _total;
+    }
+
+    /// @dev A right claim whose bytes are as dear as random ones.
+    function _body(uint32 segment) private view returns (ClaimBody memory body) {
+        body = drawnBody(segment, honestEnd(segment));
+        for (uint256 j = 0; j < body.digest.length; ++j) {
+            body.digest[j] = 0x5a;
+        }
     }
 
     function _note(string memory kind) private {
@@ -76,5 +85,34 @@ contract CleanTaskGasTest is Scene {
         vm.snapshotGasLastCall(kind);
         console.log(kind, used);
         _total += used;
+    }
+}
+
+/// @dev Without forced errors.
+/// forge-config: default.isolate = true
+contract CleanTaskGasTest is CleanTaskGas {
+    uint256 internal constant LIMIT = 1_000_000;
+
+    function test_cleanTask_gas_isBelowTheLimit() public {
+        uint256 total = _run();
+        assertLe(total, LIMIT);
+        vm.snapshotValue("cleanTask", total);
+    }
+}
+
+/// @dev With them, neither verifier being told: each opens its secret, in a transaction of its own.
+/// forge-config: default.isolate = true
+contract ForcedTaskGasTest is CleanTaskGas {
+    uint256 internal constant LIMIT = 1_200_000;
+
+    function defaultParameters() internal view override returns (Parameters memory p) {
+        p = super.defaultParameters();
+        (p.forcedBps, p.jackpotMultiple, p.openingWindow) = (1, 13, 1 days);
+    }
+
+    function test_cleanTask_withSecretsOpened_gas_isBelowTheLimit() public {
+        uint256 total = _run();
+        assertLe(total, LIMIT);
+        vm.snapshotValue("cleanTask", total);
     }
 }

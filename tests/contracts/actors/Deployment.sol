@@ -90,7 +90,7 @@ abstract contract Deployment is Test {
         return RevealParameters({seats: 4, bond: 1000 * TOKEN, windowBlocks: 50, tipBps: 500});
     }
 
-    function defaultParameters() internal pure virtual returns (Parameters memory p) {
+    function defaultParameters() internal view virtual returns (Parameters memory p) {
         p.solverDepositMultiple = 3;
         p.claimDepositMultiple = 20;
         p.missMultiple = 2;

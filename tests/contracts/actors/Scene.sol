@@ -1,15 +1,23 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
-import {ClaimBody, ClaimRecord, ClaimRef, Slot, SlotState} from "../../../contracts/interfaces/IAuditCourt.sol";
+import {ForcedErrors} from "../../../contracts/audit/ForcedErrors.sol";
+import {
+    ClaimBody,
+    ClaimRecord,
+    ClaimRef,
+    Opening,
+    Slot,
+    SlotState
+} from "../../../contracts/interfaces/IAuditCourt.sol";
 import {ITaskMarket, TaskOffer, TaskState, TaskTerms} from "../../../contracts/interfaces/ITaskMarket.sol";
 import {TaskMath} from "../../../contracts/market/TaskMath.sol";
-import {Deployment} from "./Deployment.sol";
+import {Secrets} from "./Secrets.sol";
 import {TestTree} from "./TestTree.sol";
 import {Vm} from "forge-std/Vm.sol";
 
 /// @title A task with its actors, and a function for each step of its life.
-abstract contract Scene is Deployment {
+abstract contract Scene is Secrets {
     using TaskMath for TaskTerms;
 
     address internal submitter = makeAddr("submitter");
@@ -42,6 +50,7 @@ abstract contract Scene is Deployment {
 
     function enroll(address account, uint96 amount) internal {
         stake(account, amount);
+        if (numbers.forcedBps != 0) commitTree(account, market.taskCount() + 1);
         vm.prank(account);
         court.registerVerifier();
     }
@@ -166,10 +175,58 @@ abstract contract Scene is Deployment {
 
     /// @dev The drawn verifier claims `endRoot`.
     function claim(uint32 segment, bytes32 endRoot) internal {
-        ClaimBody memory body = bodyFor(segment, endRoot);
+        ClaimBody memory body = drawnBody(segment, endRoot);
         bytes32[] memory proof = checkpointProof(segment);
         vm.prank(verifierOf(segment));
         court.postClaim(terms, segment, body, proof);
+    }
+
+    function assignmentOf(uint32 segment, uint8 round) internal view returns (bytes32) {
+        return keccak256(abi.encode(terms.id, segment, round));
+    }
+
+    /// @dev Whether the drawn verifier of the current round is told to err, and where.
+    function told(uint32 segment) internal view returns (bool errs, uint256 step) {
+        Slot memory slot = court.slotOf(terms.id, segment);
+        return ForcedErrors.told(
+            secretOf(slot.verifier, salt),
+            slot.beaconValue,
+            assignmentOf(segment, slot.round),
+            terms.stepsOf(segment),
+            numbers.forcedBps
+        );
+    }
+
+    /// @dev What a drawn verifier posts that does as it is told.
+    function drawnBody(uint32 segment, bytes32 endRoot) internal view returns (ClaimBody memory body) {
+        body = bodyFor(segment, endRoot);
+        if (numbers.forcedBps == 0) return body;
+        Slot memory slot = court.slotOf(terms.id, segment);
+        bytes32 secret = secretOf(slot.verifier, salt);
+        bytes32 assignment = assignmentOf(segment, slot.round);
+        body.commitment = ForcedErrors.commitmentOf(secret, assignment, RIGHT);
+        (bool errs, uint256 step) = told(segment);
+        if (errs) putEntry(body, step, ForcedErrors.forcedEntry(secret, assignment));
+    }
+
+    function putEntry(ClaimBody memory body, uint256 step, bytes8 entry) internal pure {
+        for (uint256 i = 0; i < 8; ++i) {
+            body.digest[8 * step + i] = entry[i];
+        }
+    }
+
+    /// @dev Opening of the drawn verifier's secret for a claim of the current round.
+    function openingFor(uint32 segment, ClaimBody memory body) internal view returns (Opening memory opening) {
+        Slot memory slot = court.slotOf(terms.id, segment);
+        opening.segment = segment;
+        opening.round = slot.round;
+        opening.secret = secretOf(slot.verifier, salt);
+        opening.proof = siblings();
+        opening.entry = RIGHT;
+        (bool errs,) = told(segment);
+        if (!errs) return opening;
+        opening.body = new ClaimBody[](1);
+        opening.body[0] = body;
     }
 
     function claimHonestly(uint32 segment) internal {

@@ -283,6 +283,8 @@ contract ClaimsTest is Endings {
         vm.expectRevert(notModule);
         court.convict(ref, false, outsider);
         vm.expectRevert(notModule);
+        court.convictDigest(ref, 0, 0, outsider);
+        vm.expectRevert(notModule);
         court.disputeOpened(ref);
         vm.expectRevert(notModule);
         court.disputeClosed(ref);
@@ -294,11 +296,26 @@ contract ClaimsTest is Endings {
         convict(segment, 0, false, whistleblower);
         assertEq(wealthOf(whistleblower), before + numbers.claimBond / 2);
         assertEq(treasury.balance(), numbers.claimBond - numbers.claimBond / 2);
+        convict(segment, 0, false, solver);
         convict(segment, 0, true, whistleblower);
         assertEq(wealthOf(whistleblower), before + numbers.claimBond / 2);
         ClaimRecord memory record = claimOf(segment, 0);
         assertTrue(record.convicted && record.digestConvicted);
         assertEq(record.digestFinder, whistleblower);
+    }
+
+    /// @dev Whether it was forced shows later; and a digest says nothing about how a segment ended.
+    function test_convict_digest_movesNothingYet_andTheClaimStands() public {
+        _twoClaims();
+        uint256 before = wealthOf(whistleblower);
+        convict(segment, 0, true, whistleblower);
+        assertEq(wealthOf(whistleblower), before);
+        assertEq(treasury.balance(), 0);
+        ClaimRecord memory record = claimOf(segment, 0);
+        assertTrue(record.digestConvicted && !record.convicted);
+        passDisputeWindow(segment);
+        court.finalize(terms, segment, 100);
+        assertEq(court.slotOf(terms.id, segment).standing, 1);
     }
 
     function test_convict_digestTwice_keepsTheFirstFinder() public {

@@ -221,14 +221,15 @@ contract JudgementTest is Endings {
         passDisputeWindow(segment);
         market.settle(terms);
         assertTask(TaskState.Settled);
-        assertEq(court.slotOf(terms.id, segment).standing, 2);
+        assertEq(court.slotOf(terms.id, segment).standing, 1);
         uint256 lazyBefore = wealthOf(lazy);
         uint256 finderBefore = wealthOf(whistleblower);
         uint256 brought = treasury.balance();
         _close(segment, 0);
         assertEq(wealthOf(lazy), lazyBefore);
-        assertEq(wealthOf(whistleblower), finderBefore + depositOf() * 3 / 10);
-        assertEq(treasury.balance(), brought + depositOf() - depositOf() * 3 / 10);
+        uint256 found = depositOf() * 3 / 10 + numbers.claimBond / 2;
+        assertEq(wealthOf(whistleblower), finderBefore + found);
+        assertEq(treasury.balance(), brought + depositOf() + numbers.claimBond - found);
     }
 
     // Misses and redraws

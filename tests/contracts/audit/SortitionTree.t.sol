@@ -57,7 +57,7 @@ contract SortitionTreeTest is Test {
         for (uint256 b = 1; b <= MAX_BLOCKS; ++b) {
             for (uint256 n = 0; n < 4; ++n) {
                 uint256 random = uint256(keccak256(abi.encode(seed, "draw", b, n)));
-                (address drawn, uint256 weight) = _tree.draw(1000 + b, random);
+                (address drawn, uint256 weight,) = _tree.draw(1000 + b, random);
                 assertEq(drawn, _drawnFromList(b, accounts, random));
                 assertEq(weight, drawn == address(0) ? 0 : _weights[b][uint160(drawn) - 1]);
             }
@@ -74,20 +74,20 @@ contract SortitionTreeTest is Test {
             _tree.set(_account(i), 1_000_000);
         }
         for (uint256 random = 0; random < 8; ++random) {
-            (address drawn,) = _tree.draw(10, random);
+            (address drawn,,) = _tree.draw(10, random);
             assertEq(drawn, _account(random % 4));
-            (drawn,) = _tree.draw(19, random);
+            (drawn,,) = _tree.draw(19, random);
             assertEq(drawn, _account(random % 4));
         }
-        (address none, uint256 weight) = _tree.draw(9, 0);
+        (address none, uint256 weight,) = _tree.draw(9, 0);
         assertEq(none, address(0));
         assertEq(weight, 0);
-        (address late,) = _tree.draw(20, 4 + 1_000_000);
+        (address late,,) = _tree.draw(20, 4 + 1_000_000);
         assertEq(late, _account(5));
     }
 
     function test_draw_emptyTree_drawsNobody() public view {
-        (address drawn, uint256 weight) = _tree.draw(block.number, 1);
+        (address drawn, uint256 weight,) = _tree.draw(block.number, 1);
         assertEq(drawn, address(0));
         assertEq(weight, 0);
     }
@@ -99,7 +99,7 @@ contract SortitionTreeTest is Test {
         }
         address[] memory before = new address[](50);
         for (uint256 n = 0; n < 50; ++n) {
-            (before[n],) = _tree.draw(10, n * 37);
+            (before[n],,) = _tree.draw(10, n * 37);
         }
         for (uint256 b = 11; b < 15; ++b) {
             vm.roll(b);
@@ -108,7 +108,7 @@ contract SortitionTreeTest is Test {
             _tree.set(_account(3), 0);
         }
         for (uint256 n = 0; n < 50; ++n) {
-            (address drawn,) = _tree.draw(10, n * 37);
+            (address drawn,,) = _tree.draw(10, n * 37);
             assertEq(drawn, before[n]);
         }
     }

@@ -136,6 +136,10 @@ abstract contract DisputeFuzz is DisputeFixture {
         Match memory m = randomMatch(seed, false);
         m.mine = m.theirs; // the work is right, only the entry is not
         uint256 step = random(m.theirs.states.length);
+        bytes8 right;
+        for (uint256 i = 0; i < 8; ++i) {
+            right |= bytes8(m.body.digest[8 * step + i]) >> (8 * i);
+        }
         m.body.digest[8 * step + random(8)] ^= bytes1(uint8(1 + random(255)));
         post(m);
         openDigest(m, uint8(step));
@@ -143,6 +147,8 @@ abstract contract DisputeFuzz is DisputeFixture {
         proveDigest(m, uint8(step));
         assertOutcome(m.id, Outcome.DefenderConvicted);
         assertTrue(court.lastWasDigest());
+        assertEq(court.lastStep(), step);
+        assertEq(court.lastEntry(), right);
     }
 
     function testFuzz_digest_thatIsRight_convictsNobody(uint256 seed) public {

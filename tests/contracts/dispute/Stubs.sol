@@ -19,6 +19,8 @@ contract StubCourt {
     uint256 public convictions;
     address public lastWinner;
     bool public lastWasDigest;
+    uint8 public lastStep;
+    bytes8 public lastEntry;
 
     function setClaim(ClaimRef memory ref, ClaimRecord memory record) external {
         _claims[keccak256(abi.encode(ref))] = record;
@@ -34,10 +36,16 @@ contract StubCourt {
 
     function convict(ClaimRef calldata ref, bool digest, address winner) external {
         ClaimRecord storage record = _claims[keccak256(abi.encode(ref))];
-        record.convicted = true;
         if (digest) record.digestConvicted = true;
+        else record.convicted = true;
         ++convictions;
         (lastWinner, lastWasDigest) = (winner, digest);
+    }
+
+    function convictDigest(ClaimRef calldata ref, uint8 step, bytes8 entry, address winner) external {
+        _claims[keccak256(abi.encode(ref))].digestConvicted = true;
+        ++convictions;
+        (lastWinner, lastWasDigest, lastStep, lastEntry) = (winner, true, step, entry);
     }
 
     function disputeOpened(ClaimRef calldata) external {

@@ -2,9 +2,11 @@
 pragma solidity ^0.8.28;
 
 import {CourtKeys} from "../../../contracts/audit/CourtState.sol";
-import {ClaimRef, Slot, SlotState} from "../../../contracts/interfaces/IAuditCourt.sol";
+import {ForcedErrors} from "../../../contracts/audit/ForcedErrors.sol";
+import {ClaimBody, ClaimRef, Opening, Slot, SlotState} from "../../../contracts/interfaces/IAuditCourt.sol";
 import {TaskOffer, TaskState, TaskTerms} from "../../../contracts/interfaces/ITaskMarket.sol";
 import {TaskMath} from "../../../contracts/market/TaskMath.sol";
+import {Parameters} from "../../../contracts/types/Parameters.sol";
 import {Endings} from "../actors/Endings.sol";
 import {TestTree} from "../actors/TestTree.sol";
 
@@ -37,6 +39,13 @@ contract TaskActors is Endings {
     Blind[] private _blinds;
     ClaimRef[] private _disputes;
 
+    /// @dev Set by the constructor: what is immutable in no deployment of other tests.
+    uint16 private immutable _forced;
+
+    constructor(uint16 forcedBps) {
+        _forced = forcedBps;
+    }
+
     /// @dev Time is the actors' own: what a call sets must be there in the next, and after the run.
     uint256 private _clock;
     uint256 private _height;
@@ -59,6 +68,33 @@ contract TaskActors is Endings {
         treasuryBefore = treasury.balance();
     }
 
+    function defaultParameters() internal view override returns (Parameters memory p) {
+        p = super.defaultParameters();
+        (p.forcedBps, p.jackpotMultiple, p.openingWindow) = (_forced, 3, 1 days);
+    }
+
+    /// @dev A tree whose leaves are all one secret serves for every task.
+    function treeRootOf(address account) private view returns (bytes32 node) {
+        node = keccak256(abi.encode(secretOf(account, salt)));
+        for (uint256 i = 0; i < ForcedErrors.HEIGHT; ++i) {
+            node = keccak256(abi.encodePacked(node, node));
+        }
+    }
+
+    function siblingsOf(address account) private view returns (bytes32[] memory proof) {
+        proof = new bytes32[](ForcedErrors.HEIGHT);
+        proof[0] = keccak256(abi.encode(secretOf(account, salt)));
+        for (uint256 i = 1; i < ForcedErrors.HEIGHT; ++i) {
+            proof[i] = keccak256(abi.encodePacked(proof[i - 1], proof[i - 1]));
+        }
+    }
+
+    function commitSecrets(address account) private {
+        bytes32 root = treeRootOf(account);
+        vm.prank(account);
+        court.commitSecrets(root);
+    }
+
     function setUp() public override timed {
         deploy();
         for (uint256 i = 0; i < 6; ++i) {
@@ -68,8 +104,11 @@ contract TaskActors is Endings {
             minted += FUNDS;
             vm.startPrank(actor);
             vault.deposit(FUNDS / 2);
-            if (i > 1) court.registerVerifier();
             vm.stopPrank();
+            if (i < 2) continue;
+            if (_forced != 0) commitSecrets(actor);
+            vm.prank(actor);
+            court.registerVerifier();
         }
         vm.roll(vm.getBlockNumber() + 1);
     }
@@ -110,6 +149,7 @@ contract TaskActors is Endings {
         uint256 segments = (offer.steps + offer.segmentSteps - 1) / offer.segmentSteps + 1;
         offer.audits = uint16(2 + (seed >> 16) % (segments - 1));
         offer.price = uint96(1 + (seed >> 32) % (2 * TOKEN));
+        if (_forced != 0) offer.levy = 200 * TOKEN;
         offer.acceptDeadline = uint64(vm.getBlockTimestamp() + 2 days);
         submitter = _actor(actorSeed);
         _tasks.push(submitOffer(offer));
@@ -226,7 +266,11 @@ contract TaskActors is Endings {
         vm.startPrank(game);
         court.disputeOpened(ref);
         if (choice & 1 == 0) {
-            court.convict(ref, choice & 2 != 0, _actor(winnerSeed));
+            // Of a digest's convictions half are by proof, of the entry that may have been forced.
+            (, uint256 step) = told(segment);
+            if (choice & 2 == 0) court.convict(ref, false, _actor(winnerSeed));
+            else if (choice & 8 == 0) court.convict(ref, true, _actor(winnerSeed));
+            else court.convictDigest(ref, uint8(step), RIGHT, _actor(winnerSeed));
             court.disputeClosed(ref);
             ++done["convicted"];
         } else {
@@ -281,6 +325,28 @@ contract TaskActors is Endings {
         court.closeClaim(terms, segment, round % 3, index % 6);
     }
 
+    /// @dev Opens the secret of a claim of the last round; a forced error pays what the treasury has, and the rest is owed.
+    function openSecret(uint256 taskSeed, uint256 segmentSeed) external timed {
+        _load(taskSeed);
+        uint32 segment = _segment(segmentSeed);
+        Slot memory slot = court.slotOf(terms.id, segment);
+        bytes32 endRoot = court.claimOf(ClaimRef(terms.id, segment, slot.round, 0)).endRoot;
+        if (endRoot == 0) endRoot = checkpoints[segment];
+        Opening memory opening = openingFor(segment, drawnBody(segment, endRoot));
+        opening.proof = siblingsOf(slot.verifier);
+        uint256 before = treasury.balance();
+        court.openSecret(terms, opening);
+        ++done["secrets"];
+        uint256 most = uint256(costOf()) * numbers.jackpotMultiple * 5 / 4;
+        if (treasury.balance() + most < before) treasuryFell = true;
+        treasuryBefore = treasury.balance();
+    }
+
+    function payArrears(uint256 actorSeed) external timed {
+        treasury.payArrears(_actor(actorSeed));
+        treasuryBefore = treasury.balance();
+    }
+
     // The permissionless way out
 
     /// @dev Nobody but the clock and passers-by: every task ends, every claim is closed, every blind bond is spent or forfeited.
@@ -289,7 +355,9 @@ contract TaskActors is Endings {
         for (uint256 i = 0; i < _tasks.length; ++i) {
             _load(i);
             _finish();
-            if (market.stateOf(terms.id) <= TaskState.Void) _closeAll();
+            if (market.stateOf(terms.id) > TaskState.Void) continue;
+            if (_forced != 0) vm.warp(vm.getBlockTimestamp() + numbers.openingWindow + 1);
+            _closeAll();
         }
         vm.warp(vm.getBlockTimestamp() + numbers.maxClaimWindow + numbers.unblindWindow + 1);
         for (uint256 i = 0; i < _blinds.length; ++i) {

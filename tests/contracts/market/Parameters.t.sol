@@ -49,6 +49,19 @@ contract ParametersTest is Test {
         p.missMultiple = 0;
         _refuses(p, "claimDepositMultiple");
         p = _defaults();
+        p.forcedBps = 10_001;
+        _refuses(p, "forcedBps");
+        p = _defaults();
+        (p.minLevyMultiple, p.forcedBps, p.jackpotMultiple) = (2, 1000, 13);
+        _refuses(p, "openingWindow");
+        p.openingWindow = 1;
+        this.check(p);
+        p.minLevyMultiple = 1; // 0.1 x 13 x 1.25 > 1
+        _refuses(p, "jackpotMultiple");
+        p.minLevyMultiple = 2;
+        (p.forcedBps, p.jackpotMultiple) = (1, 17); // 17 x 1.25 > 20
+        _refuses(p, "jackpotMultiple");
+        p = _defaults();
         p.missMultiple = 21;
         _refuses(p, "missMultiple");
         p = _defaults();

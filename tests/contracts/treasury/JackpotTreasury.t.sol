@@ -54,6 +54,47 @@ contract JackpotTreasuryTest is Deployment {
         _pay(100, 10, 10);
     }
 
+    function _payForced(bytes32 verdict, uint96 first, uint96 second) private {
+        address[] memory to = new address[](2);
+        uint96[] memory amounts = new uint96[](2);
+        (to[0], to[1]) = (whistleblower, solver);
+        (amounts[0], amounts[1]) = (first, second);
+        vm.prank(address(court));
+        treasury.payForced(verdict, to, amounts);
+    }
+
+    function test_payForced_withoutMoney_isOwedUntilThereIs() public {
+        vault.credit(address(treasury), 100, "levy");
+        _payForced(VERDICT, 70, 50);
+        assertEq(vault.owedTo(whistleblower), 70);
+        assertEq(vault.owedTo(solver), 30);
+        assertEq(treasury.arrearsOf(solver), 20);
+        assertEq(treasury.balance(), 0);
+        vm.expectRevert(abi.encodeWithSelector(IJackpotTreasury.NothingToPay.selector, solver));
+        treasury.payArrears(solver);
+        vault.credit(address(treasury), 15, "levy");
+        treasury.payArrears(solver);
+        vault.credit(address(treasury), 15, "levy");
+        treasury.payArrears(solver);
+        assertEq(vault.owedTo(solver), 50);
+        assertEq(treasury.balance(), 10);
+        assertEq(treasury.arrearsOf(solver), 0);
+        vm.expectRevert(abi.encodeWithSelector(IJackpotTreasury.NothingToPay.selector, solver));
+        treasury.payArrears(solver);
+    }
+
+    function test_payForced_twice_reverts() public {
+        vault.credit(address(treasury), 100, "levy");
+        _payForced(VERDICT, 1, 1);
+        vm.expectRevert(abi.encodeWithSelector(IJackpotTreasury.VerdictPaid.selector, VERDICT));
+        _payForced(VERDICT, 1, 1);
+    }
+
+    function test_payForced_byAnybodyButTheCourt_reverts() public {
+        vm.expectRevert(abi.encodeWithSelector(IJackpotTreasury.NotCourt.selector, address(this)));
+        treasury.payForced(VERDICT, new address[](0), new uint96[](0));
+    }
+
     function test_payVerdict_byAnybodyButTheCourt_reverts() public {
         vm.expectRevert(abi.encodeWithSelector(IJackpotTreasury.NotCourt.selector, address(this)));
         treasury.payVerdict(VERDICT, 100, new address[](0), new uint96[](0));

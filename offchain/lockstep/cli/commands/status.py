@@ -226,7 +226,12 @@ def _next_window(line: Document, now: int) -> str:
 
 
 def _standing(claim: Document) -> str:
-    if claim["digest_convicted"]:
+    forced = claim["forced_error"]
+    if forced and forced["made"]:
+        found = f"forced error, found by {forced['finders'] or 'nobody'}"
+    elif forced:
+        found = "told to err, and did not"
+    elif claim["digest_convicted"]:
         found = "digest convicted"
     elif claim["convicted"]:
         found = "convicted"

@@ -251,7 +251,7 @@ def describe(world: World, task: int, state: TaskState) -> str:
         for round_ in range(chain.slot(task, segment).round + 1):
             for claim in chain.claims(task, segment, round_):
                 record = chain.claim(claim.ref)
-                if record.convicted:
+                if record.convicted or record.digest_convicted:
                     how = " by its digest" if record.digest_convicted else ""
                     fallen.append(f"{names.get(claim.claimant, claim.claimant)} convicted{how}")
     for number in chain.disputes(task):

@@ -1,0 +1,160 @@
+"""Forced errors with real agents: caught, uncaught, skipped, not opened, and told to nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from lockstep.agents.secret_trees import Secrets
+from lockstep.agents.solver import Solver
+from lockstep.agents.submitter import Submitter
+from lockstep.agents.verifier import Verifier
+from lockstep.agents.whistleblower import Whistleblower
+from lockstep.chain import terms as arithmetic
+from lockstep.chain.anvil import Anvil
+from lockstep.chain.lockstep import PostedTask
+from lockstep.chain.parameters import LOCAL, Profile
+from lockstep.chain.types import ClaimBody, Slot, TaskState
+from lockstep.cli.demo.acts import make_verifier
+from lockstep.cli.demo.stage import Stage
+from lockstep.cli.demo.world import World
+
+pytestmark = [pytest.mark.chain, pytest.mark.timeout(600)]
+
+SEGMENTS = 3
+ALWAYS = Profile(replace(LOCAL.parameters, forced_bps=10_000, jackpot_multiple=1), LOCAL.disputes)
+OFTEN = Profile(replace(LOCAL.parameters, forced_bps=5_000, jackpot_multiple=3), LOCAL.disputes)
+
+
+class SkippingVerifier(Verifier):
+    """Posts the right digest, whatever its secret tells it: it hopes for the reward of an error that nobody finds."""
+
+    def body(self, posted: PostedTask, segment: int, slot: Slot) -> ClaimBody:
+        """The claim it should have made, with the right digest."""
+        body = super().body(posted, segment, slot)
+        return replace(body, digest=self.digest(posted, segment, slot, self.address))
+
+
+class SealedVerifier(Verifier):
+    """Never opens its secret."""
+
+    def opens(self, posted: PostedTask, segment: int) -> bool:
+        """It does not."""
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A settled task of one drawn verifier, and what everybody came with."""
+
+    stage: Stage
+    posted: PostedTask
+    verifier: Verifier
+    watcher: Whistleblower | None
+    before: tuple[int, int]
+
+    @property
+    def jackpot(self) -> int:
+        """J, base units."""
+        parameters = self.verifier.lockstep.parameters
+        return parameters.jackpot_multiple * arithmetic.replay_cost(self.posted.terms)
+
+    @property
+    def locked(self) -> int:
+        """Deposit and bond of one claim, base units."""
+        chain = self.verifier.lockstep
+        return chain.numbers(self.posted.terms).claim_deposit + chain.parameters.claim_bond
+
+    @property
+    def gained(self) -> int:
+        """What the verifier has more than before, base units."""
+        return self.verifier.lockstep.worth(self.verifier.address) - self.before[0]
+
+    @property
+    def found(self) -> int:
+        """The same of the whistleblower."""
+        assert self.watcher is not None
+        return self.watcher.lockstep.worth(self.watcher.address) - self.before[1]
+
+
+@pytest.fixture(scope="module")
+def node() -> Iterator[Anvil]:
+    with Anvil() as anvil:
+        yield anvil
+
+
+@pytest.fixture(scope="module")
+def always(node: Anvil, tmp_path_factory: pytest.TempPathFactory) -> Stage:
+    folder: Path = tmp_path_factory.mktemp("always")
+    return Stage(World(node, folder, ALWAYS), Console(quiet=True))
+
+
+def play(
+    stage: Stage,
+    prefix: str,
+    kind: type[Verifier],
+    watched: bool = False,
+    on_round: Sequence[Callable[[Verifier], None]] = (),
+) -> Scene:
+    """One honest task from submission until nobody has anything left to do."""
+    world = stage.world
+    posted = stage.submit(world.agent(Submitter, f"{prefix} submitter"), "mlp", stage.order("forced", 8, 4))
+    task = posted.terms.id
+    verifier = make_verifier(stage, kind, f"{prefix} verifier", posted, SEGMENTS)
+    watcher = world.agent(Whistleblower, f"{prefix} whistleblower", [task]) if watched else None
+    before = (verifier.lockstep.worth(verifier.address), watcher.lockstep.worth(watcher.address) if watcher else 0)
+    agents = [world.agent(Solver, f"{prefix} solver", [task]), verifier, *([watcher] if watcher else [])]
+    state = world.run(task, agents, lambda: [act(verifier) for act in on_round])  # type: ignore[arg-type, return-value]
+    verifier.retire()
+    assert state is TaskState.SETTLED
+    return Scene(stage, posted, verifier, watcher, before)
+
+
+def test_forced_and_caught_pays_the_finder_and_costs_the_verifier_nothing(always: Stage) -> None:
+    scene = play(always, "caught", Verifier, watched=True)
+    chain, wages = scene.verifier.lockstep, SEGMENTS * scene.posted.terms.wage
+    errors = chain.forced_errors(scene.posted.terms.id)
+    assert [(error.made, error.finders) for error in errors] == [(True, 1)] * SEGMENTS
+    assert scene.found == SEGMENTS * scene.jackpot
+    assert scene.gained == wages + SEGMENTS * (scene.jackpot // 4)
+    assert chain.locked(scene.verifier.address) == 0
+
+
+def test_skipped_forced_error_costs_deposit_and_bond(always: Stage) -> None:
+    scene = play(always, "skipped", SkippingVerifier)
+    errors = scene.verifier.lockstep.forced_errors(scene.posted.terms.id)
+    assert [(error.made, error.finders) for error in errors] == [(False, 0)] * SEGMENTS
+    assert scene.gained == SEGMENTS * (scene.posted.terms.wage - scene.locked)
+
+
+def test_secret_that_is_never_opened_costs_deposit_and_bond(always: Stage) -> None:
+    scene = play(always, "sealed", SealedVerifier)
+    world, chain = always.world, scene.verifier.lockstep
+    assert chain.locked(scene.verifier.address) == SEGMENTS * scene.locked
+    world.anvil.advance_time(chain.parameters.opening_window + 1)
+    assert world.keeper(scene.posted.terms.id).turn()
+    assert chain.locked(scene.verifier.address) == 0
+    assert scene.gained == SEGMENTS * (scene.posted.terms.wage - scene.locked)
+
+
+def test_uncaught_pays_the_verifier_and_untold_nothing(node: Anvil, tmp_path: Path) -> None:
+    def restart(verifier: Verifier) -> None:
+        verifier.secrets = Secrets(verifier.lockstep, verifier.journal)
+
+    stage = Stage(World(node, tmp_path, OFTEN), Console(quiet=True))
+    scene = play(stage, "uncaught", Verifier, on_round=[restart])
+    chain, task = scene.verifier.lockstep, scene.posted.terms.id
+    told = [segment for segment in range(SEGMENTS) if scene.verifier.secrets.told(scene.posted, segment, 0).errs]
+    errors = chain.forced_errors(task)
+    assert sorted(error.segment for error in errors) == told
+    assert all(error.made and error.finders == 0 for error in errors)
+    arrears = chain.view(chain.treasury, "arrearsOf", scene.verifier.address)
+    due = len(told) * (scene.jackpot * 5 // 4)
+    assert scene.gained + arrears == SEGMENTS * scene.posted.terms.wage + due
+    assert stage.world.treasury() == max(scene.posted.terms.levy - due, 0)
+    assert arrears == max(due - scene.posted.terms.levy, 0)
+    assert stage.world.leave() == 0
