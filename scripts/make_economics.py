@@ -11,9 +11,8 @@ from pathlib import Path
 
 from lockstep.economics.bounds import BOUNDS
 from lockstep.economics.inequalities import INEQUALITIES, Inequality
-from lockstep.economics.phases import mended
 from lockstep.economics.planted import PLANTED
-from lockstep.economics.setting import Forced, Setting, preset
+from lockstep.economics.setting import Setting, preset
 
 ROOT = Path(__file__).resolve().parent.parent
 PATH = "docs/ECONOMICS.md"
@@ -84,19 +83,17 @@ def _tasks() -> list[str]:
 
 
 def _planted() -> list[str]:
-    designed, better = preset("public").assuming(forced=Forced()), mended(preset("public"))
+    s = preset("public")
     return _rows(
-        ("what must hold", "formula", "bounds", "assumes", "as designed", "margin", "mended", "margin"),
+        ("what must hold", "formula", "bounds", "assumes", "public, with numbers", "margin"),
         (
             (
                 each.name,
                 f"`{each.formula}`",
                 each.sets,
                 each.assumes,
-                each.sides(designed).numbers,
-                _margin(each, designed),
-                each.sides(better).numbers,
-                _margin(each, better),
+                each.sides(s).numbers,
+                _margin(each, s),
             )
             for each in PLANTED
         ),

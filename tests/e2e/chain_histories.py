@@ -78,7 +78,12 @@ def _first_winner(chain: Lockstep, ref: ClaimRef) -> int:
     for number in chain.disputes(ref.task):
         dispute = chain.dispute(number)
         place = (dispute.segment, dispute.round, dispute.defender_index)
-        if place == (ref.segment, ref.round, ref.index) and dispute.outcome == Outcome.DEFENDER_CONVICTED:
+        about_root = not dispute.digest
+        if (
+            about_root
+            and place == (ref.segment, ref.round, ref.index)
+            and dispute.outcome == Outcome.DEFENDER_CONVICTED
+        ):
             ended = chain._logs("DisputeGame", "Resolved", id=number)[-1]
             moments.append((ended["blockNumber"], dispute.challenger_index))
     return int(min(moments)[1])

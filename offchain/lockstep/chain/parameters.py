@@ -45,7 +45,7 @@ class Parameters(_Numbers):
     compensation_bps: int = 5_000
     cleared_solver_bps: int = 2_000
     forced_bps: int = 1_000
-    jackpot_multiple: int = 13
+    jackpot_multiple: int = 14
     claim_bond: int = 10 * TOKEN
     blind_bond: int = 1 * TOKEN
     weight_unit: int = TOKEN

@@ -69,10 +69,6 @@ class World(Bundle):
             "--censorship", metavar="DURATION", help="How long one can be kept off the chain.", rich_help_panel=WORLD
         ),
     ] = None
-    forced: Annotated[
-        bool,
-        typer.Option("--forced", help="Also what forced errors need, as designed; not built.", rich_help_panel=WORLD),
-    ] = False
 
 
 def setting(profile: Profile, *, local: bool, shape: Shape, world: World) -> Setting:
@@ -80,14 +76,14 @@ def setting(profile: Profile, *, local: bool, shape: Shape, world: World) -> Set
     from lockstep.chain.terms import Plan
     from lockstep.cli.commands.submit import WORK_UNIT
     from lockstep.economics.calibration import calibration
-    from lockstep.economics.setting import ON_ONE_MACHINE, ON_PUBLIC_CHAIN, Forced, Job, Setting
+    from lockstep.economics.setting import ON_ONE_MACHINE, ON_PUBLIC_CHAIN, Job, Setting
 
     measured = calibration()
     price = parse_amount(shape.price) * 10**6 // WORK_UNIT
     if price == 0:
         raise typer.BadParameter(f"A price of {shape.price} rounds to nothing.")
     plan = Plan(shape.steps, shape.segment_steps, shape.step_work or measured.step_work, measured.init_work, price)
-    given: dict[str, object] = {"outside": world.outside, "forced": Forced() if world.forced else None}
+    given: dict[str, object] = {"outside": world.outside}
     for name in ("looked_at", "colluding", "gas_price"):
         value = getattr(world, name)
         if value is not None:

@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 PAID_PLACES = 4
+SHARE = 5
+"""Each further finder of a planted error divides what everybody gets for it by this."""
 BISECTIONS = 60
-_OTHERS = np.arange(64)
-_LOG_FACTORIALS = np.array([math.lgamma(n + 1) for n in _OTHERS])
-_MEAN_SHARES = np.cumsum(np.where(_OTHERS < PAID_PLACES, 3.0**-_OTHERS, 0.0)) / (_OTHERS + 1)
+OTHERS = np.arange(64)
+"""Numbers of others who look."""
+_LOG_FACTORIALS = np.array([math.lgamma(n + 1) for n in OTHERS])
 
 
 def drawn_bad(segments: int, audits: int, bad: int) -> NDArray[np.float64]:
@@ -38,22 +40,35 @@ def worst_cheating(segments: int, audits: int, looked_at: float, most: float) ->
     return min(ends, key=lambda end: end[1] / min(end[0], most))
 
 
-def first_shares(rate: float) -> float:
-    """What one of those who find a planted error expects, in jackpots: shares 1, 1/3, 1/9, 1/27 by order.
+def finder_part(finders: NDArray[np.int64]) -> NDArray[np.float64]:
+    """What each paid finder of a planted error gets, in jackpots, where so many named it; 0 for none: twin of
+    ``ForcedErrors.rewards``.
+    """
+    counted = np.minimum(finders, PAID_PLACES)
+    return np.where(finders > 0, float(SHARE) ** (1 - counted), 0.0)
+
+
+def maker_part(finders: NDArray[np.int64]) -> NDArray[np.float64]:
+    """What the verifier that made it gets, in jackpots: 5/4, a fifth of it for each finder."""
+    return 1.25 * float(SHARE) ** -np.minimum(finders, PAID_PLACES)
+
+
+def poisson_mean(values: NDArray[np.float64], rate: float) -> float:
+    """Mean of ``values[n]``, (64,), over a Poisson number n."""
+    if rate == 0:
+        return float(values[0])
+    return float(np.exp(-rate + OTHERS * math.log(rate) - _LOG_FACTORIALS) @ values)
+
+
+def looker_part(rate: float) -> float:
+    """What one of those who find a planted error expects, in jackpots; the first four are paid.
 
     ``rate`` is the mean number of others who look, a Poisson variable; all orders are alike.
     """
-    if rate == 0:
-        return 1.0
-    return float(np.exp(-rate + _OTHERS * math.log(rate) - _LOG_FACTORIALS) @ _MEAN_SHARES)
+    return poisson_mean(finder_part(OTHERS + 1) * np.minimum(1, PAID_PLACES / (OTHERS + 1)), rate)
 
 
-def fixed_shares(rate: float) -> float:
-    """The same where those who find it share one jackpot however many they are: (1 - e^-rate) / rate."""
-    return -math.expm1(-rate) / rate if rate else 1.0
-
-
-def free_entry(reward: float, cost: float, shares: Callable[[float], float] = first_shares) -> float:
+def free_entry(reward: float, cost: float) -> float:
     """Mean number of lookers a claim at which looking pays just its cost; 0 where nobody would.
 
     ``reward`` is what a lone looker expects of one look, ``cost`` what a look costs, in the same unit.
@@ -63,7 +78,7 @@ def free_entry(reward: float, cost: float, shares: Callable[[float], float] = fi
     low, high = 0.0, 32.0
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
-        low, high = (middle, high) if reward * shares(middle) > cost else (low, middle)
+        low, high = (middle, high) if reward * looker_part(middle) > cost else (low, middle)
     return low
 
 

@@ -36,8 +36,8 @@ class Histories:
         end: (N,) ``End``
         posted: (N, G, R, K) bool, whether the place's claimant posted (unblinded) a claim
         root: (N, G, R, K) label of its end root, ``CHECKPOINT`` for one that passes
-        beaten_by: (N, G, R, K) place of the claim whose owner first convicted it, ``NOBODY``
-        digest_by: (N, G, R, K) place of the claim whose owner convicted its digest, ``NOBODY``
+        beaten_by: (N, G, R, K) place of the claim whose owner first convicted its end root, ``NOBODY``
+        digest_by: (N, G, R, K) place of the claim whose owner convicted its digest, ``NOBODY``; it may stand
         failed: (N, G, R, K, K) failed challenges of a place's owner (second last axis) against a claim (last axis)
 
     Raises:
@@ -63,8 +63,6 @@ class Histories:
             other = np.take_along_axis(self.posted, np.maximum(winners, 0).astype(np.intp), axis=3)
             if np.any(won & ~(self.posted & other)) or np.any(won & (winners == np.arange(shape[3]))):
                 raise ValueError("A claim is convicted by the owner of another claim of its round.")
-        if np.any((self.digest_by != NOBODY) & (self.beaten_by == NOBODY)):
-            raise ValueError("A claim whose digest was convicted is convicted.")
         both = self.posted[..., :, None] & self.posted[..., None, :] & ~np.eye(shape[3], dtype=bool)
         if np.any((self.failed != 0) & ~both):
             raise ValueError("A challenge is between two claims of a round.")

@@ -61,7 +61,7 @@ class Inequality:
 
 
 def _lazy(s: Setting) -> Sides:
-    y, loss = s.assumed.looked_at, (1 - s.finder_share) * s.claim_deposit + s.c(s.amounts.wage)
+    y, loss = s.assumed.looked_at, (1 - s.finder_share) * s.claim_deposit
     right = s.assumed.safety
     return Sides(y * loss, right, f"{y:.2f} x {loss:.1f} c = {y * loss:.2f} c >= {right:.2f} c")
 
@@ -158,6 +158,8 @@ def _windows(s: Setting) -> Sides:
         "draw": numbers.draw_window,
         "clock": s.profile.disputes.clock,
     }
+    if s.forced is not None:
+        found["opening"] = numbers.opening_window
     shortest = min(found, key=lambda name: found[name])
     right = 2 * s.assumed.censorship
     return Sides(found[shortest], right, f"{shortest}: {found[shortest]:,.0f} s >= 2 x {s.assumed.censorship:,} s")
@@ -171,8 +173,8 @@ def _beacon_memory(s: Setting) -> Sides:
 INEQUALITIES = (
     Inequality(
         "A verifier that does not replay loses",
-        "claim deposit, wage",
-        "y ((1 - phi) D_v + w) >= 1.5 c",
+        "claim deposit",
+        "y (1 - phi) D_v >= 1.5 c",
         "somebody replays a given claim with chance y; a friend is the finder and brings phi D_v back",
         _lazy,
     ),

@@ -1,5 +1,7 @@
 """How much more everybody has after a task: twin of ``Finality.sol``, ``Judgement.sol`` and ``TaskMarket._payOut``.
 
+Forced errors are not in it: ``simulation.py`` adds what they pay.
+
 Exact to the base unit: all divisions are made on Python's integers before arrays are filled, so only sums are left. The
 arrays are int64 where every sum fits, else of Python integers: the same lines compute a million simulated tasks and one
 real one. ``tests/e2e/test_payouts.py`` compares with the contracts.
@@ -126,6 +128,7 @@ def pay(histories: Histories, amounts: Amounts) -> Payouts:
     agrees = histories.posted & (histories.root == stood[:, :, None, None])
     finds = agrees & (here & (decision.standing != NOBODY)[:, :, None] & happened)[..., None]
     finds &= histories.beaten_by == NOBODY
+    finds[..., 1:] &= histories.digest_by[..., 1:] == NOBODY  # a volunteer whose digest was convicted copied it
     rank = finds.cumsum(axis=3) - 1
     finds &= rank < MOST_FINDERS
     rank = np.where(finds, rank, 0)
@@ -163,6 +166,11 @@ def pay(histories: Histories, amounts: Amounts) -> Payouts:
     claimant -= (lied | wrong).astype(units) * amounts.claim_deposit
     claimant += _won(histories.digest_by, lied).astype(units) * amounts.finders
     treasury += lied.sum(axis=(1, 2, 3)).astype(units) * (amounts.claim_deposit - amounts.finders)
+    # a convicted digest costs the bond too, unless another conviction took it
+    bonded = lied & ~convicted
+    claimant -= bonded.astype(units) * amounts.claim_bond
+    claimant += _won(histories.digest_by, bonded).astype(units) * (amounts.claim_bond // 2)
+    treasury += bonded.sum(axis=(1, 2, 3)).astype(units) * (amounts.claim_bond - amounts.claim_bond // 2)
     each = _table([split(amounts.finders, k) for k in range(5)], units)[count]
     wrongs = wrong.sum(axis=(2, 3)).astype(units)
     claimant += _by_rank(each * wrongs[:, :, None], rank, finds)

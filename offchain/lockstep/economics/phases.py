@@ -10,17 +10,16 @@ from numpy.typing import NDArray
 
 from lockstep.economics.inequalities import INEQUALITIES
 from lockstep.economics.payouts import pay
-from lockstep.economics.planted import PLANTED, entered, least_y
+from lockstep.economics.planted import PLANTED, entered, least_y, planted
 from lockstep.economics.population import Focus, Population, Solving, Verifying, play
-from lockstep.economics.setting import Forced, Setting
+from lockstep.economics.setting import Setting
 from lockstep.economics.simulation import UNITS, solver_payoff, verifier_payoff
 
 FINE, COARSE = 32, 6
 _BY_NAME = {each.name.split(",")[0]: each for each in (*INEQUALITIES, *PLANTED)}
 _CHEAT = _BY_NAME["A solver that leaves out segments loses"]
 _SILENCE = _BY_NAME["Silence of colluding verifiers does not win a submitter its money back"]
-_TIPS = _BY_NAME["Tipping off accounts of one's own"]
-_LEVY = _BY_NAME["A task's levy covers the most its forced errors may cost"]
+_SKIPS = _BY_NAME["Not making it costs more than it may bring"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,23 +102,22 @@ def honest_solver(s: Setting, tasks: int, seed: int) -> bool:
     return max(gains, key=lambda kind: gains[kind]) == Solving.HONEST
 
 
-def _jackpots(s: Setting, name: str, title: str, forced: Forced) -> Phase:
-    """Planted errors: how often (p) and for how much (J)."""
-    enough = least_y(s.assuming(forced=forced, safety=1.0))
+def _jackpots(s: Setting) -> Phase:
+    """Forced errors: how often (p) and for how much (J). The levy follows from both."""
+    forced = planted(s)
+    enough = least_y(s.assuming(safety=1.0))
 
-    def at(rate: float, jackpot: float) -> Setting:
-        return s.assuming(forced=replace(forced, rate=rate, reward=rate * jackpot), safety=1.0)
+    def at(percent: float, jackpot: float) -> Setting:
+        return s.numbering(forced_bps=round(percent * 100), jackpot_multiple=int(jackpot)).assuming(safety=1.0)
 
-    def region(rate: float, jackpot: float) -> int:
-        here = at(rate, jackpot)
+    def region(percent: float, jackpot: float) -> int:
+        here = at(percent, jackpot)
         if entered(here) < enough:
             return 1
-        if not _TIPS.sides(here).holds:
-            return 2
-        return 0 if _LEVY.sides(here).holds else 3
+        return 0 if _SKIPS.sides(here).holds else 2
 
-    def honest(rate: float, jackpot: float, tasks: int, seed: int) -> bool:
-        here = at(rate, jackpot)
+    def honest(percent: float, jackpot: float, tasks: int, seed: int) -> bool:
+        here = at(percent, jackpot)
         crowd = accomplices(entered(here, here.assumed.cost))
         ways = (Verifying.HONEST, Verifying.LAZY, Verifying.COPYING, Verifying.TIPPING)
         gains = {kind: verifier_payoff(here, crowd, kind, tasks, seed).mean for kind in ways}
@@ -127,15 +125,15 @@ def _jackpots(s: Setting, name: str, title: str, forced: Forced) -> Phase:
         return best in ways[:3:2] and honest_solver(here.assuming(looked_at=entered(here)), tasks, seed)
 
     return Phase(
-        name,
-        title,
-        Axis("p, share of claims with a planted error", 0.02, 0.5, log=True),
-        Axis("J, jackpot, in c", 2, 60, log=True),
-        (forced.rate, forced.jackpot),
-        ("honest", "too few look", "tipping off pays", "levy too small"),
+        "forced",
+        "Forced errors",
+        Axis("p, share of claims that must plant an error, in percent", 2, 50, log=True, whole=True),
+        Axis("J, jackpot, in c", 2, 60, log=True, whole=True),
+        (forced.rate * 100, forced.jackpot),
+        ("honest", "too few look", "skipping costs less than it may bring"),
         region,
         honest,
-        unseen=3,
+        unseen=2,
     )
 
 
@@ -227,22 +225,10 @@ def silence_gain(s: Setting, tasks: int, seed: int) -> float:
     return float((paid.submitter + lost - honestly).mean() / UNITS)
 
 
-MENDED = Forced(rate=0.2, reward=1.22, uncaught=2.75, fixed_pot=True)
-"""Forced errors that hold: finders share one jackpot, an uncaught error pays more of it, and still less than D_v."""
-MENDED_LEVY = 3.5
-"""What they need of a task with two audits: its least levy as a multiple of today's 2 c."""
-
-
-def mended(s: Setting) -> Setting:
-    """The setting with forced errors that hold, and the levy that they need."""
-    return Setting(s.profile, replace(s.job, levy_over_least=MENDED_LEVY), replace(s.assumed, forced=MENDED))
-
-
 def phases(s: Setting) -> list[Phase]:
     """All diagrams, around a setting."""
     return [
-        _jackpots(s, "forced", "Forced errors as designed", Forced()),
-        _jackpots(mended(s), "forced_mended", "Forced errors: one jackpot shared, r_0 = 2.75 J, levy 7 c", MENDED),
+        *([_jackpots(s)] if s.forced is not None else []),
         _audits(s),
         _deposits(s),
         _collusion(s),

@@ -1,11 +1,18 @@
-"""Inequalities of forced errors: what they must satisfy once a deployment has them.
-
-None has: numbers are those of the design, and stand in ``Assumptions.forced``. ``docs/ECONOMICS.md`` derives them.
-"""
+"""Inequalities of forced errors: what a deployment that has them must satisfy. ``docs/ECONOMICS.md`` derives them."""
 
 from __future__ import annotations
 
-from lockstep.economics.chances import first_shares, fixed_shares, free_entry, least_looked_at, somebody
+from lockstep.chain.terms import WHOLE_BPS
+from lockstep.economics.chances import (
+    OTHERS,
+    PAID_PLACES,
+    finder_part,
+    free_entry,
+    least_looked_at,
+    maker_part,
+    poisson_mean,
+    somebody,
+)
 from lockstep.economics.inequalities import INEQUALITIES, Inequality, Sides
 from lockstep.economics.setting import Forced, Setting
 
@@ -14,17 +21,16 @@ DETERRENCE = INEQUALITIES[:2]
 
 
 def planted(s: Setting) -> Forced:
-    """The forced errors that are assumed."""
-    forced = s.assumed.forced
-    assert forced is not None, "These are evaluated only where forced errors are assumed."
+    """The deployment's forced errors."""
+    forced = s.forced
+    assert forced is not None, "These are evaluated only where there are forced errors."
     return forced
 
 
 def looks(s: Setting, replay: float = 1.0) -> float:
     """Mean number of lookers a claim at free entry: a look costs ``replay`` c and, where it finds something, gas."""
     forced = planted(s)
-    cost = replay + forced.rate * s.gas(s.gas_used.blind_claim)
-    return free_entry(forced.reward, cost, fixed_shares if forced.fixed_pot else first_shares)
+    return free_entry(forced.reward, replay + forced.rate * s.gas(s.gas_used.blind_claim))
 
 
 def entered(s: Setting, replay: float = 1.0) -> float:
@@ -37,36 +43,51 @@ def least_y(s: Setting) -> float:
     return least_looked_at(lambda y: all(each.sides(s.assuming(looked_at=y)).holds for each in DETERRENCE))
 
 
+def claim_cost(s: Setting) -> float:
+    """Gas and locked stake of a blind claim, in c."""
+    locked = s.claim_deposit + s.c(s.amounts.claim_bond)
+    return s.gas(s.gas_used.blind_claim) + s.time_value(locked, s.profile.parameters.unblind_window)
+
+
+def made(s: Setting, rate: float, own: int) -> float:
+    """What a forced error brings who made it, with so many accounts of its own that come first, in c."""
+    forced, others = planted(s), OTHERS + own
+    return forced.jackpot * poisson_mean(own * finder_part(others) + maker_part(others), rate) - own * claim_cost(s)
+
+
 def _enough(s: Setting) -> Sides:
     left, right = entered(s), least_y(s)
     return Sides(left, right, f"{left:.3f} (lookers a claim: {looks(s):.2f}) >= {right:.3f}")
 
 
-def _tip_second(s: Setting) -> Sides:
-    y, forced = entered(s, s.assumed.cost), planted(s)
-    left, right = forced.uncaught - 1, y / (3 * (1 - y))
-    return Sides(left, right, f"{left:.2f} >= {y:.2f} / (3 x {1 - y:.2f}) = {right:.2f}")
+def _own_accounts(s: Setting) -> Sides:
+    rate = looks(s, s.assumed.cost)
+    left, right = made(s, rate, 0), max(made(s, rate, own) for own in range(1, PAID_PLACES + 1))
+    return Sides(left, right, f"{left:.3f} c >= {right:.3f} c")
 
 
-def _tip_first(s: Setting) -> Sides:
-    y, forced = entered(s, s.assumed.cost), planted(s)
-    left, right = forced.uncaught * (1 - y), forced.most_shared
-    return Sides(left, right, f"{forced.uncaught:.2f} x {1 - y:.2f} = {left:.2f} >= {right:.2f}")
+def _skips(s: Setting) -> Sides:
+    left, right = s.claim_deposit + s.c(s.amounts.claim_bond), planted(s).most
+    return Sides(left, right, f"{left:.1f} c >= {right:.1f} c")
 
 
 def _solvent(s: Setting) -> Sides:
-    forced, levy = planted(s), s.c(s.amounts.levy)
-    most = max(forced.uncaught, forced.most_shared) * forced.reward
-    right = s.audits * most
-    return Sides(levy, right, f"{levy:.2f} c >= {s.audits} x {most:.2f} c = {right:.2f} c")
+    numbers, audits = s.profile.parameters, s.audits
+    # quotients of whole numbers: the edge, where a task's levy is by default, is not lost in rounding
+    left = s.c(s.amounts.levy)
+    right = numbers.forced_bps * numbers.jackpot_multiple * 5 * audits / (4 * WHOLE_BPS)
+    return Sides(
+        left, right, f"{left:.2f} c >= {audits} x {planted(s).rate:.2f} x {planted(s).most:.2f} c = {right:.2f} c"
+    )
 
 
 def _farming(s: Setting) -> Sides:
     forced, f = planted(s), s.assumed.colluding
-    most = max(forced.uncaught, forced.most_shared) * forced.reward
     left = s.c(s.amounts.levy) + (1 - f) * s.audits * s.c(s.amounts.wage)
-    right = f * s.audits * most
-    return Sides(left, right, f"{left:.2f} c >= {f:.2f} x {s.audits} x {most:.2f} c = {right:.2f} c")
+    right = f * s.audits * forced.rate * forced.most
+    return Sides(
+        left, right, f"{left:.2f} c >= {f:.2f} x {s.audits} x {forced.rate * forced.most:.2f} c = {right:.2f} c"
+    )
 
 
 PLANTED = (
@@ -78,31 +99,31 @@ PLANTED = (
         _enough,
     ),
     Inequality(
-        "Tipping off one friend loses, if it comes after who found it honestly",
-        "r_0 / J",
-        "r_0 / J - 1 >= y / (3 (1 - y))",
-        "the design's: the friend is second wherever somebody looked; a look costs k c, so that more join",
-        _tip_second,
+        "Naming one's own forced error, by however many accounts, loses",
+        "shares",
+        "E v(n) >= E (m f(n + m) + v(n + m)) - m x (gas and time value of a claim), m = 1 .. 4",
+        "accounts are free and come first; n others look, Poisson, a look costing k c",
+        _own_accounts,
     ),
     Inequality(
-        "Tipping off accounts of one's own, first in line, loses",
-        "r_0 / J, shares",
-        "(1 - y) r_0 >= (1 + 1/3 + 1/9 + 1/27) J, or J where one is shared",
-        "who need not replay places its claims first; accounts are free; y as above",
-        _tip_first,
+        "Not making it costs more than it may bring",
+        "claim deposit, J",
+        "D_v + B >= 5/4 J",
+        "none: secrets are always opened",
+        _skips,
     ),
     Inequality(
-        "A task's levy covers the most its forced errors may cost",
+        "A task's levy covers what its forced errors cost in the mean, at most",
         "levy, p, J",
-        "levy >= q p max(r_0, most that is shared)",
-        "the design says p x max; each of q audits may be forced",
+        "levy >= q p 5/4 J",
+        "none: each of q audits may be forced",
         _solvent,
     ),
     Inequality(
         "A task of one's own, audited by one's own verifiers, does not pay",
         "levy, p, J",
-        "levy + (1 - f) q w >= f q p max(r_0, most that is shared)",
-        "one hand is submitter, solver, finder, and has the share f of the stake",
+        "levy + (1 - f) q w >= f q p 5/4 J",
+        "one hand is submitter, solver, finder, and has the share f of the stake; the beacon is fair",
         _farming,
     ),
 )
@@ -110,4 +131,4 @@ PLANTED = (
 
 def applicable(s: Setting) -> tuple[Inequality, ...]:
     """The inequalities that a setting must satisfy."""
-    return (*INEQUALITIES, *PLANTED) if s.assumed.forced is not None else INEQUALITIES
+    return (*INEQUALITIES, *PLANTED) if s.forced is not None else INEQUALITIES

@@ -165,6 +165,5 @@ def _convict(made: Histories, verifying: NDArray[np.int64], truth: NDArray[np.in
     false = made.posted & ~right & (np.arange(PLACES) < first)
     made.beaten_by[:] = np.where(false, first, NOBODY)
     made_up = right[..., VERIFIER] & (verifying == Verifying.LAZY) & made.posted[..., FIRST_LOOKER]
-    made.beaten_by[..., VERIFIER] = np.where(made_up, FIRST_LOOKER, made.beaten_by[..., VERIFIER])
     made.digest_by[..., VERIFIER] = np.where(made_up, FIRST_LOOKER, NOBODY)
     return np.asarray(false.sum(axis=3) + made_up)

@@ -8,41 +8,35 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from lockstep.chain.parameters import LOCAL, PUBLIC, TOKEN, Profile
-from lockstep.chain.terms import WHOLE_BPS, Plan, segment_count
+from lockstep.chain.terms import WHOLE_BPS, Plan, least_levy, segment_count
 from lockstep.economics.amounts import Amounts
 from lockstep.economics.calibration import Gas, calibration
 
 YEAR = 365 * 24 * 3600
-JACKPOT_SHARES = 1 + 1 / 3 + 1 / 9 + 1 / 27
-"""What four finders of one planted error get, in jackpots."""
 
 
 @dataclass(frozen=True, slots=True)
 class Forced:
-    """Forced errors with the design's starting values; no deployment has them yet.
+    """Forced errors of a deployment.
 
     Attributes:
         rate: p, share of claims that must plant an error
-        reward: p J, what a lone looker expects of one look, in c
-        uncaught: r_0 / J, what an uncaught planted error pays its verifier
-        fixed_pot: whether finders share one J (27 : 9 : 3 : 1), instead of J, J/3, J/9, J/27
+        jackpot: J, what one that a single finder named pays it, in c
 
     """
 
-    rate: float = 0.1
-    reward: float = 1.3
-    uncaught: float = 1.25
-    fixed_pot: bool = False
+    rate: float
+    jackpot: float
 
     @property
-    def jackpot(self) -> float:
-        """J, in c."""
-        return self.reward / self.rate
+    def reward(self) -> float:
+        """p J, what a lone looker expects of one look, in c."""
+        return self.rate * self.jackpot
 
     @property
-    def most_shared(self) -> float:
-        """Most that finders of one error get together, in jackpots."""
-        return 1.0 if self.fixed_pot else JACKPOT_SHARES
+    def most(self) -> float:
+        """The most that one costs, in c: 5/4 J, where nobody found it, or one finder and its maker together."""
+        return 1.25 * self.jackpot
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +54,6 @@ class Assumptions:
         censorship: seconds that somebody can keep a party's transactions off the chain
         block_seconds: between blocks
         outside: what somebody else pays for one bad segment, in fees C
-        forced: forced errors, or None where there are none
 
     """
 
@@ -74,7 +67,6 @@ class Assumptions:
     censorship: int = 3 * 3600
     block_seconds: float = 12.0
     outside: float = 0.0
-    forced: Forced | None = None
 
 
 ON_PUBLIC_CHAIN = Assumptions()
@@ -111,7 +103,7 @@ class Setting:
         least = Amounts.of(self.profile, self.job.plan, 0, 0, 0).replay_cost
         numbers = self.profile.parameters
         wage = round(least * numbers.min_wage_multiple * self.job.wage_over_least)
-        levy = round(least * numbers.min_levy_multiple * self.job.levy_over_least)
+        levy = round(least_levy(numbers, least, self.audits) * self.job.levy_over_least)
         made = Amounts.of(self.profile, self.job.plan, self.audits, wage, levy)
         object.__setattr__(self, "amounts", made)
 
@@ -128,6 +120,12 @@ class Setting:
     def c(self, units: float) -> float:
         """Base units as a multiple of c."""
         return units / self.amounts.replay_cost
+
+    @property
+    def forced(self) -> Forced | None:
+        """Forced errors, or None where the deployment has none."""
+        numbers = self.profile.parameters
+        return Forced(numbers.forced_bps / WHOLE_BPS, numbers.jackpot_multiple) if numbers.forced_bps else None
 
     @property
     def fee(self) -> float:
@@ -190,6 +188,12 @@ class Setting:
         disputes, plan = self.profile.disputes, self.job.plan
         work = min(plan.steps, plan.segment_steps) * plan.step_work
         return 2 * (disputes.clock + (work / disputes.work_rate if disputes.work_rate else 0))
+
+    def numbering(self, **changes: int) -> Setting:
+        """The same with other parameters."""
+        return Setting(
+            replace(self.profile, parameters=replace(self.profile.parameters, **changes)), self.job, self.assumed
+        )
 
     def assuming(self, **changes: object) -> Setting:
         """The same with other assumptions."""

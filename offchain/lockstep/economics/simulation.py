@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from lockstep.economics.chances import PAID_PLACES, finder_part, maker_part
 from lockstep.economics.payouts import Payouts, Units, pay
-from lockstep.economics.planted import planted
+from lockstep.economics.planted import claim_cost, planted
 from lockstep.economics.population import (
     DEFENDER,
     FIRST_LOOKER,
@@ -28,7 +29,8 @@ from lockstep.economics.setting import Setting
 SEED = 2026
 PLANTING = (Verifying.HONEST, Verifying.COPYING, Verifying.TIPPING)
 """Verifiers that know the right digest, and so can make one entry of it wrong where they must."""
-TIPPED_ACCOUNTS = 4
+TIPPED_ACCOUNTS = 1
+"""More bring less."""
 LEAST_LOOKERS = 0.01
 """Where nobody looks, nobody would learn that looking pays."""
 UNITS = 10**6
@@ -69,7 +71,7 @@ class Payoffs:
 
 def payoffs(setting: Setting, population: Population, tasks: int, seed: int = SEED) -> Payoffs:
     """Every way to play tried in the same population, each in ``tasks`` tasks with the same random numbers."""
-    ways = [kind for kind in Verifying if kind != Verifying.TIPPING or setting.assumed.forced is not None]
+    ways = [kind for kind in Verifying if kind != Verifying.TIPPING or setting.forced is not None]
     return Payoffs(
         {kind: solver_payoff(setting, population, kind, tasks, seed) for kind in Solving},
         {kind: verifier_payoff(setting, population, kind, tasks, seed) for kind in ways},
@@ -103,7 +105,7 @@ def verifier_payoff(
         gains -= setting.gas(setting.gas_used.claim)
     if kind in (Verifying.HONEST, Verifying.GRIEFING, Verifying.TIPPING):
         gains -= setting.assumed.cost
-    if setting.assumed.forced is not None and kind in PLANTING:
+    if setting.forced is not None and kind in PLANTING:
         gains += _planter_gains(setting, kind, played.lookers[:, 0, 0], seed)
     return Estimate.of(gains)
 
@@ -117,11 +119,11 @@ def looker_payoff(setting: Setting, population: Population, tasks: int, seed: in
     spent = claims * setting.gas(setting.gas_used.blind_claim) + wins * setting.gas(setting.gas_used.challenge)
     count = played.lookers[:, 0, 0]
     gains = (together - spent) / count - setting.assumed.cost
-    if setting.assumed.forced is not None:
-        forced = planted(setting)
+    if setting.forced is not None:
         found = _is_forced(setting, tasks, seed) & np.isin(played.verifying[:, 0, 0], PLANTING)
-        tipped = played.verifying[:, 0, 0] == Verifying.TIPPING
-        gains += found * ~tipped * _shared(setting, count) * forced.jackpot / count
+        own = TIPPED_ACCOUNTS * (played.verifying[:, 0, 0] == Verifying.TIPPING)
+        paid_lookers = np.minimum(count, PAID_PLACES - own)
+        gains += found * paid_lookers * finder_part(count + own) * planted(setting).jackpot / count
     return Estimate.of(gains)
 
 
@@ -139,23 +141,12 @@ def _is_forced(setting: Setting, tasks: int, seed: int) -> NDArray[np.bool_]:
     return np.asarray(np.random.default_rng([seed, 1]).random(tasks) < planted(setting).rate)
 
 
-def _shared(setting: Setting, finders: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(N,) what so many finders of one error get together, in jackpots."""
-    paid = np.minimum(finders, 4)
-    if planted(setting).fixed_pot:
-        return np.minimum(paid, 1).astype(np.float64)
-    return np.concatenate([[0.0], np.cumsum(3.0 ** -np.arange(4))])[paid]
-
-
 def _planter_gains(setting: Setting, kind: Verifying, lookers: NDArray[np.int64], seed: int) -> NDArray[np.float64]:
-    """(N,) what planting an error brings its verifier: r_0 if nobody found it, or what its own accounts are paid."""
-    forced, tasks = planted(setting), len(lookers)
-    if kind == Verifying.TIPPING:
-        each = _shared(setting, np.full(tasks, TIPPED_ACCOUNTS)) * forced.jackpot
-        each = each - TIPPED_ACCOUNTS * setting.gas(setting.gas_used.blind_claim)
-    else:
-        each = (lookers == 0) * forced.uncaught * forced.jackpot
-    return np.asarray(_is_forced(setting, tasks, seed) * each)
+    """(N,) what planting an error brings its verifier, with what accounts of its own are paid that come first."""
+    own = TIPPED_ACCOUNTS if kind == Verifying.TIPPING else 0
+    finders = lookers + own
+    each = (own * finder_part(finders) + maker_part(finders)) * planted(setting).jackpot - own * claim_cost(setting)
+    return np.asarray(_is_forced(setting, len(lookers), seed) * each)
 
 
 def settle_on(setting: Setting, start: Population, steps: int, tasks: int, seed: int = SEED) -> Iterator[Population]:

@@ -36,7 +36,7 @@ def test_check_of_a_profile_holds(preset: str) -> None:
         (("--outside-gain", 0.5), "One bad segment"),
         (("--censorship", "24h"), "Every window"),
         (("--gas-price", 10**14), "lives on its wage"),
-        (("--forced",), "Tipping off"),
+        (("--steps", 1), "Enough whistleblowers join"),
     ],
 )
 def test_check_with_what_breaks_it_says_so_and_ends_with_one(options: tuple[object, ...], names: str) -> None:
@@ -82,5 +82,5 @@ def test_simulate_shows_payoffs_ends_and_diagrams(tmp_path: Path, monkeypatch: p
     for words in ("copying", "without forced errors", "Audits and whistleblowers"):
         assert words in shown
     drawn = {file.name for file in tmp_path.iterdir()}
-    assert drawn == {f"{name}.png" for name in ("audits", "collusion", "deposits", "forced", "forced_mended")}
+    assert drawn == {f"{name}.png" for name in ("audits", "collusion", "deposits", "forced")}
     assert all(file.read_bytes().startswith(b"\x89PNG") for file in tmp_path.iterdir())

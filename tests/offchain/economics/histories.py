@@ -38,7 +38,7 @@ def random_histories(rng: np.random.Generator, tasks: int, segments: int, rounds
     possible = np.take_along_axis(made.posted, winner, axis=3) & made.posted & (winner != np.arange(places))
     convicted = possible & (rng.random(shape) < 0.4)
     made.beaten_by[:] = np.where(convicted, winner, NOBODY)
-    made.digest_by[:] = np.where(convicted & (rng.random(shape) < 0.3), winner, NOBODY)
+    made.digest_by[:] = np.where(possible & (rng.random(shape) < 0.3), winner, NOBODY)
     both = made.posted[..., :, None] & made.posted[..., None, :] & ~np.eye(places, dtype=bool)
     made.failed[:] = both * (rng.random((*shape, places)) < 0.1)
     made.end[:] = rng.choice([End.AUDITED, End.AUDITED, End.AUDITED, End.EXPIRED, End.REFUNDED], tasks)

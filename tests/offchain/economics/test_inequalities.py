@@ -14,28 +14,25 @@ from lockstep.economics.bounds import BOUNDS, finder_reward, most_colluding, out
 from lockstep.economics.chances import (
     caught,
     drawn_bad,
-    first_shares,
-    fixed_shares,
+    finder_part,
     free_entry,
+    looker_part,
+    maker_part,
     somebody,
     worst_cheating,
 )
 from lockstep.economics.inequalities import INEQUALITIES, Inequality
-from lockstep.economics.phases import mended
-from lockstep.economics.planted import PLANTED, applicable, entered, least_y
-from lockstep.economics.setting import Forced, Setting, preset
+from lockstep.economics.planted import PLANTED, applicable, entered, least_y, looks, made
+from lockstep.economics.setting import Setting, preset
 
 PUBLIC = preset("public")
 
 
 def numbers(**changes: int) -> Setting:
     """The public setting with other parameters."""
-    profile = PUBLIC.profile
     disputes = {name: changes.pop(name) for name in ("opening_bond", "clock") if name in changes}
-    made = replace(
-        profile, parameters=replace(profile.parameters, **changes), disputes=replace(profile.disputes, **disputes)
-    )
-    return Setting(made, PUBLIC.job, PUBLIC.assumed)
+    made = replace(PUBLIC.profile, disputes=replace(PUBLIC.profile.disputes, **disputes))
+    return Setting(made, PUBLIC.job, PUBLIC.assumed).numbering(**changes)
 
 
 def named(words: str) -> Inequality:
@@ -50,6 +47,13 @@ def test_profile_satisfies_every_inequality(profile: str, each: Inequality) -> N
     assert sides.holds, sides.numbers
 
 
+@pytest.mark.parametrize("each", PLANTED, ids=lambda each: each.name)
+def test_public_profile_satisfies_those_of_forced_errors(each: Inequality) -> None:
+    sides = each.sides(PUBLIC)
+    assert sides.holds, sides.numbers
+
+
+FREE_CLAIMS = numbers(claim_deposit_multiple=0, claim_bond=0).assuming(gas_price=0)
 BROKEN = [
     ("does not replay", numbers(claim_deposit_multiple=3)),
     ("leaves out segments", numbers(solver_deposit_multiple=2)),
@@ -68,7 +72,16 @@ BROKEN = [
     ("Convicting", PUBLIC.assuming(gas_price=10**14)),
     ("never opened", numbers(blind_bond=0)),
     ("censorship", numbers(unblind_window=3600)),
+    ("censorship", numbers(opening_window=3600)),
     ("let expire", PUBLIC.assuming(block_seconds=2.0)),
+    ("whistleblowers join", numbers(jackpot_multiple=13)),
+    ("own forced error", FREE_CLAIMS),
+    ("Not making it", numbers(jackpot_multiple=30)),
+    ("levy covers", Setting(PUBLIC.profile, replace(PUBLIC.job, levy_over_least=0.99), PUBLIC.assumed)),
+    (
+        "task of one's own",
+        Setting(PUBLIC.profile, replace(PUBLIC.job, levy_over_least=0.1), PUBLIC.assumed).assuming(colluding=1.0),
+    ),
 ]
 
 
@@ -79,21 +92,34 @@ def test_worse_numbers_break_it(words: str, setting: Setting) -> None:
 
 
 def test_every_inequality_can_break() -> None:
-    assert {named(words).name for words, _ in BROKEN} == {each.name for each in INEQUALITIES}
+    assert {named(words).name for words, _ in BROKEN} == {each.name for each in (*INEQUALITIES, *PLANTED)}
 
 
-def test_forced_errors_as_designed_do_not_hold_and_mended_ones_do() -> None:
-    designed = PUBLIC.assuming(forced=Forced())
-    failing = {each.name for each in applicable(designed) if not each.sides(designed).holds}
-    assert failing == {named(words).name for words in ("after who found", "first in line", "levy covers")}
-    better = mended(PUBLIC)
-    assert all(each.sides(better).holds for each in applicable(better))
-    assert Forced().most_shared > Forced().uncaught  # four accounts of one's own, where nobody else looks
-    assert not named("first in line").sides(PUBLIC.assuming(forced=Forced(fixed_pot=True))).holds
+def test_finders_and_maker_get_what_the_contract_pays() -> None:
+    jackpot, counts = 14 * 10**18, np.arange(6)
+    finder = [0, jackpot, jackpot // 5, jackpot // 25, jackpot // 125, jackpot // 125]
+    maker = [jackpot * 5 // 4, *(jackpot // (4 * 5 ** (min(n, 4) - 1)) for n in range(1, 6))]
+    # five parts of the whole with one finder or none, and less with every other
+    assert (finder_part(counts) * jackpot).tolist() == pytest.approx(finder)
+    # a fifth for each finder: 5/4 J / 5^n
+    assert (maker_part(counts) * jackpot).tolist() == pytest.approx(maker)
+    together = finder_part(counts) * np.minimum(counts, 4) + maker_part(counts)
+    assert together.max() == pytest.approx(1.25)
+
+
+def test_own_finders_bring_nothing_but_their_cost() -> None:
+    rate = looks(PUBLIC, PUBLIC.assumed.cost)
+    gains = [made(PUBLIC, rate, own) for own in range(5)]
+    assert gains == sorted(gains, reverse=True)
+    free = [made(FREE_CLAIMS, rate, own) for own in range(5)]
+    # the first four are paid: whoever is one of more than four who look takes a fifth's place, which is worth this much
+    assert 0 < free[1] - free[0] < 1e-3 * free[0]
+    assert max(free[2:]) < free[0] / 2
 
 
 def test_without_forced_errors_theirs_are_not_asked() -> None:
-    assert applicable(PUBLIC) == INEQUALITIES
+    assert applicable(preset("local")) == INEQUALITIES
+    assert applicable(PUBLIC) == (*INEQUALITIES, *PLANTED)
 
 
 def test_chance_to_be_caught_is_that_of_drawing_without_replacement() -> None:
@@ -113,23 +139,20 @@ def test_worst_number_of_bad_segments_is_the_worst_of_all(segments: int, audits:
     assert chance / min(worst[0], most) == pytest.approx(min(ratios))
 
 
-@pytest.mark.parametrize(("shares", "weights"), [(first_shares, (1, 1 / 3, 1 / 9, 1 / 27)), (fixed_shares, None)])
-def test_lookers_share_is_that_of_random_orders(shares: object, weights: tuple[float, ...] | None) -> None:
-    assert callable(shares)
+def test_lookers_part_is_that_of_random_orders() -> None:
     rng = np.random.default_rng(6)
-    others = rng.poisson(0.8, 400_000)
+    others = rng.poisson(2.5, 400_000)
     place = rng.integers(0, others + 1)
-    table = np.zeros(64)
-    table[:4] = weights or 0
-    gains = table[place] if weights else 1 / (others + 1)
-    assert shares(0.8) == pytest.approx(gains.mean(), abs=0.004)
-    assert shares(0.0) == 1.0
+    table = np.array([1, 1 / 5, 1 / 25, 1 / 125])
+    gains = table[np.minimum(others, 3)] * (place < 4)
+    assert looker_part(2.5) == pytest.approx(gains.mean(), abs=0.002)
+    assert looker_part(0.0) == 1.0
 
 
 @given(st.floats(1.01, 5))
 def test_free_entry_leaves_a_look_just_its_cost(reward: float) -> None:
     rate = free_entry(reward, 1.0)
-    assert reward * first_shares(rate) == pytest.approx(1.0)
+    assert reward * looker_part(rate) == pytest.approx(1.0)
     assert 0 < somebody(rate) < 1
 
 
@@ -138,8 +161,8 @@ def test_nobody_enters_for_less_than_a_look_costs() -> None:
 
 
 def test_figures_of_the_document_are_the_formulas() -> None:
-    designed = PUBLIC.assuming(forced=Forced())
-    assert entered(designed) == pytest.approx(0.56, abs=0.005)
+    assert entered(PUBLIC) == pytest.approx(1 - 1.4**-1.25, abs=0.002)
+    assert entered(numbers(jackpot_multiple=13)) == pytest.approx(0.28, abs=0.002)
     at_edge = least_y(PUBLIC)
     assert all(each.sides(PUBLIC.assuming(looked_at=at_edge + 1e-6)).holds for each in INEQUALITIES[:2])
     assert not all(each.sides(PUBLIC.assuming(looked_at=at_edge - 1e-6)).holds for each in INEQUALITIES[:2])

@@ -47,7 +47,8 @@ def test_small_and_large_amounts_are_computed_alike(plan: Plan, size: tuple[int,
     assert fast.solver.dtype == np.int64
     exact = pay(histories, replace(small, claim_bond=scaled["claim_bond"] + 2 * 10**30))
     assert exact.solver.dtype == object
-    convicted = (histories.beaten_by != NOBODY) & fast.happened[..., None]
+    some = (histories.beaten_by != NOBODY) | (histories.digest_by != NOBODY)
+    convicted = some & fast.happened[..., None]
     assert (exact.solver == fast.solver).all()
     assert (exact.submitter == fast.submitter).all()
     assert (exact.treasury - fast.treasury).tolist() == [10**30 * int(n) for n in convicted.sum(axis=(1, 2, 3))]
@@ -64,7 +65,8 @@ def test_no_verdict_costs_the_treasury_and_none_gains_by_slashing_itself(
     happened = paid.happened[..., None]
     settled = paid.outcome == TaskState.SETTLED
     fault = np.isin(paid.outcome, (TaskState.REJECTED, TaskState.UNAVAILABLE, TaskState.EXPIRED))
-    convicted = ((histories.beaten_by != NOBODY) & happened).sum(axis=(1, 2, 3))
+    some = (histories.beaten_by != NOBODY) | (histories.digest_by != NOBODY)
+    convicted = (some & happened).sum(axis=(1, 2, 3))
     failed = (histories.failed * happened[..., None]).sum(axis=(1, 2, 3, 4))
     misses = (paid.happened & ~histories.posted[..., 0]).sum(axis=(1, 2))
     least = [
@@ -147,6 +149,19 @@ def test_volunteer_alone_condemns_and_never_passes() -> None:
     assert pay(histories, numbers).outcome.tolist() == [TaskState.UNAVAILABLE]
     histories.root[:, :, 0, 1] = 1
     assert pay(histories, numbers).outcome.tolist() == [TaskState.REJECTED]
+
+
+def test_digest_alone_costs_deposit_and_bond_and_the_claim_stands() -> None:
+    histories, numbers = one()
+    histories.posted[:, :, 0, :3] = True
+    histories.digest_by[0, 0, 0, 0] = 2
+    paid = pay(histories, numbers)
+    assert paid.outcome.tolist() == [TaskState.SETTLED]
+    bond = PUBLIC.parameters.claim_bond
+    assert paid.claimant[0, 0, 0, :3].tolist() == [(10 - 200) * TOKEN - bond, 0, 60 * TOKEN + bond // 2]
+    histories.beaten_by[0, 0, 0, 0] = 1
+    both = pay(histories, numbers).claimant[0, 0, 0, :3].tolist()
+    assert both == [-200 * TOKEN - bond, bond // 2, 60 * TOKEN]
 
 
 def test_redraw_that_is_not_there_is_refused() -> None:

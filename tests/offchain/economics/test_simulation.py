@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lockstep.economics.chances import caught, first_shares
-from lockstep.economics.phases import COARSE, Phase, accomplices, mended, phases, silence_gain
+from lockstep.economics.chances import OTHERS, caught, finder_part, looker_part, maker_part, poisson_mean
+from lockstep.economics.phases import COARSE, Phase, accomplices, phases, silence_gain
+from lockstep.economics.planted import claim_cost
 from lockstep.economics.population import Focus, Population, Solving, Verifying, play
-from lockstep.economics.setting import Forced, preset
+from lockstep.economics.setting import preset
 from lockstep.economics.simulation import (
     Estimate,
     looker_payoff,
@@ -21,6 +22,8 @@ from lockstep.economics.simulation import (
 )
 
 S = preset("public")
+NONE = S.numbering(forced_bps=0)
+"""Without forced errors."""
 TASKS = 4_000
 ERRORS = 4
 
@@ -40,9 +43,8 @@ def test_cheating_solver_gains_what_the_inequality_says(kind: Solving, bad: int,
 
 def test_lazy_verifier_loses_what_the_inequality_says() -> None:
     crowd = Population.honest(S.assumed.looked_at)
-    honest, lazy = (verifier_payoff(S, crowd, kind, TASKS) for kind in (Verifying.HONEST, Verifying.LAZY))
-    y, bond = S.assumed.looked_at, S.c(S.amounts.claim_bond)
-    loss = y * (S.claim_deposit + bond + S.c(S.amounts.wage))
+    honest, lazy = (verifier_payoff(NONE, crowd, kind, TASKS) for kind in (Verifying.HONEST, Verifying.LAZY))
+    loss = S.assumed.looked_at * (S.claim_deposit + S.c(S.amounts.claim_bond))
     close(replace(lazy, mean=lazy.mean - honest.mean), S.assumed.cost - loss)
 
 
@@ -53,15 +55,21 @@ def test_copier_of_good_work_saves_the_replay() -> None:
 
 
 def test_planted_errors_pay_lookers_and_planters_what_the_formulas_say() -> None:
-    s = S.assuming(forced=Forced())
-    forced, crowd = Forced(), Population.honest(1 / 3)
+    forced, crowd, n = S.forced, Population.honest(1 / 3), 8_000
+    assert forced is not None
     gas = forced.rate * S.gas(S.gas_used.blind_claim)
-    close(looker_payoff(s, crowd, 8_000), forced.reward * first_shares(crowd.lookers) - s.assumed.cost - gas)
-    plain = verifier_payoff(S, crowd, Verifying.HONEST, 8_000)
-    plants = verifier_payoff(s, crowd, Verifying.HONEST, 8_000)
-    close(replace(plants, mean=plants.mean - plain.mean), forced.reward * forced.uncaught * 2 / 3)
-    tips = verifier_payoff(s, crowd, Verifying.TIPPING, 8_000)
-    close(replace(tips, mean=tips.mean - plain.mean), forced.reward * forced.most_shared - 4 * gas)
+    rate = crowd.lookers
+    close(looker_payoff(S, crowd, n), forced.reward * looker_part(rate) - S.assumed.cost - gas)
+    plain = verifier_payoff(NONE, crowd, Verifying.HONEST, n)
+    plants = verifier_payoff(S, crowd, Verifying.HONEST, n)
+    close(replace(plants, mean=plants.mean - plain.mean), forced.reward * poisson_mean(maker_part(OTHERS), rate))
+    tips = verifier_payoff(S, crowd, Verifying.TIPPING, n)
+    own = poisson_mean(finder_part(OTHERS + 1) + maker_part(OTHERS + 1), rate)
+    close(replace(tips, mean=tips.mean - plain.mean), forced.reward * own - forced.rate * claim_cost(S))
+    # with a friend of the verifier before them lookers share with one more
+    tipping = replace(crowd, verifying=np.eye(6)[Verifying.TIPPING])
+    shared = poisson_mean(finder_part(OTHERS + 2) * np.minimum(1, 3 / (OTHERS + 1)), rate)
+    close(looker_payoff(S, tipping, n), forced.reward * shared - S.assumed.cost - gas)
 
 
 def test_griefers_of_both_kinds_lose_and_good_work_is_paid() -> None:
@@ -98,26 +106,21 @@ def test_diagram_by_simulation_is_that_by_the_inequalities(phase: Phase) -> None
 
 def test_diagrams_regions_are_named_and_defaults_are_where_the_inequalities_have_them() -> None:
     found = {phase.name: phase for phase in phases(S)}
-    for name in ("audits", "deposits", "collusion", "forced_mended"):
+    for name in ("audits", "deposits", "collusion", "forced"):
         assert found[name].region(*found[name].here) == 0
-    assert found["forced"].region(*found["forced"].here) == 2
-    assert found["forced"].edge(True) == "nowhere honest"
+    assert found["forced"].edge(False) == "breaks at 11; breaks at 23"
     assert found["collusion"].edge(False).startswith("breaks at 14")
     regions = found["deposits"].drawn()
     assert set(np.unique(regions)) <= set(range(len(found["deposits"].regions)))
 
 
 def test_without_forced_errors_looking_dwindles_and_cheating_comes() -> None:
-    *_, last = settle_on(S, Population.honest(1 / 3), 20, 200)
+    *_, last = settle_on(NONE, Population.honest(1 / 3), 20, 200)
     assert last.looked_at < 0.2
     assert last.solving[Solving.HONEST] < 0.98
 
 
-def test_forced_errors_as_designed_make_verifiers_tip_and_mended_ones_keep_solvers_honest() -> None:
-    designed = S.assuming(forced=Forced())
-    *_, tipped = settle_on(designed, Population.honest(1 / 3), 6, 1_000)
-    assert tipped.verifying[Verifying.TIPPING] > 0.2
-    better = mended(S)
-    *_, kept = settle_on(better, Population.honest(1 / 3), 6, 1_000)
+def test_forced_errors_keep_solvers_honest() -> None:
+    *_, kept = settle_on(S, Population.honest(1 / 3), 6, 1_000)
     assert kept.solving[Solving.HONEST] > 0.99
     assert kept.looked_at > 0.316

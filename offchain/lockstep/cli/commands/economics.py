@@ -38,7 +38,7 @@ def check(connection: Connection, shape: Shape, world: World, preset: Preset = N
     Examples:
 
         lockstep economics check --preset public --steps 5000 --colluding 0.2
-        lockstep economics check --on-chain --forced
+        lockstep economics check --on-chain
     """
     profile, local = _profile(connection, preset, on_chain)
     s = setting(profile, local=local, shape=shape, world=world)
@@ -133,19 +133,15 @@ def _show_payoffs(title: str, found: Payoffs) -> None:
 
 
 def _show_ends(s: Setting, start: Population, tasks: int, rounds: int, seed: int) -> None:
-    """Where best replies lead: as deployed, with forced errors as designed, and with those that hold."""
+    """Where best replies lead: without forced errors, and with the deployment's."""
     from rich.progress import track
 
-    from lockstep.economics.phases import mended
     from lockstep.economics.population import Solving, Verifying
-    from lockstep.economics.setting import Forced
     from lockstep.economics.simulation import settle_on
 
-    cases = (
-        ("without forced errors", s.assuming(forced=None)),
-        ("forced errors as designed", s.assuming(forced=Forced())),
-        ("forced errors, mended", mended(s)),
-    )
+    cases = [("without forced errors", s.numbering(forced_bps=0))]
+    if s.forced is not None:
+        cases.append(("with forced errors", s))
     shown = table(f"After {rounds} rounds of best replies", "", "solvers that cheat", "verifiers", "y")
     for name, case in cases:
         way = settle_on(case, start, rounds, tasks, seed)
