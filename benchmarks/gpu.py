@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.measure import Result, interleaved, ratio
-from benchmarks.step import SEED, eager_step
+from benchmarks.step import SEED, eager_step, steps
 from benchmarks.zoo import captured_job, chosen, plain_job, tensors
 from lockstep.engine.routes import matmul_route
 from lockstep.engine.run import Runner
@@ -69,33 +69,24 @@ def products(quick: bool) -> Iterator[Result]:
             yield ratio(f"gpu_matmul/{size}/{name}", ours, peer, f"{route}, against torch {name}")
 
 
-def exact_step(name: str) -> tuple[Callable[[], object], int, str]:
-    """A call that does a task's next step on the device, its batch, and what runs it."""
-    task = captured_job(name, plain_job(name))
-    runner = Runner(task.step, task.constants, SEED, device=DEVICE)
-    state = initial_state(task.init, task.constants, SEED)
-    step = 0
-
-    def call() -> object:
-        nonlocal state, step
-        state, metrics = runner.step(state, step)
-        step += 1
-        return metrics
-
-    return call, task.batch_size, runner.name
-
-
-def steps(quick: bool) -> Iterator[Result]:
+def trainings(quick: bool) -> Iterator[Result]:
     """``gpu_step/MODEL/PRECISION``."""
     for model in chosen(MODELS):
-        exact, batch, runner = exact_step(model)
+        task = captured_job(model, plain_job(model))
+        runner = Runner(task.step, task.constants, SEED, device=DEVICE)
+        exact = steps(runner, initial_state(task.init, task.constants, SEED))
         for name in PRECISIONS:
             job = plain_job(model)
             data = [tensor.to(DEVICE) for tensor in tensors(job.train)]
-            eager = eager_step(job.model.to(DEVICE), data[0], data[1], batch, job.loss)
+            eager = eager_step(job.model.to(DEVICE), data[0], data[1], task.batch_size, job.loss)
             with precision(name):
                 ours, peer = interleaved(awaited(exact), awaited(eager), 1.0 if quick else 10.0)
-            yield ratio(f"gpu_step/{model}/{name}", ours, peer, f"batch {batch}; {runner}, against eager torch {name}")
+            yield ratio(
+                f"gpu_step/{model}/{name}",
+                ours,
+                peer,
+                f"batch {task.batch_size}; {runner.name}, against eager torch {name}",
+            )
 
 
 def measure(quick: bool = False) -> Iterator[Result]:
@@ -105,4 +96,4 @@ def measure(quick: bool = False) -> Iterator[Result]:
 
         raise Unavailable("there is no CUDA device here, or this PyTorch was built without CUDA.")
     yield from products(quick)
-    yield from steps(quick)
+    yield from trainings(quick)

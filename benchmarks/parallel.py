@@ -5,12 +5,11 @@ Only two free processors can show what the second process is worth; what else ru
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 
-from torch import Tensor
-
 from benchmarks.measure import Result, interleaved, ratio
+from benchmarks.step import steps
 from benchmarks.zoo import chosen
 from lockstep.cli.sources import captured_task
 from lockstep.engine.run import Runner
@@ -19,19 +18,6 @@ from lockstep.engine.segment import initial_state
 SEED = 7
 MODELS = ("cnn", "gpt-small")
 """Small ones: ``LOCKSTEP_BENCH=resnet18`` for a larger one."""
-
-
-def steps(runner: Runner, state: list[Tensor]) -> Callable[[], object]:
-    """A call that does the runner's next step."""
-    step = 0
-
-    def call() -> object:
-        nonlocal state, step
-        state, metrics = runner.step(state, step)
-        step += 1
-        return metrics
-
-    return call
 
 
 def measure(quick: bool = False) -> Iterator[Result]:

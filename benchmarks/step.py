@@ -30,6 +30,19 @@ def models() -> dict[str, tuple[nn.Module, bool, int]]:
     }
 
 
+def steps(runner: Runner, state: list[torch.Tensor]) -> Callable[[], object]:
+    """A call that does the runner's next step."""
+    step = 0
+
+    def call() -> object:
+        nonlocal state, step
+        state, metrics = runner.step(state, step)
+        step += 1
+        return metrics
+
+    return call
+
+
 def exact_step(task: CapturedTask, threads: int) -> tuple[Callable[[], object], str]:
     """A call that does the task's next step, and the name of what runs it."""
     runner = Runner(task.step, task.constants, SEED, threads=threads)

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from lockstep.agents.secret_trees import Secrets
+from lockstep.agents.journal import Journal
 from lockstep.agents.solver import Solver
 from lockstep.agents.submitter import Submitter
+from lockstep.agents.task_secrets import TaskSecrets
 from lockstep.agents.verifier import Verifier
 from lockstep.agents.whistleblower import Whistleblower
 from lockstep.chain import terms as arithmetic
@@ -45,6 +46,15 @@ class SealedVerifier(Verifier):
     def opens(self, posted: PostedTask, segment: int) -> bool:
         """It does not."""
         return False
+
+
+class ForgetfulVerifier(Verifier):
+    """Loses its journal's seeds after it has registered."""
+
+    def register(self, stake: int) -> None:
+        """Register, and forget."""
+        super().register(stake)
+        self.secrets = TaskSecrets(self.lockstep, Journal(":memory:"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +109,7 @@ def play(
     kind: type[Verifier],
     watched: bool = False,
     on_round: Sequence[Callable[[Verifier], None]] = (),
+    ends: TaskState = TaskState.SETTLED,
 ) -> Scene:
     """One honest task from submission until nobody has anything left to do."""
     world = stage.world
@@ -110,7 +121,7 @@ def play(
     agents = [world.agent(Solver, f"{prefix} solver", [task]), verifier, *([watcher] if watcher else [])]
     state = world.run(task, agents, lambda: [act(verifier) for act in on_round])  # type: ignore[arg-type, return-value]
     verifier.retire()
-    assert state is TaskState.SETTLED
+    assert state is ends
     return Scene(stage, posted, verifier, watcher, before)
 
 
@@ -141,9 +152,17 @@ def test_secret_that_is_never_opened_costs_deposit_and_bond(always: Stage) -> No
     assert scene.gained == SEGMENTS * (scene.posted.terms.wage - scene.locked)
 
 
+def test_verifier_that_lost_its_seeds_is_silent_and_pays_misses_not_deposits(always: Stage) -> None:
+    scene = play(always, "forgetful", ForgetfulVerifier, ends=TaskState.UNAVAILABLE)
+    chain = scene.verifier.lockstep
+    rounds = chain.parameters.redraws + 1
+    assert scene.gained == -SEGMENTS * rounds * chain.numbers(scene.posted.terms).miss
+    assert chain.locked(scene.verifier.address) == 0
+
+
 def test_uncaught_pays_the_verifier_and_untold_nothing(node: Anvil, tmp_path: Path) -> None:
     def restart(verifier: Verifier) -> None:
-        verifier.secrets = Secrets(verifier.lockstep, verifier.journal)
+        verifier.secrets = TaskSecrets(verifier.lockstep, verifier.journal)
 
     stage = Stage(World(node, tmp_path, OFTEN), Console(quiet=True))
     scene = play(stage, "uncaught", Verifier, on_round=[restart])

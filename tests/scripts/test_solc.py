@@ -61,6 +61,38 @@ def test_standard_json_absolute_import_is_read_only_when_allowed(tmp_path: Path,
     assert allowed or "outside the allowed folders" in errors[0]
 
 
+def many(count: int, last: str) -> dict:
+    """A request of so many files, each with a contract that deploys the one before."""
+    sources = {"File0.sol": "contract C0 { function f() external pure returns (uint256) { return 7; } }"}
+    for i in range(1, count):
+        sources[f"File{i}.sol"] = f'import "File{i - 1}.sol"; contract C{i} {{ C{i - 1} c = new C{i - 1}(); }}'
+    sources[f"File{count - 1}.sol"] += last
+    selection = {"*": {"*": ["evm.bytecode.object"]}}
+    return {
+        "language": "Solidity",
+        "sources": {name: {"content": content} for name, content in sources.items()},
+        "settings": {"viaIR": True, "optimizer": {"enabled": True}, "outputSelection": selection},
+    }
+
+
+def test_many_files_compiled_in_parts_are_what_each_is_alone(tmp_path: Path) -> None:
+    request = many(40, "")
+    whole = json.loads(solc("--standard-json", request=request, folder=tmp_path).stdout)["contracts"]
+    assert {name for contracts in whole.values() for name in contracts} == {f"C{i}" for i in range(40)}
+    for file in ("File0.sol", "File7.sol"):
+        request["settings"]["outputSelection"] = {file: {"*": ["evm.bytecode.object"]}}
+        alone = json.loads(solc("--standard-json", request=request, folder=tmp_path).stdout)["contracts"]
+        assert alone[file] == whole[file]
+
+
+def test_mistake_in_one_of_many_files_is_told_once(tmp_path: Path) -> None:
+    output = json.loads(
+        solc("--standard-json", request=many(40, " contract X { uint x = y; }"), folder=tmp_path).stdout
+    )
+    errors = [message["message"] for message in output["errors"] if message["severity"] == "error"]
+    assert errors == ["Undeclared identifier."]
+
+
 def test_unknown_option_is_refused_with_a_sentence(tmp_path: Path) -> None:
     done = solc("--asm", folder=tmp_path)
     assert done.returncode != 0

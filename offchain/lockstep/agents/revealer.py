@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lockstep.agents.base import Agent
-from lockstep.agents.secrets import SEED_BYTES, SecretTree
+from lockstep.agents.block_secrets import SEED_BYTES, BlockSecrets
 from lockstep.chain.amounts import amount_text
 from lockstep.chain.errors import ChainError, Reverted
 from lockstep.chain.types import Draw, Seat
@@ -26,7 +26,7 @@ class _Place:
 
     seat: int
     held: Seat
-    tree: SecretTree
+    tree: BlockSecrets
 
 
 class Revealer(Agent):
@@ -38,7 +38,7 @@ class Revealer(Agent):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         """Take what every agent takes."""
         super().__init__(*arguments, **options)
-        self._tree: tuple[bytes, SecretTree] | None = None
+        self._tree: tuple[bytes, BlockSecrets] | None = None
         self._over: set[tuple[str, bytes]] = set()
 
     def withholds(self, target: int) -> bool:
@@ -59,7 +59,7 @@ class Revealer(Agent):
             return
         # The chain goes on while this is sent; the tree may begin earlier than needed, not later.
         first, seed = self.lockstep.block_number(), secrets.token_bytes(SEED_BYTES)
-        tree = SecretTree(seed, self.address, first, count)
+        tree = BlockSecrets(seed, self.address, first, count)
         self.journal.put(self._scope, tree.root.hex(), {"seed": seed.hex(), "first": first, "count": count})
         bond = self.lockstep.reveal_parameters.bond
         self.lockstep.ensure_stake(bond)
@@ -92,7 +92,7 @@ class Revealer(Agent):
                     f"The journal does not hold the secrets of {self.address}'s seat; start with the --home that "
                     "took it. Without them the bond is lost with the next draw: `lockstep reveal --leave`."
                 )
-            tree = SecretTree(bytes.fromhex(known["seed"]), self.address, known["first"], known["count"])
+            tree = BlockSecrets(bytes.fromhex(known["seed"]), self.address, known["first"], known["count"])
             self._tree = (held.root, tree)
         return _Place(seat, held, self._tree[1])
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from lockstep.agents.claimant import Claimant, DataMissingError, checkpoint_roots
 from lockstep.agents.keeper import RACE_ERRORS
-from lockstep.agents.secret_trees import Secrets, SeedLostError
 from lockstep.agents.sums import KIND, sums_key
+from lockstep.agents.task_secrets import SeedLostError, TaskSecrets
 from lockstep.agents.workload import WorkloadError
 from lockstep.chain.amounts import amount_text
 from lockstep.chain.errors import Reverted
@@ -34,7 +34,7 @@ class Verifier(Claimant):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.secrets = Secrets(self.lockstep, self.journal)
+        self.secrets = TaskSecrets(self.lockstep, self.journal)
 
     def register(self, stake: int) -> None:
         """Stake, commit to secrets and enter the draws."""
@@ -99,11 +99,7 @@ class Verifier(Claimant):
         body = super().body(posted, segment, slot)
         if not self.secrets.are_needed:
             return body
-        try:
-            return self.secrets.bind(posted, segment, slot.round, body)
-        except SeedLostError as error:
-            self.complain(f"cannot do as its secret tells it in task {posted.terms.id}: {error}")
-            return body
+        return self.secrets.bind(posted, segment, slot.round, body)
 
     def opens(self, posted: PostedTask, segment: int) -> bool:
         """Whether this verifier opens its secret; an honest one does."""
@@ -150,6 +146,13 @@ class Verifier(Claimant):
             return None
         if self._awaits_sums(posted, segment, slot):
             self.complain(f"waits for the sums of segment {segment} of task {task}")
+            return None
+        try:
+            if self.secrets.are_needed:
+                self.secrets.in_force(task, segment, slot.round)  # before a replay that would be for nothing
+        except SeedLostError as error:
+            # A claim that is never opened costs deposit and bond, silence a miss.
+            self.complain(f"does not claim about segment {segment} of task {task}: {error}")
             return None
         try:
             body = self.body(posted, segment, slot)

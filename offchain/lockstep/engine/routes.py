@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -255,6 +255,30 @@ def own_input(node: Node, source: Input, step: int, seed: int, device: str = "cp
             return literal(DType.I32, source.value, device)
         case _:
             return None
+
+
+def input_value(
+    node: Node,
+    source: Input,
+    values: Mapping[int, Tensor],
+    state: Sequence[Tensor],
+    constants: Sequence[Tensor],
+    step: int,
+    seed: int,
+    device: str = "cpu",
+) -> Tensor:
+    """What ``node`` reads through ``source``: a node's value, a state or constant tensor, or as ``own_input``."""
+    match source.kind:
+        case InputKind.NODE:
+            return values[source.value]
+        case InputKind.STATE:
+            return state[source.value]
+        case InputKind.CONST:
+            return constants[source.value]
+        case _:
+            own = own_input(node, source, step, seed, device)
+            assert own is not None
+            return own
 
 
 def run_node(node: Node, inputs: Sequence[Tensor], seed: int, device: str = "cpu") -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor
 from lockstep.engine.errors import NativeLimitError
 from lockstep.engine.native.arena import MARGIN
 from lockstep.engine.native.engine import NativeEngine
-from lockstep.engine.routes import own_input, run_node
+from lockstep.engine.routes import input_value, run_node
 from lockstep.engine.run import native_is_usable
 from lockstep.numerics.dtypes import DType
 from lockstep.numerics.routes.carriers import canonical
@@ -82,27 +82,17 @@ class NodeStream:
         last = last_readers(self.program, needed)
         values, kept = dict(given), set(wanted)
         for index in sorted(needed):
-            inputs = [self._input(index, source, values, state, step) for source in nodes[index].inputs]
-            value = settled(run_node(nodes[index], inputs, self.seed), nodes[index].dtype)
+            node = nodes[index]
+            inputs = [
+                input_value(node, source, values, state, self.constants, step, self.seed) for source in node.inputs
+            ]
+            value = settled(run_node(node, inputs, self.seed), node.dtype)
             # A part of a larger tensor would keep all of it.
             values[index] = value if value.untyped_storage().nbytes() <= 2 * value.nbytes else value.clone()
-            for source in {*node_inputs(nodes[index])} - kept:
+            for source in {*node_inputs(node)} - kept:
                 if last[source] == index and source in needed:
                     del values[source]
         return {index: values[index] for index in wanted}
-
-    def _input(self, index: int, source: Input, values: Values, state: Sequence[Tensor], step: int) -> Tensor:
-        match source.kind:
-            case InputKind.NODE:
-                return values[source.value]
-            case InputKind.STATE:
-                return state[source.value]
-            case InputKind.CONST:
-                return self.constants[source.value]
-            case _:
-                own = own_input(self.program.nodes[index], source, step, self.seed)
-                assert own is not None
-                return own
 
 
 def total_bytes(program: Program) -> int:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from lockstep.agents.block_secrets import BlockSecrets
 from lockstep.agents.journal import Journal
 from lockstep.agents.revealer import Revealer
-from lockstep.agents.secrets import SecretTree
 from lockstep.chain.client import Client
 from lockstep.chain.errors import ChainError
 from lockstep.chain.lockstep import Lockstep
@@ -193,7 +193,7 @@ def test_leave_without_a_seat_is_refused(bench: Bench) -> None:
 
 
 def test_secrets_prove_under_their_root_and_differ_by_block_and_account() -> None:
-    tree = SecretTree(bytes(32), "0x" + "11" * 20, 1_000, 300)
+    tree = BlockSecrets(bytes(32), "0x" + "11" * 20, 1_000, 300)
     for block in (1_000, 1_157, 1_299):
         leaf = hash_leaf(bytes([0x11]) * 20 + block.to_bytes(8, "big") + tree.secret(block))
         assert root_from_inclusion(300, block - 1_000, leaf, tree.proof(block)) == tree.root
@@ -201,6 +201,6 @@ def test_secrets_prove_under_their_root_and_differ_by_block_and_account() -> Non
         with pytest.raises(ValueError, match="No leaf"):
             tree.proof(outside)
     assert len({tree.secret(block) for block in range(1_000, 1_300)}) == 300
-    assert SecretTree(bytes(32), "0x" + "22" * 20, 1_000, 300).root != tree.root
+    assert BlockSecrets(bytes(32), "0x" + "22" * 20, 1_000, 300).root != tree.root
     with pytest.raises(ValueError, match="32 bytes"):
-        SecretTree(b"short", "0x" + "11" * 20, 0, 1)
+        BlockSecrets(b"short", "0x" + "11" * 20, 0, 1)

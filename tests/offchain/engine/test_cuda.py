@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import json
-from functools import cache
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -18,29 +13,19 @@ from lockstep.engine.routes import REFERENCE, best_route, matmul_route
 from lockstep.engine.run import Runner
 from lockstep.engine.segment import initial_state, segment_state_roots
 from lockstep.program.ops import Op
+from tests.offchain.engine.golden_roots import captured, golden, script, steps
 
-ROOT = Path(__file__).resolve().parents[3]
 needs_cuda = pytest.mark.skipif(
     not torch.cuda.is_available(), reason="There is no CUDA device here, or this PyTorch was built without CUDA."
 )
 
 
-@cache
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_golden_roots", ROOT / "scripts" / "make_golden_roots.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def roots_on(device: str, name: str) -> list[str]:
-    task: Any = script().captured(name)
-    seed, steps = script().SEED, script().STEPS
+    task, seed = captured(name), script().SEED
     state = initial_state(task.init, task.constants, seed)
     runner = Runner(task.step, task.constants, seed, device=device)
-    return [root.hex() for root in (state_root(state), *segment_state_roots(runner, state, 0, steps))]
+    roots = (state_root(state), *segment_state_roots(runner, state, 0, steps(full=False)))
+    return [root.hex() for root in roots]
 
 
 @needs_cuda
@@ -57,12 +42,11 @@ def test_large_products_are_made_of_slices_there() -> None:
 @needs_cuda
 @pytest.mark.parametrize("name", script().names())
 def test_golden_roots_cuda(name: str) -> None:
-    golden = json.loads((ROOT / script().path()).read_text())["tasks"]
-    assert roots_on("cuda", name) == golden[name]["roots"]
+    assert roots_on("cuda", name) == golden()[name]["roots"]
 
 
 @pytest.mark.parametrize("wrong", [{"processes": 2}, {"native": True}])
 def test_what_a_device_cannot_do_is_refused_with_a_sentence(wrong: dict[str, Any]) -> None:
-    task: Any = script().captured("mlp")
+    task = captured("mlp")
     with pytest.raises(EngineError, match="On cuda one process runs, with torch"):
         Runner(task.step, task.constants, 0, device="cuda", **wrong)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -18,41 +15,10 @@ import torch
 from lockstep.cli.zoo import PRESETS
 from lockstep.engine.native.library import load
 from lockstep.engine.run import Runner
-
-ROOT = Path(__file__).resolve().parents[3]
-SCRIPT = ROOT / "scripts" / "make_golden_roots.py"
-
-
-@cache
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_golden_roots", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
+from tests.offchain.engine.golden_roots import SCRIPT, captured, golden, script, steps
 
 NAMES: tuple[str, ...] = script().names()
 FULL: tuple[str, ...] = script().names(full=True)
-
-
-@cache
-def captured(name: str, *, full: bool = False) -> Any:
-    return script().captured(name, full=full)
-
-
-@cache
-def golden(*, full: bool = False) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((ROOT / script().path(full=full)).read_text())
-    assert (content["seed"], content["steps"]) == (script().SEED, steps(full))
-    tasks: dict[str, Any] = content["tasks"]
-    return tasks
-
-
-def steps(full: bool) -> int:
-    count: int = script().FULL_STEPS if full else script().STEPS
-    return count
 
 
 def check_roots(name: str, threads: int, *, native: bool, full: bool = False) -> None:

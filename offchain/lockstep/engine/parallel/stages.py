@@ -14,11 +14,10 @@ from lockstep.engine.parallel.exchange import Exchanger
 from lockstep.engine.parallel.local import Exchange, LocalProgram, Stage
 from lockstep.engine.parallel.partial import exponent_slots, partial_sums, scaled
 from lockstep.engine.parallel.sharding import Join
-from lockstep.engine.routes import own_input, run_node
+from lockstep.engine.routes import input_value, run_node
 from lockstep.numerics.routes.carriers import TORCH, canonical
 from lockstep.program.graph import Input, Node
 from lockstep.program.liveness import node_inputs
-from lockstep.program.ops import InputKind
 
 
 class RankSteps(Protocol):
@@ -76,17 +75,7 @@ class TorchSteps:
     def _input(
         self, node: Node, source: Input, values: Mapping[int, Tensor], state: Sequence[Tensor], step: int
     ) -> Tensor:
-        match source.kind:
-            case InputKind.NODE:
-                return values[source.value]
-            case InputKind.STATE:
-                return state[source.value]
-            case InputKind.CONST:
-                return self.constants[source.value]
-            case _:
-                own = own_input(node, source, step, self.seed, self.device)
-                assert own is not None
-                return own
+        return input_value(node, source, values, state, self.constants, step, self.seed, self.device)
 
     def _value(self, index: int, values: Mapping[int, Tensor], state: Sequence[Tensor], step: int) -> Tensor:
         node = self.local.program.nodes[index]

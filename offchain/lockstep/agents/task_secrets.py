@@ -33,7 +33,7 @@ class Told:
     assignment: bytes
 
 
-class Secrets:
+class TaskSecrets:
     """One account's secrets on a deployment."""
 
     def __init__(self, lockstep: Lockstep, journal: Journal) -> None:

@@ -13,7 +13,7 @@ from lockstep.commitments.merkle import Tree, hash_leaf
 SEED_BYTES = 32
 
 
-class SecretTree:
+class BlockSecrets:
     """Secrets of an account for ``count`` blocks from ``first`` on; all follow from ``seed`` (32 bytes)."""
 
     def __init__(self, seed: bytes, account: str, first: int, count: int) -> None:
