@@ -354,6 +354,7 @@ def _lower(
     made: dict[fx.Node, Any] = {node: given[key] for key, node in _placeholders(traced).items() if key in given}
     residual: dict[Input, int] | None = {} if traced.residuals else None
     sites: dict[int, int] = {}
+    row_totals: dict[Input, Value] = {}
 
     def value(node: fx.Node) -> Any:
         return made[node]
@@ -371,7 +372,7 @@ def _lower(
             if node.target is operator.getitem:
                 made[node] = args[0][args[1]]
                 continue
-            context = lowering.Context(b, node, dict(known), residual, sites)
+            context = lowering.Context(b, node, dict(known), residual, sites, row_totals)
             with b.at(location_of(node)):
                 made[node] = lowering.RULES[lowering.rule_name(node.target)](context, *args, **kwargs)
         if node is loss and forwards is not None:

@@ -85,7 +85,10 @@ def _nll_backward(
     wide = c.b.expand_rows(share, x.shape[1]) if share.shape else c.b.expand(share, x.shape)
     if share.is_literal:
         wide = share
-    return c.b.select(_is_target(c, target, x.shape[1]), wide, c.b.f32(0.0, x.shape))
+    result = c.b.select(_is_target(c, target, x.shape[1]), wide, c.b.f32(0.0, x.shape))
+    each = share if share.is_literal or share.shape else c.b.expand(share, target.shape)
+    c.row_totals[result.source] = c.b.select(c.b.ult(target, x.shape[1]), each, c.b.f32(0.0, target.shape))
+    return result
 
 
 @lowers("nll_loss_forward")

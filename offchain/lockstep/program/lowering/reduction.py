@@ -189,7 +189,10 @@ def log_softmax(c: Context, x: Value, axis: int, _half_to_float: bool) -> Value:
 @lowers("_log_softmax_backward_data")
 def log_softmax_backward(c: Context, grad: Value, y: Value, axis: int, _dtype: Any) -> Value:
     """``grad - e^y sum(grad)``; marked for a residual contraction where there are many classes."""
-    total = c.b.expand(c.b.sum_axes(grad, [axis], keepdim=True), y.shape)
+    if grad.source in c.row_totals and axis % len(y.shape) == 1:
+        total = c.b.expand_rows(c.row_totals[grad.source], y.shape[1])
+    else:
+        total = c.b.expand(c.b.sum_axes(grad, [axis], keepdim=True), y.shape)
     result = c.b.sub(grad, c.b.mul(c.b.exp(y), total))
     if y.shape[axis] >= MANY:
         c.mark_residual(result, MANY)

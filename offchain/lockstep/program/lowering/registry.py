@@ -47,6 +47,7 @@ class Context:
     ``known`` holds all values that some inputs of the program can have (targets of the data set).
     ``residual`` holds the values that are marked for a residual part (``mark_residual``); None: no rule marks any.
     ``sites`` maps a dropout's number in the model to its random site.
+    ``row_totals`` has the sums of the rows of matrices that are zero but for one place a row.
     """
 
     b: Builder
@@ -54,6 +55,7 @@ class Context:
     known: dict[Input, Array] = field(default_factory=dict)
     residual: dict[Input, int] | None = field(default_factory=dict)
     sites: dict[int, int] = field(default_factory=dict)
+    row_totals: dict[Input, Value] = field(default_factory=dict)
 
     @property
     def shape(self) -> Shape:
