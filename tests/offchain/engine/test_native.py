@@ -157,6 +157,12 @@ def test_native_contraction_of_many_blocks_equals_float64(m: int, n: int, k: int
         x = np.ldexp(rng.standard_normal((rows, k)), rng.integers(-20, 20, (rows, 1))).astype(np.float32)
         e = contraction.exponent(x, -113)
         arrays += [contraction.quantize(x, e), e]
+    assert_native_product(arrays, threads)
+
+
+def assert_native_product(arrays: Sequence[np.ndarray], threads: int = 1) -> None:
+    """The native product of m16 [m, k], e16 [m], m16 [n, k], e16 [n] is float64's, exact until it is rounded."""
+    m, n = arrays[0].shape[0], arrays[2].shape[0]
     tensors = [from_numpy(a) for a in arrays]
     dtypes = [DType.M16, DType.E16] * 2
     entries = tuple(ConstantEntry(d, a.shape, bytes(32)) for d, a in zip(dtypes, arrays, strict=True))
@@ -167,7 +173,30 @@ def test_native_contraction_of_many_blocks_equals_float64(m: int, n: int, k: int
     assert same_bits(found, expected.numpy(), DType.F32)
 
 
+@pytest.mark.parametrize("k", [1, 2, 5, 6, 7, 16, 31, 32, 33, 64, 129, 384, 385, 448, 449, 504, 577])
+def test_native_contraction_of_extreme_rows_equals_float64(k: int) -> None:
+    rng = np.random.default_rng(k)
+
+    def mantissas(rows: int) -> np.ndarray:
+        kinds = [
+            np.full((rows, k), 16_384),
+            np.full((rows, k), -16_384),
+            rng.integers(-16_384, 16_385, (rows, k)),
+            rng.integers(-3, 4, (rows, k)),
+            rng.choice([-16_384, -129, -128, -127, 0, 127, 128, 129, 16_384], (rows, k)),
+        ]
+        return np.concatenate(kinds).astype(np.int16)
+
+    # Usual exponents; results that overflow; results that are subnormal or 0; a row that is not finite among others.
+    for least, most in ((-20, 21), (60, 128), (-113, -40), (-113, 128)):
+        pairs = [(x, rng.integers(least, most, len(x)).astype(np.int16)) for x in (mantissas(21), mantissas(13))]
+        assert_native_product([a for pair in pairs for a in pair])
+        pairs[0][1][7] = pairs[1][1][64] = 255
+        assert_native_product([a for pair in pairs for a in pair])
+
+
 spans = st.tuples(st.integers(0, 40), st.integers(0, 12)).map(lambda s: (s[0], s[0] + s[1]))
+alike = st.lists(st.tuples(st.sampled_from([64, 20_000]), spans).map(lambda v: (v[0], *v[1])), max_size=30)
 values = st.lists(st.tuples(st.integers(1, 5_000), spans).map(lambda v: (v[0], *v[1])), max_size=60)
 
 
@@ -187,6 +216,36 @@ def test_arena_values_alive_together_do_not_overlap(sizes: Sequence[tuple[int, i
 def test_arena_reuses_memory_of_values_that_are_gone() -> None:
     total, _ = place([(1 << 20, i, i + 1) for i in range(50)])
     assert total < 4 << 20
+
+
+@given(alike, st.data())
+def test_arena_heirs_overlap_with_nobody_but_the_value_they_replace(
+    sizes: Sequence[tuple[int, int, int]], data: st.DataObject
+) -> None:
+    pairs = [
+        (i, j)
+        for i, (size, first, last) in enumerate(sizes)
+        for j, (other, start, _) in enumerate(sizes)
+        if i != j and size == other and last == start and first < start
+    ]
+    heirs = data.draw(st.lists(st.sampled_from(pairs), unique=True)) if pairs else []
+    total, offsets = place(sizes, heirs)
+    for i, (size, first, last) in enumerate(sizes):
+        assert offsets[i] + size + MARGIN <= total
+        for j in range(i):
+            other, start, stop = sizes[j]
+            if first <= stop and start <= last and (i, j) not in heirs and (j, i) not in heirs:
+                assert offsets[i] + size <= offsets[j] or offsets[j] + other <= offsets[i]
+
+
+def test_arena_value_is_written_over_the_one_it_replaces() -> None:
+    chain = [(1 << 20, i, i + 1) for i in range(50)]
+    total, offsets = place(chain, [(i, i + 1) for i in range(49)])
+    assert set(offsets) == {0}
+    assert total < 2 << 20
+    # Each value has one heir, and each heir one value.
+    _, offsets = place([(64, 0, 2), (64, 1, 2), (64, 2, 3), (64, 2, 3)], [(0, 2), (1, 2), (0, 3), (1, 3)])
+    assert sorted([offsets[0], offsets[1]]) == sorted([offsets[2], offsets[3]])
 
 
 @pytest.mark.parametrize("size", [1, 255, 256, 257, 4_096, 70_001, 300_000])

@@ -20,6 +20,7 @@ from lockstep.numerics.dtypes import DType
 from lockstep.program.builder import Builder
 from lockstep.program.capture import CapturedTask, capture
 from lockstep.program.emitter import Value
+from lockstep.program.ops import Op
 from lockstep.program.optimisers import Momentum
 from lockstep.program.reference import evaluate
 from lockstep.program.selection import Dataset
@@ -86,7 +87,36 @@ CASES: dict[str, tuple[tuple[int, ...], Callable[[Builder, Value], Value]]] = {
     "few_terms": ((50, 3), lambda b, x: b.contract(x, x)),
     "uneven_parts": ((20, 1_234), lambda b, x: b.contract(x, x)),
     "batch_of_tiny": ((9, 8, 8), lambda b, x: b.contract(x, x)),
+    # rows that are runs of memory, one after the other and not, of more and fewer than sixteen
+    "rows_of_heads": ((3, 10, 36), lambda b, x: b.contract(heads(b, x), heads(b, x))),
+    "sums_of_heads": ((3, 10, 36), lambda b, x: b.sum_rows(heads(b, x))),
+    "long_rows": ((3, 5_000), lambda b, x: b.contract(x, x)),
 }
+TWICE: dict[str, tuple[tuple[int, ...], Callable[[Builder, Value], Value]]] = {
+    "twice": ((37, 50), lambda b, x: b.contract(x, x, residuals=(True, False))),
+    "twice_long": ((5, 3_000), lambda b, x: b.contract(x, x, residuals=(False, True))),
+    "twice_columns": ((2, 90, 71), lambda b, x: b.contract(b.transpose(x), b.transpose(x), residuals=(True, True))),
+    "twice_heads": ((3, 10, 36), lambda b, x: b.contract(heads(b, x), heads(b, x), residuals=(True, True))),
+    "twice_scattered": (
+        (12, 6, 20),
+        lambda b, x: b.contract(*(b.reshape(b.permute(x, (1, 0, 2)), (6, 240)),) * 2, residuals=(True, True)),
+    ),
+}
+"""Rows that are quantised twice, in one pass."""
+CASES |= TWICE
+
+
+@pytest.mark.parametrize("name", TWICE)
+def test_residual_parts_are_made_in_the_pass_that_quantises(name: str) -> None:
+    shape, make = TWICE[name]
+    b = Builder()
+    source = b.add_state("x", DType.F32, shape, frozen=True)
+    result = make(b, b.add(source, 0.0))
+    b.add_state("y", DType.F32, result.shape)
+    program = b.finish([source, result]).program
+    names = Lowering(program, [program.nodes[-1].inputs[1]], SEED).lower().names
+    made = [index for index, node in enumerate(program.nodes) if node.op is Op.SUB]
+    assert sum(each.startswith("exponents ") for each in names) == len(made)
 
 
 @pytest.mark.parametrize("special", [False, True], ids=["finite", "special"])

@@ -88,6 +88,24 @@ struct Access {
 
 template <class T>
 inline void copy_run(T* out, const T* in, std::int64_t stride, std::int64_t count) {
+#if defined(__AVX512F__)
+    // Short runs are many: no call for each, and no loop for what is left over.
+    if (sizeof(T) == 4 && (stride == 0 || (stride == 1 && count <= 1024))) {
+        const __mmask16 rest = static_cast<__mmask16>((1u << (count % 16)) - 1);
+        const std::int64_t whole = count - count % 16;
+        if (stride == 0) {
+            std::int32_t bits;
+            std::memcpy(&bits, in, 4);
+            const __m512i v = _mm512_set1_epi32(bits);
+            for (std::int64_t i = 0; i < whole; i += 16) _mm512_storeu_si512(out + i, v);
+            if (rest) _mm512_mask_storeu_epi32(out + whole, rest, v);
+            return;
+        }
+        for (std::int64_t i = 0; i < whole; i += 16) _mm512_storeu_si512(out + i, _mm512_loadu_si512(in + i));
+        if (rest) _mm512_mask_storeu_epi32(out + whole, rest, _mm512_maskz_loadu_epi32(rest, in + whole));
+        return;
+    }
+#endif
     if (stride == 1) {
         std::memcpy(out, in, static_cast<std::size_t>(count) * sizeof(T));
     } else if (stride == 0) {
@@ -183,6 +201,18 @@ template <class T>
 void load(const Access& a, const T* data, std::int64_t start, std::int64_t count, T* out, std::int64_t shift = 0,
           const std::int64_t* moved = nullptr) {
     if (count <= 0) return;
+    if (a.rank == 2 && a.bounds == 0 && a.extent[1] > kShort) {
+        // A row of numbers for every row, or a number for each: the most frequent of all.
+        std::int64_t j = start % a.extent[1];
+        const T* row = data + a.offset + shift + start / a.extent[1] * a.stride[0];
+        for (; count > 0; j = 0, row += a.stride[0]) {
+            const std::int64_t run = std::min(a.extent[1] - j, count);
+            copy_run(out, row + j * a.stride[1], a.stride[1], run);
+            out += run;
+            count -= run;
+        }
+        return;
+    }
     T fill;
     std::memcpy(&fill, &a.fill, sizeof(T));
     std::int64_t index[kMaxDims];

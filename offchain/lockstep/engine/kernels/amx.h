@@ -139,11 +139,21 @@ class AmxFormat : public Format {
         _tile_stored(2, s + 512, 64);
     }
 
-    void finish(const std::int8_t*, std::int64_t length, const void* memory, const double* left_scale,
-                const double* right_scale, float* const* out) const override {
+    void finish(const std::int8_t*, std::int64_t length, const void* memory, const Scales& scales,
+                float* const* out) const override {
+        if (scales.normal && length <= kRounded) {
+            const std::int32_t* s = static_cast<const std::int32_t*>(memory);
+            const RowScales rows(scales);
+            for (int i = 0; i < kSide; ++i) {
+                const __m512i cross = _mm512_load_si512(s + 256 + i * 16), low = _mm512_load_si512(s + 512 + i * 16);
+                const __m512i rest = _mm512_add_epi32(_mm512_slli_epi32(cross, 8), low);
+                rows.write(i, rounded(_mm512_load_si512(s + i * 16), rest), out[i]);
+            }
+            return;
+        }
         each_sum(length, memory, [&](int i, int half, __m512d t) {
-            const __m512d scale = _mm512_set1_pd(left_scale[i]);
-            const __m512d y = _mm512_mul_pd(_mm512_mul_pd(t, scale), _mm512_loadu_pd(right_scale + half));
+            const __m512d scale = _mm512_set1_pd(scales.left[i]);
+            const __m512d y = _mm512_mul_pd(_mm512_mul_pd(t, scale), _mm512_loadu_pd(scales.right + half));
             _mm256_storeu_ps(out[i] + half, _mm512_cvtpd_ps(y));
         });
     }
@@ -152,6 +162,8 @@ class AmxFormat : public Format {
     }
 
   private:
+    // Rows of as many terms: |256 (hl + lh) + ll| <= (2**22 + 2**14) K < 2**31, |hh| <= 2**12 K < 2**20.9.
+    static constexpr std::int64_t kRounded = 448;
     // put(i, half, t): exact sums of half a row.
     template <class Put>
     void each_sum(std::int64_t length, const void* memory, Put put) const {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "amx.h"
+#include "short_rows.h"
 #include "vnni.h"
 
 namespace lockstep {
@@ -21,11 +22,11 @@ inline const Format& best_format() {
 #endif
 }
 
-// The format for rows of a length: a tile of AMX costs as much for a few terms as for 64, and so does its epilogue.
+// The format for rows of a length: slices, and above all a tile of AMX, cost as much for a few terms as for 64.
 inline const Format& format_for(std::int64_t length) {
 #if defined(LOCKSTEP_SLICES)
-    static const VnniFormat dots;
-    if (length <= kFewTerms) return dots;
+    static const PairFormat pairs;
+    if (length <= kFewTerms) return pairs;
 #endif
     (void)length;
     return best_format();
@@ -89,10 +90,17 @@ class Contract : public Instruction {
     // What a tile needs to know about a block's 16 rows: their scales, and where they lie in the output.
     struct Side {
         double scale[kSide];
+        double least, most;  // of the scales; 0 where one is NaN
         std::int64_t place[kSide];
         std::int64_t count;
         bool run;  // the places follow each other
     };
+    // Whether all scales and their products are normal f32s.
+    static bool is_normal(const Side& a, const Side& b) {
+        const double least = std::min({a.least * b.least, a.least, b.least});
+        const double most = std::max({a.most * b.most, a.most, b.most});
+        return least >= 0x1p-126 && most <= 0x1p127;
+    }
     // Packed blocks of one operand.
     struct Packed {
         std::int8_t* data;
@@ -117,6 +125,14 @@ class Contract : public Instruction {
         side.count = std::min(kSide, o.rows - first);
         side.run = out_[1 + which].offsets(first, side.count, side.place);
         o.scales(slots, l, first, side.count, left ? -26 : 0, side.scale);
+        side.least = side.most = side.scale[0];
+        bool usable = true;
+        for (std::int64_t i = 0; i < side.count; ++i) {
+            usable = usable && side.scale[i] == side.scale[i];
+            side.least = std::min(side.least, side.scale[i]);
+            side.most = std::max(side.most, side.scale[i]);
+        }
+        if (!usable) side.least = side.most = 0.0;
         for (std::int64_t i = side.count; i < kSide; ++i) side.scale[i] = 0.0;
         if (left)
             format_.pack_left(o, slots, l, first, side.count, p.block(at), t.scratch[1]);
@@ -143,7 +159,7 @@ class Contract : public Instruction {
         const bool at_once = b.run && b.count == kSide;
         for (std::int64_t r = 0; r < kSide; ++r)
             row[r] = at_once && r < a.count ? out + a.place[r] + b.place[0] : tile + r * kSide;
-        format_.finish(p.block(i), input_[0].length, state, a.scale, b.scale, row);
+        format_.finish(p.block(i), input_[0].length, state, Scales{a.scale, b.scale, is_normal(a, b)}, row);
         if (at_once) return;
         if (b.run) {
             for (std::int64_t r = 0; r < a.count; ++r) put(out + a.place[r] + b.place[0], tile + r * kSide, b.count);

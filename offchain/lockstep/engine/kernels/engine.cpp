@@ -10,6 +10,7 @@
 #include "movement.h"
 #include "pool.h"
 #include "reduce.h"
+#include "residual.h"
 #include "sha256.h"
 
 namespace lockstep {
@@ -33,6 +34,7 @@ static std::unique_ptr<Instruction> decode(Words& w) {
         case 10: made = std::make_unique<RandomBits>(w); break;
         case 11: made = std::make_unique<Shuffle>(w); break;
         case 12: made = std::make_unique<Freivalds>(w); break;
+        case 13: made = std::make_unique<TwoParts>(w); break;
         default: std::abort();
     }
     made->serial = serial;

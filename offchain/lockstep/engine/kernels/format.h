@@ -5,6 +5,14 @@
 
 namespace lockstep {
 
+// Powers of two that a tile's 16 rows and 16 columns are scaled by; NaN where an exponent is not usable.
+struct Scales {
+    const double *left, *right;
+    // Whether each of them and every product of two is a normal f32. Then a sum may be rounded before it is scaled: a sum
+    // that is not 0 is at least 1, so no result is subnormal, and rounding to 24 bits commutes with powers of two.
+    bool normal;
+};
+
 // A product is made of tiles of 16 x 16. The left operand's rows come in blocks of 16, the right's in panels of
 // 16; long rows are cut into chunks that the first-level cache can hold, and a tile's state is carried from one
 // chunk to the next.
@@ -28,9 +36,9 @@ class Format {
     // Adds chunk c's products to the state of a tile (c = 0 begins it).
     virtual void accumulate(const std::int8_t* left, const std::int8_t* right, std::int64_t length, std::int64_t c,
                             void* state) const = 0;
-    // out[i][j] = round_f32(sum * left_scale[i] * right_scale[j]), 16 rows of 16
-    virtual void finish(const std::int8_t* left, std::int64_t length, const void* state, const double* left_scale,
-                        const double* right_scale, float* const* out) const = 0;
+    // out[i][j] = round_f32(sum * left scale[i] * right scale[j]), 16 rows of 16
+    virtual void finish(const std::int8_t* left, std::int64_t length, const void* state, const Scales& scales,
+                        float* const* out) const = 0;
     // out[i][j] = sum, exact
     virtual void sums(const std::int8_t* left, std::int64_t length, const void* state, double* out) const = 0;
 
@@ -119,12 +127,11 @@ class DoubleFormat : public Format {
             }
         }
     }
-    void finish(const std::int8_t*, std::int64_t, const void* state, const double* left_scale,
-                const double* right_scale, float* const* out) const override {
+    void finish(const std::int8_t*, std::int64_t, const void* state, const Scales& scales, float* const* out) const override {
         const double* total = static_cast<const double*>(state);
         for (int i = 0; i < kSide; ++i)
             for (int j = 0; j < kSide; ++j)
-                out[i][j] = static_cast<float>((total[i * kSide + j] + 0.0) * left_scale[i] * right_scale[j]);
+                out[i][j] = static_cast<float>((total[i * kSide + j] + 0.0) * scales.left[i] * scales.right[j]);
     }
     void sums(const std::int8_t*, std::int64_t, const void* state, double* out) const override {
         std::memcpy(out, state, kSide * kSide * sizeof(double));

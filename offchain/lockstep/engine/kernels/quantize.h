@@ -74,6 +74,33 @@ inline float quantize_scale(int e) {
     return float_of(static_cast<std::uint32_t>(13 - e + 127) << 23);
 }
 
+#if defined(__AVX512BW__)
+// 32 terms, `step` apart, of up to 16 neighbouring rows: their mantissas as rows, `apart` from each other.
+template <class Mantissas>
+inline void turned(const float* x, std::int64_t step, std::int64_t rows, std::int16_t* out, std::int64_t apart, Mantissas of) {
+    const __mmask16 mask = first_lanes(rows);
+    __m512i v[16];
+    _Pragma("GCC unroll 16") for (int p = 0; p < 16; ++p) {
+        const __m512i even = of(_mm512_maskz_loadu_ps(mask, x + 2 * p * step));
+        const __m512i odd = of(_mm512_maskz_loadu_ps(mask, x + (2 * p + 1) * step));
+        v[p] = _mm512_mask_blend_epi16(0xAAAAAAAA, even, _mm512_slli_epi32(odd, 16));
+    }
+    transpose16(v);
+    if (rows >= 16) {
+        _Pragma("GCC unroll 16") for (int i = 0; i < 16; ++i) _mm512_storeu_si512(out + i * apart, v[i]);
+        return;
+    }
+    for (std::int64_t i = 0; i < rows; ++i) _mm512_storeu_si512(out + i * apart, v[i]);
+}
+#endif
+#if defined(__AVX512F__)
+inline __m512 quantize_scales(__m512i e) {
+    const __mmask16 usable = _mm512_cmpge_epi32_mask(e, _mm512_set1_epi32(kLowestQuantize)) &
+                             _mm512_cmple_epi32_mask(e, _mm512_set1_epi32(kHighest));
+    return _mm512_castsi512_ps(_mm512_maskz_slli_epi32(usable, _mm512_sub_epi32(_mm512_set1_epi32(13 + 127), e), 23));
+}
+#endif
+
 // Where a quantised row's mantissas go when the contraction that reads them wants another order, or a margin of
 // zeros around images: row r owns [r * pitch, (r + 1) * pitch), its elements lie at lead + the axes' strides.
 struct Layout {
@@ -174,6 +201,9 @@ class Quantize : public Instruction {
         layout_.read(w);
         columns_ = !layout_.given && beside_.columns(in_);
         tiles_ = !columns_ && beside_.short_runs(in_);
+#if defined(__AVX512F__)
+        whole_ = !columns_ && !tiles_ && !given_ && !layout_.given && in_.whole;
+#endif
     }
     std::int64_t blocks(int) const override { return columns_ || tiles_ ? beside_.blocks() : in_.blocks(); }
     void block(Thread& t, char* const* slots, int, std::int64_t b) override {
@@ -181,10 +211,34 @@ class Quantize : public Instruction {
         if (columns_) return columns(slots, beside_.block(b));
         if (tiles_) return tile(t, slots, beside_.block(b));
         const std::int64_t first = b * in_.block, last = std::min(in_.rows, first + in_.block);
+#if defined(__AVX512F__)
+        if (whole_) {
+            for (std::int64_t r = first; r < last; r += kLanes) together(slots, r, std::min(kLanes, last - r));
+            return;
+        }
+#endif
         for (std::int64_t r = first; r < last; ++r) row(t, slots, r);
     }
 
   private:
+#if defined(__AVX512F__)
+    // Up to 16 rows: their exponents and scales come out of one vector.
+    void together(char* const* slots, std::int64_t first, std::int64_t count) {
+        const std::int64_t length = in_.length;
+        const float* x[kLanes];
+        in_.pointers(slots, first, count, x);
+        __m512i v[kLanes];
+        for (int i = 0; i < kLanes; ++i) v[i] = i < count ? lane_magnitudes(x[i], length) : _mm512_setzero_si512();
+        const __m512i e = exponents_of(largest_lanes(v), floor_);
+        if (e_slot_ >= 0)
+            _mm512_mask_cvtepi32_storeu_epi16(reinterpret_cast<std::int16_t*>(slots[e_slot_]) + first, first_lanes(count), e);
+        if (m_slot_ < 0) return;
+        alignas(64) float scale[kLanes];
+        _mm512_store_ps(scale, quantize_scales(e));
+        std::int16_t* out = reinterpret_cast<std::int16_t*>(slots[m_slot_]) + first * length;
+        for (std::int64_t i = 0; i < count; ++i) quantize_row(x[i], length, scale[i], true, out + i * length);
+    }
+#endif
     int exponent_at(char* const* slots, std::int64_t r) const {
         std::int16_t e;
         load(exponents_, reinterpret_cast<const std::int16_t*>(slots[exponents_.slot]), r, 1, &e);
@@ -253,18 +307,13 @@ class Quantize : public Instruction {
             // 32 terms of 16 rows at a time: pairs of terms in 32 bits, turned over.
             for (; k + 32 <= count; k += 32) {
                 for (std::int64_t c = 0; c < n; c += 16) {
-                    const __mmask16 mask = static_cast<__mmask16>(c + 16 <= n ? 0xFFFF : (1 << (n - c)) - 1);
+                    const float* at = run + k * step + c;
+                    std::int16_t* to = out + c * length + from + k;
                     const __m512 s = _mm512_load_ps(scale + c);
-                    __m512i v[16];
-                    for (int p = 0; p < 16; ++p) {
-                        const float* at = run + (k + 2 * p) * step + c;
-                        const __m512i even = quantize16(_mm512_maskz_loadu_ps(mask, at), s, !given_);
-                        const __m512i odd = quantize16(_mm512_maskz_loadu_ps(mask, at + step), s, !given_);
-                        v[p] = _mm512_or_si512(_mm512_and_si512(even, _mm512_set1_epi32(0xFFFF)), _mm512_slli_epi32(odd, 16));
-                    }
-                    transpose16(v);
-                    for (std::int64_t i = 0; i < std::min<std::int64_t>(16, n - c); ++i)
-                        _mm512_storeu_si512(out + (c + i) * length + from + k, v[i]);
+                    if (given_)
+                        turned(at, step, n - c, to, length, [&](__m512 v) { return quantize16(v, s, false); });
+                    else
+                        turned(at, step, n - c, to, length, [&](__m512 v) { return quantize16(v, s, true); });
                 }
             }
 #endif
@@ -278,7 +327,7 @@ class Quantize : public Instruction {
     RowReader in_;
     Access exponents_;
     int floor_, e_slot_, m_slot_;
-    bool given_, columns_, tiles_;
+    bool given_, columns_, tiles_, whole_ = false;
     Beside beside_;
     Layout layout_;
 };

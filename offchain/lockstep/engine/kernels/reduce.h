@@ -5,11 +5,35 @@
 
 namespace lockstep {
 
+#if defined(__AVX512DQ__)
+// From this exponent on 2**(33 - e) is a normal f32. A row's own terms times that are exact but where they are subnormal, and those round to 0.
+constexpr int kLowestScaled = -93;
+inline __m512i scaled16(__m512 x, __m512 scale, __m512i total) {
+    const __m512 y = _mm512_mul_ps(x, scale);  // conversion rounds to nearest even: the rounding mode is set (StrictFloat)
+    total = _mm512_add_epi64(total, _mm512_cvtps_epi64(_mm512_castps512_ps256(y)));
+    return _mm512_add_epi64(total, _mm512_cvtps_epi64(_mm512_extractf32x8_ps(y, 1)));
+}
+inline std::int64_t scaled_terms(const float* x, std::int64_t n, float scale) {
+    const __m512 s = _mm512_set1_ps(scale);
+    __m512i a = _mm512_setzero_si512(), b = a;
+    std::int64_t i = 0;
+    for (; i + 2 * kLanes <= n; i += 2 * kLanes) {
+        a = scaled16(_mm512_loadu_ps(x + i), s, a);
+        b = scaled16(_mm512_loadu_ps(x + i + kLanes), s, b);
+    }
+    for (; i < n; i += kLanes) a = scaled16(_mm512_maskz_loadu_ps(first_lanes(n - i), x + i), s, a);
+    return _mm512_reduce_add_epi64(_mm512_add_epi64(a, b));
+}
+#endif
+
 // Exact sum of clamp(rne(x * 2**(33 - e)), +-2**34) over finite x: every partial sum is an integer below 2**53.
 // `own` says that the exponent is the row's own: then all is finite and nothing is to be clamped.
 inline double sum_terms(const float* x, std::int64_t n, int e, bool own) {
     const double scale = power_of_two(33 - e);
     double total = 0.0;
+#if defined(__AVX512DQ__)
+    if (own && e >= kLowestScaled) return static_cast<double>(scaled_terms(x, n, float_of(static_cast<std::uint32_t>(33 - e + 127) << 23)));
+#endif
 #if defined(__AVX512F__)
     const __m512d s = _mm512_set1_pd(scale), low = _mm512_set1_pd(-0x1p34), high = _mm512_set1_pd(0x1p34);
     __m512d a = _mm512_setzero_pd(), b = _mm512_setzero_pd();
@@ -71,10 +95,49 @@ class Sum : public Instruction {
         t.last = this;
         if (columns_) return columns(slots, beside_.block(b));
         const std::int64_t first = b * in_.block, last = std::min(in_.rows, first + in_.block);
+#if defined(__AVX512DQ__)
+        if (!given_ && in_.whole) {
+            for (std::int64_t r = first; r < last; r += kLanes) together(slots, r, std::min(kLanes, last - r));
+            return;
+        }
+#endif
         for (std::int64_t r = first; r < last; ++r) row(t, slots, r);
     }
 
   private:
+#if defined(__AVX512DQ__)
+    // Up to 16 rows: their exponents come out of one vector.
+    void together(char* const* slots, std::int64_t first, std::int64_t count) {
+        const float* x[kLanes];
+        in_.pointers(slots, first, count, x);
+        __m512i v[kLanes];
+        for (int i = 0; i < kLanes; ++i) v[i] = i < count ? lane_magnitudes(x[i], in_.length) : _mm512_setzero_si512();
+        alignas(64) std::int32_t e[kLanes];
+        _mm512_store_si512(e, exponents_of(largest_lanes(v), kLowestSum));
+        for (std::int64_t i = 0; i < count; ++i)
+            put(slots, first + i, sum_usable(e[i]) ? sum_terms(x[i], in_.length, e[i], true) : 0.0, e[i]);
+    }
+    // Totals of columns whose scales are normal f32s, or 0.
+    void scaled_columns(const float* x, const float* scale, std::int64_t n, double* total) {
+        const __mmask16 mask[4] = {first_lanes(n), first_lanes(std::max<std::int64_t>(n - 16, 0)),
+                                   first_lanes(std::max<std::int64_t>(n - 32, 0)), first_lanes(std::max<std::int64_t>(n - 48, 0))};
+        __m512i low[4], high[4];
+        _Pragma("GCC unroll 4") for (int j = 0; j < 4; ++j) low[j] = high[j] = _mm512_setzero_si512();
+        beside_.terms(x, [&](const float* run, std::int64_t, std::int64_t count, std::int64_t stride) {
+            for (std::int64_t k = 0; k < count; ++k, run += stride) {
+                _Pragma("GCC unroll 4") for (int j = 0; j < 4; ++j) {
+                    const __m512 y = _mm512_mul_ps(_mm512_maskz_loadu_ps(mask[j], run + 16 * j), _mm512_load_ps(scale + 16 * j));
+                    low[j] = _mm512_add_epi64(low[j], _mm512_cvtps_epi64(_mm512_castps512_ps256(y)));
+                    high[j] = _mm512_add_epi64(high[j], _mm512_cvtps_epi64(_mm512_extractf32x8_ps(y, 1)));
+                }
+            }
+        });
+        _Pragma("GCC unroll 4") for (int j = 0; j < 4; ++j) {
+            _mm512_store_pd(total + 16 * j, _mm512_cvtepi64_pd(low[j]));
+            _mm512_store_pd(total + 16 * j + 8, _mm512_cvtepi64_pd(high[j]));
+        }
+    }
+#endif
     void put(char* const* slots, std::int64_t r, double total, int e) const {
         if (raw_)
             reinterpret_cast<std::int64_t*>(slots[slot_])[r] = static_cast<std::int64_t>(total);
@@ -112,6 +175,15 @@ class Sum : public Instruction {
             scale[i] = sum_usable(e[i]) ? power_of_two(33 - e[i]) : 0.0;
             total[i] = 0.0;
         }
+#if defined(__AVX512DQ__)
+        if (!given_ && std::all_of(e, e + n, [](int each) { return each >= kLowestScaled; })) {
+            alignas(64) float single[kColumns] = {};
+            for (std::int64_t i = 0; i < n; ++i) single[i] = static_cast<float>(scale[i]);
+            scaled_columns(x, single, n, total);
+            for (std::int64_t i = 0; i < n; ++i) put(slots, first + i, total[i], e[i]);
+            return;
+        }
+#endif
         beside_.terms(x, [&](const float* run, std::int64_t, std::int64_t count, std::int64_t stride) {
             for (std::int64_t k = 0; k < count; ++k) {
                 const float* p = run + k * stride;

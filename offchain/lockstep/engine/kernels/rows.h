@@ -19,12 +19,55 @@ inline int exponent_of(std::uint32_t largest, int floor) {
     return std::max(static_cast<int>(largest >> 23) - 127, floor);
 }
 
+#if defined(__AVX512F__)
+constexpr std::int64_t kLanes = 16;
+
+inline __mmask16 first_lanes(std::int64_t n) { return static_cast<__mmask16>(n >= kLanes ? 0xFFFF : (1 << n) - 1); }
+
+// The largest magnitudes' bits of a row's elements 0, 16, 32, .., of 1, 17, .., and so on.
+inline __m512i lane_magnitudes(const float* x, std::int64_t n) {
+    const __m512i magnitude = _mm512_set1_epi32(0x7FFFFFFF);
+    __m512i a = _mm512_setzero_si512(), b = a;
+    std::int64_t i = 0;
+    for (; i + 2 * kLanes <= n; i += 2 * kLanes) {
+        a = _mm512_max_epu32(a, _mm512_and_si512(_mm512_loadu_si512(x + i), magnitude));
+        b = _mm512_max_epu32(b, _mm512_and_si512(_mm512_loadu_si512(x + i + kLanes), magnitude));
+    }
+    for (; i < n; i += kLanes) {
+        const __m512i v = _mm512_maskz_loadu_epi32(first_lanes(n - i), x + i);
+        a = _mm512_max_epu32(a, _mm512_and_si512(v, magnitude));
+    }
+    return _mm512_max_epu32(a, b);
+}
+// Lane r: the largest lane of v[r].
+inline __m512i largest_lanes(const __m512i v[16]) {
+    __m512i a[8], b[4], c[2];
+    for (int i = 0; i < 8; ++i)
+        a[i] = _mm512_max_epu32(_mm512_unpacklo_epi32(v[2 * i], v[2 * i + 1]), _mm512_unpackhi_epi32(v[2 * i], v[2 * i + 1]));
+    for (int i = 0; i < 4; ++i)
+        b[i] = _mm512_max_epu32(_mm512_unpacklo_epi64(a[2 * i], a[2 * i + 1]), _mm512_unpackhi_epi64(a[2 * i], a[2 * i + 1]));
+    for (int i = 0; i < 2; ++i)
+        c[i] = _mm512_max_epu32(_mm512_shuffle_i32x4(b[2 * i], b[2 * i + 1], 0x44),
+                                _mm512_shuffle_i32x4(b[2 * i], b[2 * i + 1], 0xEE));
+    return _mm512_max_epu32(_mm512_shuffle_i32x4(c[0], c[1], 0x88), _mm512_shuffle_i32x4(c[0], c[1], 0xDD));
+}
+// exponent_of, 16 rows at a time.
+inline __m512i exponents_of(__m512i largest, int floor) {
+    const __m512i e = _mm512_sub_epi32(_mm512_srli_epi32(largest, 23), _mm512_set1_epi32(127));
+    const __mmask16 absorbing = _mm512_cmpge_epu32_mask(largest, _mm512_set1_epi32(0x7F800000));
+    return _mm512_mask_mov_epi32(_mm512_max_epi32(e, _mm512_set1_epi32(floor)), absorbing, _mm512_set1_epi32(kAbsorbing));
+}
+inline std::uint32_t largest_magnitude(const float* x, std::int64_t n) {
+    return _mm512_reduce_max_epu32(lane_magnitudes(x, n));
+}
+#else
 inline std::uint32_t largest_magnitude(const float* x, std::int64_t n) {
     const std::uint32_t* b = reinterpret_cast<const std::uint32_t*>(x);
     std::uint32_t largest = 0;
     for (std::int64_t i = 0; i < n; ++i) largest = std::max(largest, b[i] & 0x7FFFFFFFu);
     return largest;
 }
+#endif
 
 // Rows of an operand read through a view: `rows` of `length`, handed to `each(row, pointer)`.
 class RowReader {
@@ -39,6 +82,31 @@ class RowReader {
         if (!access.contiguous() && !access.bounds && inner >= 0 && access.stride[inner] == 1 &&
             access.extent[inner] >= 32 && length % access.extent[inner] == 0)
             run = access.extent[inner];
+        whole = access.contiguous() || (!access.bounds && inner >= 0 && access.stride[inner] == 1 && access.extent[inner] == length);
+    }
+    // Where rows [first, first + count) are; only where each is a run of memory (`whole`).
+    void pointers(char* const* slots, std::int64_t first, std::int64_t count, const float** out) const {
+        const float* data = reinterpret_cast<const float*>(slots[access.slot]) + access.offset;
+        if (access.contiguous()) {
+            for (std::int64_t i = 0; i < count; ++i) out[i] = data + (first + i) * length;
+            return;
+        }
+        std::int64_t index[kMaxDims];
+        const int last = access.rank - 2;
+        for (int d = last; d >= 0; --d) {
+            index[d] = first % access.extent[d];
+            first /= access.extent[d];
+            data += index[d] * access.stride[d];
+        }
+        for (std::int64_t i = 0; i < count; ++i) {
+            out[i] = data;
+            for (int d = last; d >= 0; --d) {
+                data += access.stride[d];
+                if (++index[d] < access.extent[d]) break;
+                data -= access.extent[d] * access.stride[d];
+                index[d] = 0;
+            }
+        }
     }
     // Calls each(pointer, count) for the row's runs, in order.
     template <class Each>
@@ -78,6 +146,7 @@ class RowReader {
     Access access;
     std::int64_t rows, length, block;
     std::int64_t run = 0;  // length of a row's runs, 0 where a row is read whole
+    bool whole = false;    // each row is one run
 };
 
 // Rows that lie beside each other: their common axis, of `side` rows, is stepped through in blocks of `width`, so that
@@ -169,6 +238,26 @@ class Beside {
 };
 
 inline void column_magnitudes(const Beside& beside, const float* x, std::int64_t n, std::uint32_t* largest) {
+#if defined(__AVX512F__)
+    static_assert(kColumns == 4 * kLanes, "four vectors");
+    const __m512i magnitude = _mm512_set1_epi32(0x7FFFFFFF);
+    const __mmask16 m0 = first_lanes(n), m1 = first_lanes(std::max<std::int64_t>(n - kLanes, 0)),
+                    m2 = first_lanes(std::max<std::int64_t>(n - 2 * kLanes, 0)),
+                    m3 = first_lanes(std::max<std::int64_t>(n - 3 * kLanes, 0));
+    __m512i a = _mm512_setzero_si512(), b = a, c = a, d = a;
+    beside.terms(x, [&](const float* run, std::int64_t, std::int64_t count, std::int64_t stride) {
+        for (std::int64_t k = 0; k < count; ++k, run += stride) {
+            a = _mm512_max_epu32(a, _mm512_and_si512(_mm512_maskz_loadu_epi32(m0, run), magnitude));
+            b = _mm512_max_epu32(b, _mm512_and_si512(_mm512_maskz_loadu_epi32(m1, run + kLanes), magnitude));
+            c = _mm512_max_epu32(c, _mm512_and_si512(_mm512_maskz_loadu_epi32(m2, run + 2 * kLanes), magnitude));
+            d = _mm512_max_epu32(d, _mm512_and_si512(_mm512_maskz_loadu_epi32(m3, run + 3 * kLanes), magnitude));
+        }
+    });
+    _mm512_store_si512(largest, a);
+    _mm512_store_si512(largest + kLanes, b);
+    _mm512_store_si512(largest + 2 * kLanes, c);
+    _mm512_store_si512(largest + 3 * kLanes, d);
+#else
     std::memset(largest, 0, sizeof(std::uint32_t) * kColumns);
     beside.terms(x, [&](const float* run, std::int64_t, std::int64_t count, std::int64_t stride) {
         for (std::int64_t k = 0; k < count; ++k) {
@@ -179,6 +268,7 @@ inline void column_magnitudes(const Beside& beside, const float* x, std::int64_t
             }
         }
     });
+#endif
 }
 
 }  // namespace lockstep

@@ -10,7 +10,7 @@
 
 namespace lockstep {
 
-constexpr std::int64_t kFewTerms = 32;  // rows that VNNI multiplies also where there is AMX
+constexpr std::int64_t kFewTerms = 32;  // rows of as many are multiplied whole, not by slices
 
 // Loads of up to 32 mantissas from a row of n, zeros beyond.
 inline __m512i mantissas(const std::int16_t* m, std::int64_t k, std::int64_t n) {
@@ -40,6 +40,29 @@ inline __m512i bytes_of(const __m512i v[4]) {
     for (int j = 1; j < 4; ++j) out = _mm512_or_si512(out, _mm512_slli_epi32(_mm512_and_si512(v[j], byte), 8 * j));
     return out;
 }
+// round_f32(2**16 h + rest) for |h| < 2**20.9: an FMA of two numbers below 2**24 rounds their exact sum.
+inline __m512 rounded(__m512i h, __m512i rest) {
+    const __m512i above = _mm512_add_epi32(_mm512_slli_epi32(h, 3), _mm512_srai_epi32(rest, 13));
+    const __m512i below = _mm512_and_si512(rest, _mm512_set1_epi32(8191));
+    return _mm512_fmadd_ps(_mm512_cvtepi32_ps(above), _mm512_set1_ps(8192.0f), _mm512_cvtepi32_ps(below));
+}
+// Rows of rounded sums on their way out, where the scales are normal.
+class RowScales {
+  public:
+    explicit RowScales(const Scales& s)
+        : left_(s.left),
+          right_(_mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(_mm512_loadu_pd(s.right))),
+                                    _mm512_cvtpd_ps(_mm512_loadu_pd(s.right + 8)), 1)) {}
+    // out = sum * left scale[i] * right scales
+    void write(int i, __m512 sum, float* out) const {
+        const __m512 scale = _mm512_mul_ps(_mm512_set1_ps(static_cast<float>(left_[i])), right_);
+        _mm512_storeu_ps(out, _mm512_mul_ps(sum, scale));
+    }
+
+  private:
+    const double* left_;
+    __m512 right_;
+};
 inline __m512i high_of(__m512i v) { return _mm512_srai_epi32(_mm512_add_epi32(v, _mm512_set1_epi32(128)), 8); }
 
 }  // namespace lockstep

@@ -89,11 +89,22 @@ class VnniFormat : public Format {
 #undef LOCKSTEP_DOT
     }
 
-    void finish(const std::int8_t* left, std::int64_t length, const void* memory, const double* left_scale,
-                const double* right_scale, float* const* out) const override {
+    void finish(const std::int8_t* left, std::int64_t length, const void* memory, const Scales& scales,
+                float* const* out) const override {
+        if (scales.normal && length <= kChunk) {
+            const State& s = *static_cast<const State*>(memory);
+            const std::int32_t* sums = sums_of(left, 0, length);
+            const RowScales rows(scales);
+            for (int i = 0; i < kSide; ++i) {
+                const __m512i h = _mm512_sub_epi32(_mm512_load_si512(s.high[i]), _mm512_set1_epi32(64 * sums[i]));
+                const __m512i rest = _mm512_sub_epi32(_mm512_load_si512(s.wrapped[i]), _mm512_slli_epi32(h, 16));
+                rows.write(i, rounded(h, rest), out[i]);
+            }
+            return;
+        }
         each_sum(left, length, memory, [&](int i, int half, __m512d t) {
-            const __m512d scale = _mm512_set1_pd(left_scale[i]);
-            const __m512d y = _mm512_mul_pd(_mm512_mul_pd(t, scale), _mm512_loadu_pd(right_scale + half));
+            const __m512d scale = _mm512_set1_pd(scales.left[i]);
+            const __m512d y = _mm512_mul_pd(_mm512_mul_pd(t, scale), _mm512_loadu_pd(scales.right + half));
             _mm256_storeu_ps(out[i] + half, _mm512_cvtpd_ps(y));
         });
     }

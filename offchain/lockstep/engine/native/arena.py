@@ -14,12 +14,27 @@ MARGIN = 64
 """Bytes after each value: vector code may read, never use, a little past the end."""
 
 
-def place(values: Sequence[tuple[int, int, int]]) -> tuple[int, list[int]]:
+def place(values: Sequence[tuple[int, int, int]], heirs: Sequence[tuple[int, int]] = ()) -> tuple[int, list[int]]:
     """Total bytes and an offset for each (bytes, first instruction, last instruction).
 
-    Values whose spans overlap do not overlap in memory. Best fit among the free blocks, in order of first
-    use; large values first, small ones behind them. Values of no bytes (externals) get offset 0.
+    Values whose spans overlap do not overlap in memory, but for ``heirs``: pairs (old, new) of values of one size where
+    the instruction that writes the new one may write it over the old one, if it is the last to read that. Best fit
+    among the free blocks, in order of first use; large values first, small ones behind them. Values of no bytes
+    (externals) get offset 0.
     """
+    spans, owner = list(values), list(range(len(values)))
+    left = set(range(len(values)))
+    for old, new in sorted(heirs, key=lambda pair: values[pair[1]][1]):
+        if old in left and owner[new] == new and values[old][2] == values[new][1]:
+            left.remove(old)
+            owner[new] = owner[old]
+            spans[owner[new]] = (values[new][0], spans[owner[new]][1], values[new][2])
+            spans[new] = (0, *values[new][1:])
+    total, offsets = _both(spans)
+    return total, [offsets[owner[i]] for i in range(len(values))]
+
+
+def _both(values: Sequence[tuple[int, int, int]]) -> tuple[int, list[int]]:
     large = [(size if size >= LARGE else 0, first, last) for size, first, last in values]
     small = [(size if size < LARGE else 0, first, last) for size, first, last in values]
     (top, high), (rest, low) = _place(large, PAGE), _place(small, ALIGN)

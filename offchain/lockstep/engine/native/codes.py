@@ -24,6 +24,7 @@ class Code(IntEnum):
     RANDOM_BITS = 10
     SHUFFLE = 11
     FREIVALDS = 12
+    TWO_PARTS = 13
 
 
 class Part(IntEnum):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -89,6 +89,7 @@ def split_levels(low: Lowering, closure: Iterable[int]) -> list[list[int]]:
         return index
 
     level: dict[int, int] = {}
+    reads: list[tuple[int, int, int]] = []  # reader, what it reads, levels between them
     for index in members:
         node, mine = low.node(index), 0
         for source in node.inputs:
@@ -97,12 +98,21 @@ def split_levels(low: Lowering, closure: Iterable[int]) -> list[list[int]]:
             peer = same_order(low, source)
             if peer is not None and peer in inside and low.node(peer).type.elements == node.type.elements:
                 parent[root(index)] = root(peer)
+                reads.append((index, peer, 0))
                 mine = max(mine, level[peer])
                 continue
             base, _ = low.resolve(source)
             if low.computed(base) and base.value in inside:
+                reads.append((index, base.value, 1))
                 mine = max(mine, level[base.value] + 1)
         level[index] = mine
+    # As late as its readers allow: then it is not written in one pass to be read in the next.
+    latest: dict[int, int] = {}
+    for reader, read, apart in sorted(reads, reverse=True):
+        level[reader] = max(level[reader], latest.get(reader, 0))
+        latest[read] = min(latest.get(read, level[reader] - apart), level[reader] - apart)
+    for index, most in latest.items():
+        level[index] = max(level[index], most)
     found: dict[tuple[int, int], list[int]] = {}
     for index in members:
         found.setdefault((level[index], root(index)), []).append(index)
@@ -151,6 +161,8 @@ def emit_group(low: Lowering, members: Sequence[int]) -> None:
     group = Group(count)
     literals: dict[int, int] = {}
     loads: dict[tuple[int, ...], int] = {}
+    whole: dict[int, int] = {}  # register: slot that it reads from end to end
+    written: dict[int, int] = {}  # slot: step
     held: dict[int, int] = {}
     free: list[int] = []
     for index in members:
@@ -168,9 +180,13 @@ def emit_group(low: Lowering, members: Sequence[int]) -> None:
                 registers.append(held[peer])
                 continue
             base, access = low.resolve(source)
-            made = words(access, low.read(low.slot(base)), ITEMSIZE[low.program.input_type(base).dtype])
+            kind = low.program.input_type(base)
+            place = low.read(low.slot(base))
+            made = words(access, place, ITEMSIZE[kind.dtype])
             if tuple(made) not in loads:
                 loads[tuple(made)] = group.load(made, access)
+                if access.is_contiguous and kind.elements == count and low.slots[place].size:
+                    whole[loads[tuple(made)]] = place
             registers.append(loads[tuple(made)])
         for source in set(node.inputs):
             peer = same_order(low, source) if low.computed(source) else None
@@ -187,6 +203,8 @@ def emit_group(low: Lowering, members: Sequence[int]) -> None:
         first, second, third = [*registers, 0, 0, 0][:3]
         group.steps.append((kernel, out, (first, second, third), immediate, slot, ITEMSIZE[node.dtype]))
         held[index] = out
+        if slot >= 0:
+            written[slot] = len(group.steps) - 1
         low.done.add(index)
         for position in low.wanted.pop(index, ()):
             target = low.external(("output", position, 0))
@@ -195,4 +213,17 @@ def emit_group(low: Lowering, members: Sequence[int]) -> None:
             group.plain += 1
         if index not in last and slot < 0:
             free.append(held.pop(index))
+    low.heirs += _heirs(low, group, whole, written)
     low.add(Code.FUSED, group.words(), count * len(group.steps), f"fused {members[0]}..{members[-1]} x{len(members)}")
+
+
+def _heirs(low: Lowering, group: Group, whole: Mapping[int, int], written: Mapping[int, int]) -> list[tuple[int, int]]:
+    """Pairs (slot read, slot written): tile by tile, the second's elements are written after the first's were read."""
+    readers = {reg: step for step, (_, _, inputs, *_) in enumerate(group.steps) for reg in inputs}
+    places = [place for _, (place, *_) in group.loads]
+    found = []
+    for reg, old in whole.items():
+        for new, step in written.items():
+            if low.slots[old].size == low.slots[new].size and readers[reg] <= step and places.count(old) == 1:
+                found.append((old, new))
+    return found

@@ -17,6 +17,7 @@ from lockstep.engine.native.arena import place
 from lockstep.engine.native.codes import Code, copy_kernel
 from lockstep.engine.native.groups import Group, emit_group, split_levels
 from lockstep.engine.native.products import Products
+from lockstep.engine.native.residuals import find_residual
 from lockstep.engine.native.windows import PLAIN
 from lockstep.numerics.dtypes import ITEMSIZE
 from lockstep.program.graph import Concat, Input, Node, Program, Shape, View
@@ -78,6 +79,8 @@ class Lowering:
         self.instructions: list[list[int]] = []
         self.names: list[str] = []
         self.slots: list[Slot] = []
+        self.heirs: list[tuple[int, int]] = []
+        """Pairs of slots of one size: what is written to the second may be written over the first, read no more."""
         self.externals: list[Key] = []
         self.slot_of: dict[Input, int] = {}
         self.done: set[int] = set()
@@ -289,7 +292,7 @@ class Lowering:
         for position, source in enumerate(self.outputs):
             if source.kind is not InputKind.NODE or position in self.wanted.get(source.value, ()):
                 self._copy_out(source, position)
-        arena_bytes, offsets = place([(s.size, s.first, s.last) for s in self.slots])
+        arena_bytes, offsets = place([(s.size, s.first, s.last) for s in self.slots], self.heirs)
         slots = [-1 - s.external if s.external >= 0 else at for s, at in zip(self.slots, offsets, strict=True)]
         flat = [word for instruction in self.instructions for word in instruction]
         return Lowered(flat, slots, arena_bytes, self.externals, self.names)
@@ -360,6 +363,13 @@ class Lowering:
         if sums and not others and floor == EXPONENT_FLOOR_SUM and index not in self.wanted:
             self.done.add(index)
             self.add_value(Code.SUM, sums[0], [*rows, 0], 3 * elements, [0])
+            return
+        twice = find_residual(self, index)
+        if twice is not None:
+            members = (index, twice.mantissas, twice.rest, twice.rest_mantissas)
+            self.add(Code.TWO_PARTS, [*rows, *map(self.put, members)], 8 * elements, f"exponents {index}")
+            for member in members:
+                self.deliver(member)
             return
         kept = [r for r in partners if self.node(r).op is Op.QUANTIZE and r not in self.products.unread]
         mantissas = kept[0] if kept else None
