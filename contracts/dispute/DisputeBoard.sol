@@ -285,7 +285,7 @@ abstract contract DisputeBoard is IDisputeBoard {
 
     /// @dev Value of STEP in a segment's first step.
     function _firstStep(TaskTerms calldata terms, uint256 segment) internal pure returns (uint32) {
-        return segment == 0 ? 0 : uint32((segment - 1) * terms.segmentSteps);
+        return segment == 0 ? 0 : uint32(terms.options.firstStep() + (segment - 1) * terms.segmentSteps);
     }
 
     /// @dev Hash of the segment's program; reverts unless the terms are the task's.

@@ -16,7 +16,7 @@ abstract contract MoneyInvariant is Test {
     }
 
     function _selectors() private pure returns (bytes4[] memory selectors) {
-        selectors = new bytes4[](16);
+        selectors = new bytes4[](17);
         selectors[0] = TaskActors.moveStake.selector;
         selectors[1] = TaskActors.passTime.selector;
         selectors[2] = TaskActors.submit.selector;
@@ -33,12 +33,15 @@ abstract contract MoneyInvariant is Test {
         selectors[13] = TaskActors.live.selector;
         selectors[14] = TaskActors.openSecret.selector;
         selectors[15] = TaskActors.payArrears.selector;
+        selectors[16] = TaskActors.releaseApplication.selector;
     }
 
     /// @dev Runs as long as the invariants' come to claims: what holds is not said of empty courts.
     function test_actors_comeToClaims() public {
         vm.pauseGasMetering(); // all runs together use more than a block has
         uint256 claims;
+        uint256 drawn;
+        uint256 stacked;
         bytes4[] memory selectors = _selectors();
         for (uint256 run = 0; run < 32; ++run) {
             setUp();
@@ -48,12 +51,16 @@ abstract contract MoneyInvariant is Test {
                 uint256 most = seed & 1 == 0 ? 2 : 256;
                 bytes memory arguments =
                     abi.encode((seed >> 16) % most, (seed >> 32) % most, (seed >> 48) % most, (seed >> 64) % most, 0);
-                (bool done,) = address(actors).call(bytes.concat(selectors[(seed >> 8) % 16], arguments));
+                (bool done,) = address(actors).call(bytes.concat(selectors[(seed >> 8) % selectors.length], arguments));
                 if (!done) vm.stopPrank();
             }
             claims += actors.done("claim");
+            drawn += actors.done("drawn");
+            stacked += actors.done("stacked");
         }
         assertGt(claims, 10);
+        assertGt(drawn, 10);
+        assertGt(stacked, 0);
     }
 
     function forcedBps() internal pure virtual returns (uint16);
