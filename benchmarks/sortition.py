@@ -30,4 +30,6 @@ def measure(quick: bool) -> Iterator[Result]:
         for what, gas in zip(("register", "change", "draw"), units, strict=True):
             peer = max(1, count // 2) * COLD_WORD
             name = f"sortition/{what}_{count}"
-            yield Result(name, float(gas), float(peer), gas / peer, "gas", f"{count:,} verifiers, a call without its base")
+            yield Result(
+                name, float(gas), float(peer), gas / peer, "gas", f"{count:,} verifiers, a call without its base"
+            )

@@ -101,7 +101,7 @@ def check_reputation(solver: Solver) -> None:
     assert chain.reputation(solver.address, Role.SOLVER) == 0
     chain.send(chain.ledger, "creditSolver", posted.terms.abi(), doing="credit the solver")
     assert chain.reputation(solver.address, Role.SOLVER) == posted.terms.levy // 2
-    with pytest.raises(Reverted, match="AlreadyCredited"):
+    with pytest.raises(Reverted, match="credited before"):
         chain.send(chain.ledger, "creditSolver", posted.terms.abi(), doing="credit the solver")
 
 

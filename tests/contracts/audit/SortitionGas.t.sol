@@ -27,7 +27,7 @@ contract SortitionGasTest is Test {
     uint256 internal constant REGISTER_LEVEL = 30_000;
     uint256 internal constant DRAW_LEVEL = 4000;
     uint256 internal constant REGISTER_REST = 75_000;
-    uint256 internal constant DRAW_REST = 9000;
+    uint256 internal constant DRAW_REST = 15_000;
 
     function _measure(uint256 count, uint256 levels) private {
         TreeHarness tree = new TreeHarness();

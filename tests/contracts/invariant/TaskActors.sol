@@ -153,9 +153,10 @@ contract TaskActors is Endings {
         offer.price = uint96(1 + (seed >> 32) % (2 * TOKEN));
         if (_forced != 0) offer.levy = 200 * TOKEN;
         offer.acceptDeadline = uint64(vm.getBlockTimestamp() + 2 days);
-        uint256 applyDeadline = seed >> 64 & 1 == 0 ? 0 : vm.getBlockTimestamp() + 6 hours;
+        uint256 choices = uint256(keccak256(abi.encode(seed))); // small seeds are to come to all kinds of tasks too
+        uint256 applyDeadline = choices & 3 == 0 ? vm.getBlockTimestamp() + 6 hours : 0;
         submitter = _actor(actorSeed);
-        uint256 parent = seed >> 72 & 1 == 0 ? 0 : _settledTask();
+        uint256 parent = choices & 4 == 0 ? 0 : _settledTask();
         if (parent == 0) {
             offer.options = Options.pack(0, 0, applyDeadline, 0);
             _tasks.push(submitOffer(offer));
@@ -228,7 +229,7 @@ contract TaskActors is Endings {
         if (vm.getBlockTimestamp() <= terms.options.applyDeadline()) {
             vm.prank(actor);
             market.applyToSolve(terms, 3 * feeOf() * (1 + choice % 3), Declaration(choice, choice, choice));
-            if (choice >= 64) vm.warp(uint256(terms.options.applyDeadline()) + 1);
+            if (choice >= 32) vm.warp(uint256(terms.options.applyDeadline()) + 1);
             ++done["applied"];
         } else if (!selection.closed && selection.count != 0) {
             market.closeApplications(terms);
