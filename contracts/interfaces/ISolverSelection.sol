@@ -6,7 +6,7 @@ import {TaskTerms} from "./ITaskMarket.sol";
 /// @notice What an applicant says it can do. Nobody checks it; the rate binds it.
 struct Declaration {
     uint8 families; // of models, one bit a family: bit 0 is family 1
-    uint32 memoryMiB;
+    uint32 memoryMib;
     uint32 rate; // 10^6 units of work a second; a drawn solver has the less time the more of it counted
 }
 

@@ -48,7 +48,7 @@ library SolverWeight {
         uint256 family = terms.options.family();
         if (family == 0 || declared.families >> (family - 1) & 1 == 1) bps = FAMILY;
         bps += _share(SPEED, declared.rate, HASTE * neededRate(terms));
-        bps += _share(MEMORY, uint256(declared.memoryMiB) * 1024, ROOM * terms.stateChunks); // KiB
+        bps += _share(MEMORY, uint256(declared.memoryMib) * 1024, ROOM * terms.stateChunks); // KiB
     }
 
     /// @notice Rate at which the task's work fills its solve window: 10^6 units a second, rounded up.

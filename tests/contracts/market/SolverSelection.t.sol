@@ -28,7 +28,7 @@ contract SolverSelectionTest is Endings {
     }
 
     function _fit() private pure returns (Declaration memory) {
-        return Declaration({families: 2, memoryMiB: 1, rate: 4});
+        return Declaration({families: 2, memoryMib: 1, rate: 4});
     }
 
     function _apply(address account, uint96 amount) private {
