@@ -165,7 +165,6 @@ contract TaskActors is Endings {
             offer.initHeader = offer.stepHeader;
             offer.options = Options.pack(uint64(parent), offer.steps, applyDeadline, 0);
             _tasks.push(_stack(offer, parent));
-            ++done["stacked"];
         }
         _bad.push(seed >> 128);
     }
@@ -230,13 +229,11 @@ contract TaskActors is Endings {
             vm.prank(actor);
             market.applyToSolve(terms, 3 * feeOf() * (1 + choice % 3), Declaration(choice, choice, choice));
             if (choice >= 32) vm.warp(uint256(terms.options.applyDeadline()) + 1);
-            ++done["applied"];
         } else if (!selection.closed && selection.count != 0) {
             market.closeApplications(terms);
             vm.roll(vm.getBlockNumber() + beacon.delay() + 1);
         } else if (selection.closed && vm.getBlockTimestamp() <= market.deadlineOf(terms.id)) {
             market.drawSolver(terms);
-            ++done["drawn"];
         } else {
             return false;
         }
