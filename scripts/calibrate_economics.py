@@ -69,7 +69,7 @@ def main() -> None:
             "defend": _total(dispute, DEFENDER),
             "challenge": _total(dispute, CHALLENGER),
         },
-        "work": {"step": workload.step_commitment.work, "init": workload.init_commitment.work},
+        "work": {"step": workload.step_commitment.work, "init": workload.init_work},
     }
     FILE.write_text(json.dumps(document, indent=1) + "\n")
     print(FILE.read_text(), end="")

@@ -2,6 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {ClaimBody, Conclusion, IAuditCourt, Opening, SlotState} from "../interfaces/IAuditCourt.sol";
+import {Role} from "../interfaces/IReputationLedger.sol";
 import {Task, TaskState, TaskTerms} from "../interfaces/ITaskMarket.sol";
 import {TaskMath} from "../market/TaskMath.sol";
 import {ParametersLib} from "../types/Parameters.sol";
@@ -351,6 +352,8 @@ library Judgement {
         emit IAuditCourt.ClaimClosed(docket.task, docket.segment, docket.round, docket.index, slashed);
         if (docket.held != slashed) bench.vault.release(docket.engagement, docket.held - slashed);
         if (slashed == 0) return;
+        Role role = docket.index == 0 ? Role.Verifier : Role.Whistleblower;
+        bench.market.ledger().convict(docket.claimant, role);
         if (faulty) return _punishDigest(bench, docket);
         address[] memory finders = _findersOf(state, docket.key, docket.slot);
         if (docket.slot.state != SlotState.Passed) return _shareDeposit(bench, docket.engagement, finders);

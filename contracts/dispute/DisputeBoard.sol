@@ -23,7 +23,7 @@ abstract contract DisputeBoard is IDisputeBoard {
     uint64 internal immutable _workRate;
 
     /// @dev Bytes of a `TaskTerms` in calldata: 18 words.
-    uint256 private constant _TERMS_BYTES = 18 * 32;
+    uint256 private constant _TERMS_BYTES = 19 * 32;
 
     uint256 internal _disputeCount;
     mapping(uint256 id => Dispute) internal _disputes;
@@ -285,7 +285,7 @@ abstract contract DisputeBoard is IDisputeBoard {
 
     /// @dev Value of STEP in a segment's first step.
     function _firstStep(TaskTerms calldata terms, uint256 segment) internal pure returns (uint32) {
-        return segment == 0 ? 0 : uint32((segment - 1) * terms.segmentSteps);
+        return segment == 0 ? 0 : uint32(terms.options.firstStep() + (segment - 1) * terms.segmentSteps);
     }
 
     /// @dev Hash of the segment's program; reverts unless the terms are the task's.

@@ -2,7 +2,9 @@
 pragma solidity ^0.8.28;
 
 import {Parameters} from "../types/Parameters.sol";
+import {TaskOptions} from "../types/TaskOptions.sol";
 import {ProgramFault} from "./IProgramFaults.sol";
+import {IReputationLedger} from "./IReputationLedger.sol";
 
 /// @notice Where a task stands. Order is part of the ABI; twin: generated from Python's `lockstep.chain.types`.
 enum TaskState {
@@ -23,7 +25,7 @@ enum TaskState {
 /// @notice What a submitter offers, as given to `submit`.
 struct TaskOffer {
     bytes stepHeader; // encoded program headers (`lockstep.program.encoding`)
-    bytes initHeader;
+    bytes initHeader; // of a stacked task: its parent's step header
     uint64 seed;
     uint32 steps; // T
     uint16 segmentSteps; // k, 1..64
@@ -34,6 +36,7 @@ struct TaskOffer {
     uint64 acceptDeadline; // timestamp
     uint32 solveWindow; // seconds from acknowledgement
     string uri; // where the manifest of programs and data is; content-addressed
+    TaskOptions options;
 }
 
 /// @notice A task's fixed terms; only their hash is stored, callers pass them back.
@@ -41,9 +44,9 @@ struct TaskTerms {
     uint256 id;
     address submitter;
     bytes32 stepProgram; // program hashes
-    bytes32 initProgram;
+    bytes32 initProgram; // of a stacked task: C_0, its parent's final root
     uint64 stepWork;
-    uint64 initWork;
+    uint64 initWork; // 0 for a stacked task, like initNodeCount
     uint64 stateChunks; // 1 KiB chunks of the non-frozen state
     uint32 nodeCount; // of the step program
     uint32 initNodeCount;
@@ -56,6 +59,7 @@ struct TaskTerms {
     uint96 levy;
     uint64 acceptDeadline;
     uint32 solveWindow;
+    TaskOptions options;
 }
 
 /// @notice What the market stores of a task.
@@ -63,7 +67,7 @@ struct Task {
     bytes32 termsHash; // keccak256(abi.encode(TaskTerms))
     TaskState state;
     address solver; // from acceptance on
-    uint40 deadline; // of the state: last second to acknowledge, commit, draw or, once settled, open secrets
+    uint40 deadline; // of the state: last second to draw the solver (Open), acknowledge, commit, draw or, once settled, open secrets
     bytes32 workRoot; // tree over H(0x00 || C_0) .. H(0x00 || C_S)
 }
 
@@ -104,13 +108,23 @@ interface ITaskMarket {
 
     /// @notice Posts a task; the escrow is taken from the caller, who has allowed the vault to.
     function submit(TaskOffer calldata offer) external returns (uint256 id);
-    /// @notice Submitter, or anybody after the acceptance deadline: the escrow goes back.
+    /// @notice Posts a task that starts from where a settled one ended, with the same state list; nobody replays its segment 0.
+    /// @param offer Its options name the parent, its init header is the parent's step header.
+    /// @param startRoot The parent's final root, proven under its work root by `proof`.
+    function submitStacked(
+        TaskOffer calldata offer,
+        TaskTerms calldata parent,
+        bytes32 startRoot,
+        bytes32[] calldata proof
+    ) external returns (uint256 id);
+    /// @notice Submitter, or anybody after the acceptance deadline, and nobody while its solver is being drawn: the escrow goes back.
     function cancel(TaskTerms calldata terms) external;
-    /// @notice Anybody but the submitter becomes the solver; its deposit is locked.
+    /// @notice Anybody but the submitter becomes the solver; its deposit is locked. Where solvers are drawn, only once no draw can come any more.
     function accept(TaskTerms calldata terms) external;
     /// @notice Solver: it holds program and data; its clock starts.
     function acknowledge(TaskTerms calldata terms) external;
-    /// @notice Solver, or anybody when it has not acknowledged in time: the task is open again, the deposit free.
+    /// @notice Solver, or anybody when it has not acknowledged in time: the task is open again, for whoever accepts first. The deposit is free, but for
+    /// what a drawn solver pays for the wasted draw.
     function giveBack(TaskTerms calldata terms) external;
     /// @notice Solver: commits to its checkpoints; the audits' beacon value is asked for.
     /// @param finalProof Inclusion proof of the last leaf `H(0x00 || finalRoot)` under `workRoot`, size S + 1.
@@ -119,6 +133,16 @@ interface ITaskMarket {
         bytes32 workRoot,
         bytes32 finalRoot,
         bytes32[] calldata finalProof,
+        string calldata uri
+    ) external;
+    /// @notice The same for a stacked task.
+    /// @param startProof Inclusion proof of the first leaf, `H(0x00 || C_0)`.
+    function commitStacked(
+        TaskTerms calldata terms,
+        bytes32 workRoot,
+        bytes32 finalRoot,
+        bytes32[] calldata finalProof,
+        bytes32[] calldata startProof,
         string calldata uri
     ) external;
     /// @notice Anybody: the solver did not commit in time.
@@ -146,4 +170,6 @@ interface ITaskMarket {
         view
         returns (uint96 fee, uint96 escrow, uint96 solverDeposit, uint96 claimDeposit, uint96 miss);
     function parameters() external view returns (Parameters memory);
+    /// @notice Where reputations are kept.
+    function ledger() external view returns (IReputationLedger);
 }

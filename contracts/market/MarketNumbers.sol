@@ -3,6 +3,7 @@ pragma solidity ^0.8.28;
 
 import {ITaskMarket, TaskTerms} from "../interfaces/ITaskMarket.sol";
 import {Parameters, ParametersLib} from "../types/Parameters.sol";
+import {TaskOptions} from "../types/TaskOptions.sol";
 import {TaskMath} from "./TaskMath.sol";
 
 /// @title A deployment's numbers, and what the market makes of them.
@@ -105,7 +106,7 @@ abstract contract MarketNumbers is ITaskMarket {
     function _requireFair(TaskTerms memory terms) internal view returns (uint256 amount) {
         require(terms.steps != 0, BadOffer("steps"));
         require(terms.segmentSteps != 0 && terms.segmentSteps <= MAX_SEGMENT_STEPS, BadOffer("segment steps"));
-        uint256 segments = terms.segmentCount();
+        uint256 segments = terms.segmentCount() - terms.firstAudited();
         uint256 most = segments < MAX_AUDITS ? segments : MAX_AUDITS;
         uint256 least = segments < _minAudits ? segments : _minAudits;
         require(terms.audits >= least && terms.audits <= most, BadOffer("audits"));
@@ -121,6 +122,7 @@ abstract contract MarketNumbers is ITaskMarket {
         require(terms.acceptDeadline > block.timestamp, BadOffer("accept deadline"));
         require(terms.solveWindow != 0, BadOffer("solve window"));
         require(claimWindowOf(terms) <= _maxClaimWindow, BadOffer("segment work"));
+        _requireOptions(terms);
         amount = _escrow(terms);
         // INVARIANT: every amount about the task fits its type, so that no later sum or product is cut.
         require(
@@ -128,6 +130,18 @@ abstract contract MarketNumbers is ITaskMarket {
                 && cost * _claimDepositMultiple + _claimBond <= type(uint96).max,
             BadOffer("amounts")
         );
+    }
+
+    /// @dev Every bit of the options says something, and only where it can.
+    function _requireOptions(TaskTerms memory terms) private view {
+        TaskOptions options = terms.options;
+        if (TaskOptions.unwrap(options) == 0) return;
+        require(options.isCanonical(), BadOffer("options"));
+        require(terms.isStacked() || options.firstStep() == 0, BadOffer("first step"));
+        require(uint256(options.firstStep()) + terms.steps <= type(uint32).max, BadOffer("first step"));
+        uint256 last = options.applyDeadline();
+        require(last == 0 || (last > block.timestamp && last <= terms.acceptDeadline), BadOffer("apply deadline"));
+        require(options.family() <= (last == 0 ? 0 : 8), BadOffer("family"));
     }
 
     /// @notice Seconds claims of a task may take: the least window, and the time that replaying a segment takes.

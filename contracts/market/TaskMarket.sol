@@ -3,55 +3,53 @@ pragma solidity ^0.8.28;
 
 import {Merkle} from "../commitments/Merkle.sol";
 import {ProgramHeader, ProgramLib} from "../commitments/ProgramLib.sol";
-import {Conclusion, IAuditCourt} from "../interfaces/IAuditCourt.sol";
-import {IProgramFaults, ProgramFault} from "../interfaces/IProgramFaults.sol";
-import {IRandomBeacon} from "../interfaces/IRandomBeacon.sol";
-import {IStakeVault} from "../interfaces/IStakeVault.sol";
+import {Conclusion} from "../interfaces/IAuditCourt.sol";
+import {ProgramFault} from "../interfaces/IProgramFaults.sol";
+import {Role} from "../interfaces/IReputationLedger.sol";
 import {ITaskMarket, Task, TaskOffer, TaskState, TaskTerms} from "../interfaces/ITaskMarket.sol";
 import {Limits} from "../types/Limits.sol";
 import {Parameters, ParametersLib} from "../types/Parameters.sol";
-import {MarketNumbers} from "./MarketNumbers.sol";
+import {MarketBase, MarketParts} from "./MarketBase.sol";
+import {SolverSelection} from "./SolverSelection.sol";
 import {TaskMath} from "./TaskMath.sol";
 
 /// @title Escrow, the task's life and its settlement.
 /// @dev No function here moves tokens but `submit`, through the vault, as its last act. Escrows are owed to the market by the vault.
-contract TaskMarket is ITaskMarket, MarketNumbers {
+contract TaskMarket is ITaskMarket, SolverSelection {
     using TaskMath for TaskTerms;
-
-    IStakeVault public immutable vault;
-    IAuditCourt public immutable court;
-    IRandomBeacon public immutable beacon;
-    IProgramFaults public immutable faults;
-    address public immutable treasury;
 
     /// @inheritdoc ITaskMarket
     uint256 public taskCount;
-    mapping(uint256 id => Task) private _tasks;
 
-    constructor(
-        IStakeVault vault_,
-        IAuditCourt court_,
-        IRandomBeacon beacon_,
-        IProgramFaults faults_,
-        address treasury_,
-        Parameters memory parameters_
-    ) MarketNumbers(parameters_) {
-        (vault, court, beacon, faults, treasury) = (vault_, court_, beacon_, faults_, treasury_);
-    }
+    constructor(MarketParts memory parts, Parameters memory parameters_) MarketBase(parts, parameters_) {}
 
     // Before the work
 
     /// @inheritdoc ITaskMarket
     function submit(TaskOffer calldata offer) external returns (uint256 id) {
         TaskTerms memory terms = _termsOf(offer);
-        id = ++taskCount;
-        terms.id = id;
-        uint256 amount = _requireFair(terms);
-        _tasks[id].termsHash = terms.hash();
-        _tasks[id].state = TaskState.Open;
-        emit TaskSubmitted(id, msg.sender, terms, uint96(amount), offer.uri);
-        // INVARIANT: only the caller pays.
-        vault.escrow(msg.sender, uint96(amount), bytes32(id));
+        require(!terms.isStacked(), BadOffer("parent"));
+        return _post(terms, offer.uri);
+    }
+
+    /// @inheritdoc ITaskMarket
+    function submitStacked(
+        TaskOffer calldata offer,
+        TaskTerms memory parent,
+        bytes32 startRoot,
+        bytes32[] calldata proof
+    ) external returns (uint256 id) {
+        Task storage settled = _require(parent, TaskState.Settled);
+        TaskTerms memory terms = _termsOf(offer);
+        // INVARIANT: the offer's init header is the parent's step header, so `_termsOf` has compared the two tasks' state lists.
+        require(
+            terms.isStacked() && terms.options.parent() == parent.id && terms.initProgram == parent.stepProgram,
+            BadOffer("parent")
+        );
+        uint256 size = parent.segmentCount();
+        _requireLeaf(size, size - 1, startRoot, proof, settled.workRoot);
+        terms.initProgram = startRoot;
+        return _post(terms, offer.uri);
     }
 
     /// @inheritdoc ITaskMarket
@@ -61,6 +59,8 @@ contract TaskMarket is ITaskMarket, MarketNumbers {
             msg.sender == terms.submitter || block.timestamp > terms.acceptDeadline,
             NotAllowed(msg.sender, terms.submitter)
         );
+        // INVARIANT: who dislikes what a draw will give cannot have another.
+        require(!terms.isDrawn() || !_isBeingDrawn(terms.id), DrawPending(terms.id));
         task.state = TaskState.Cancelled;
         emit TaskCancelled(terms.id, msg.sender);
         _refund(terms);
@@ -71,12 +71,8 @@ contract TaskMarket is ITaskMarket, MarketNumbers {
         Task storage task = _require(terms, TaskState.Open);
         require(msg.sender != terms.submitter, OwnTask(terms.id));
         require(block.timestamp <= terms.acceptDeadline, DeadlinePassed(terms.acceptDeadline));
-        uint96 deposit = _solverDeposit(terms);
-        task.state = TaskState.Accepted;
-        task.solver = msg.sender;
-        task.deadline = uint40(block.timestamp + _acknowledgeWindow);
-        emit TaskAccepted(terms.id, msg.sender, deposit);
-        vault.lock(_depositOf(terms.id), msg.sender, deposit);
+        require(!terms.isDrawn() || _isDrawOver(terms), DrawPending(terms.id));
+        _assign(terms, task, msg.sender);
     }
 
     /// @inheritdoc ITaskMarket
@@ -85,7 +81,7 @@ contract TaskMarket is ITaskMarket, MarketNumbers {
         _requireSolver(task);
         _requireInTime(task.deadline);
         task.state = TaskState.Solving;
-        task.deadline = uint40(block.timestamp + terms.solveWindow);
+        task.deadline = uint40(block.timestamp + _windowOf(terms));
         emit TaskAcknowledged(terms.id, task.deadline);
     }
 
@@ -93,11 +89,15 @@ contract TaskMarket is ITaskMarket, MarketNumbers {
     function giveBack(TaskTerms memory terms) external {
         Task storage task = _require(terms, TaskState.Accepted);
         if (msg.sender != task.solver) _requireOver(task.deadline);
+        uint96 slashed = _wasteDraw(terms, task.solver);
         emit TaskGivenBack(terms.id, task.solver);
         task.state = TaskState.Open;
         task.solver = address(0);
         task.deadline = 0;
-        vault.release(_depositOf(terms.id), _solverDeposit(terms));
+        // INVARIANT: what a wasted draw costs is not the submitter's: it could withhold its data to earn it.
+        if (slashed != 0) vault.slash(_depositOf(terms.id), treasury, slashed);
+        uint96 left = _solverDeposit(terms) - slashed;
+        if (left != 0) vault.release(_depositOf(terms.id), left);
     }
 
     // The work
@@ -110,12 +110,37 @@ contract TaskMarket is ITaskMarket, MarketNumbers {
         bytes32[] calldata finalProof,
         string calldata uri
     ) external {
+        require(!terms.isStacked(), BadProof());
+        _commit(terms, workRoot, finalRoot, finalProof, uri);
+    }
+
+    /// @inheritdoc ITaskMarket
+    function commitStacked(
+        TaskTerms memory terms,
+        bytes32 workRoot,
+        bytes32 finalRoot,
+        bytes32[] calldata finalProof,
+        bytes32[] calldata startProof,
+        string calldata uri
+    ) external {
+        require(terms.isStacked(), BadProof());
+        // INVARIANT: a stacked task's segment 0 is right by definition, so it is never drawn.
+        _requireLeaf(terms.segmentCount(), 0, terms.initProgram, startProof, workRoot);
+        _commit(terms, workRoot, finalRoot, finalProof, uri);
+    }
+
+    function _commit(
+        TaskTerms memory terms,
+        bytes32 workRoot,
+        bytes32 finalRoot,
+        bytes32[] calldata finalProof,
+        string calldata uri
+    ) private {
         Task storage task = _require(terms, TaskState.Solving);
         _requireSolver(task);
         _requireInTime(task.deadline);
         uint256 size = terms.segmentCount();
-        bytes32 leaf = sha256(abi.encodePacked(uint8(0), finalRoot));
-        require(Merkle.rootFromInclusion(size, size - 1, leaf, finalProof) == workRoot, BadProof());
+        _requireLeaf(size, size - 1, finalRoot, finalProof, workRoot);
         task.state = TaskState.Committed;
         task.deadline = uint40(block.timestamp + _drawWindow);
         task.workRoot = workRoot;
@@ -132,7 +157,7 @@ contract TaskMarket is ITaskMarket, MarketNumbers {
         uint96 deposit = _solverDeposit(terms);
         emit TaskExpired(terms.id, task.solver, deposit);
         _refund(terms);
-        _punishSolver(terms, new address[](0), new uint96[](0));
+        _punishSolver(terms, task.solver, new address[](0), new uint96[](0));
     }
 
     /// @inheritdoc ITaskMarket
@@ -165,7 +190,7 @@ contract TaskMarket is ITaskMarket, MarketNumbers {
         task.state = end.outcome;
         task.deadline = uint40(block.timestamp + _openingWindow);
         _payOut(terms, end, task.solver);
-        if (end.solverAtFault) _punishSolver(terms, end.finders, end.shares);
+        if (end.solverAtFault) _punishSolver(terms, task.solver, end.finders, end.shares);
         else vault.release(_depositOf(terms.id), deposit);
     }
 
@@ -177,6 +202,8 @@ contract TaskMarket is ITaskMarket, MarketNumbers {
             state == TaskState.Solving || state == TaskState.Committed || state == TaskState.Auditing,
             WrongState(terms.id, state, TaskState.Auditing)
         );
+        // INVARIANT: a stacked task's start is a root its parent's solver chose, not a program: it can be accused of nothing.
+        require(!fault.init || !terms.isStacked(), ProgramIsValid());
         require(faults.isFault(fault.init ? terms.initProgram : terms.stepProgram, fault), ProgramIsValid());
         task.state = TaskState.Void;
         Conclusion memory end;
@@ -262,8 +289,11 @@ contract TaskMarket is ITaskMarket, MarketNumbers {
         vault.pay(to, amounts, bytes32(terms.id));
     }
 
-    /// @dev The solver's deposit: finders their shares, the submitter its compensation, the treasury the rest.
-    function _punishSolver(TaskTerms memory terms, address[] memory finders, uint96[] memory shares) private {
+    /// @dev The solver's deposit: finders their shares, the submitter its compensation, the treasury the rest; and its reputation.
+    function _punishSolver(TaskTerms memory terms, address solver, address[] memory finders, uint96[] memory shares)
+        private
+    {
+        ledger.convict(solver, Role.Solver);
         uint256 count = finders.length;
         address[] memory to = new address[](count + 1);
         uint96[] memory amounts = new uint96[](count + 1);
@@ -293,10 +323,8 @@ contract TaskMarket is ITaskMarket, MarketNumbers {
         terms.stepProgram = ProgramLib.hashHeader(offer.stepHeader);
         terms.initProgram = ProgramLib.hashHeader(offer.initHeader);
         terms.stepWork = step.work;
-        terms.initWork = start.work;
         terms.stateChunks = step.stateChunks;
         terms.nodeCount = step.nodeCount;
-        terms.initNodeCount = start.nodeCount;
         terms.seed = offer.seed;
         terms.steps = offer.steps;
         terms.segmentSteps = offer.segmentSteps;
@@ -306,6 +334,8 @@ contract TaskMarket is ITaskMarket, MarketNumbers {
         terms.levy = offer.levy;
         terms.acceptDeadline = offer.acceptDeadline;
         terms.solveWindow = offer.solveWindow;
+        terms.options = offer.options;
+        if (!terms.isStacked()) (terms.initWork, terms.initNodeCount) = (start.work, start.nodeCount);
     }
 
     function _requireWithinLimits(ProgramHeader memory header) private pure {
@@ -318,30 +348,23 @@ contract TaskMarket is ITaskMarket, MarketNumbers {
         require(header.work != 0 && header.work <= Limits.MAX_WORK, BadOffer("work"));
     }
 
-    function _require(TaskTerms memory terms, TaskState needed) private view returns (Task storage task) {
-        task = _requireTerms(terms);
-        require(task.state == needed, WrongState(terms.id, task.state, needed));
+    function _post(TaskTerms memory terms, string calldata uri) private returns (uint256 id) {
+        id = ++taskCount;
+        terms.id = id;
+        uint256 amount = _requireFair(terms);
+        _tasks[id].termsHash = terms.hash();
+        _tasks[id].state = TaskState.Open;
+        emit TaskSubmitted(id, msg.sender, terms, uint96(amount), uri);
+        // INVARIANT: only the caller pays.
+        vault.escrow(msg.sender, uint96(amount), bytes32(id));
     }
 
-    function _requireTerms(TaskTerms memory terms) private view returns (Task storage task) {
-        task = _tasks[terms.id];
-        require(terms.hash() == task.termsHash, WrongTerms(terms.id));
-    }
-
-    function _requireSolver(Task storage task) private view {
-        require(msg.sender == task.solver, NotAllowed(msg.sender, task.solver));
-    }
-
-    function _requireInTime(uint64 deadline) private view {
-        require(block.timestamp <= deadline, DeadlinePassed(deadline));
-    }
-
-    function _requireOver(uint64 deadline) private view {
-        require(block.timestamp > deadline, DeadlineNotPassed(deadline));
-    }
-
-    /// @dev Engagement of the solver's deposit in the vault.
-    function _depositOf(uint256 id) private pure returns (bytes32) {
-        return bytes32(id);
+    /// @dev Reverts unless `root` is checkpoint `index` of the `size` under a work root.
+    function _requireLeaf(uint256 size, uint256 index, bytes32 root, bytes32[] calldata proof, bytes32 workRoot)
+        private
+        view
+    {
+        bytes32 leaf = sha256(abi.encodePacked(uint8(0), root));
+        require(Merkle.rootFromInclusion(size, index, leaf, proof) == workRoot, BadProof());
     }
 }

@@ -14,13 +14,28 @@ library TaskMath {
     function hash(TaskTerms memory terms) internal pure returns (bytes32 digest) {
         // All fields are static: in memory they lie as they would be encoded.
         assembly ("memory-safe") {
-            digest := keccak256(terms, 576)
+            digest := keccak256(terms, 608)
         }
     }
 
     /// @notice Segments with the init segment: S + 1.
     function segmentCount(TaskTerms memory terms) internal pure returns (uint256) {
         return (uint256(terms.steps) + terms.segmentSteps - 1) / terms.segmentSteps + 1;
+    }
+
+    /// @notice The first segment that may be drawn: a stacked task's segment 0 is its parent's end, and nothing to replay.
+    function firstAudited(TaskTerms memory terms) internal pure returns (uint256) {
+        return isStacked(terms) ? 1 : 0;
+    }
+
+    /// @notice Whether a task starts from a settled one's final root.
+    function isStacked(TaskTerms memory terms) internal pure returns (bool) {
+        return terms.options.parent() != 0;
+    }
+
+    /// @notice Whether a task's solver is drawn among applicants.
+    function isDrawn(TaskTerms memory terms) internal pure returns (bool) {
+        return terms.options.applyDeadline() != 0;
     }
 
     /// @notice Steps of one segment; `segment` must be below `segmentCount`.
@@ -39,7 +54,12 @@ library TaskMath {
 
     /// @notice C, what the whole work costs at the task's price.
     function fee(TaskTerms memory terms) internal pure returns (uint256) {
-        return _price(terms, uint256(terms.stepWork) * terms.steps + terms.initWork);
+        return _price(terms, wholeWork(terms));
+    }
+
+    /// @notice Work of all steps and of the start.
+    function wholeWork(TaskTerms memory terms) internal pure returns (uint256) {
+        return uint256(terms.stepWork) * terms.steps + terms.initWork;
     }
 
     /// @notice c, what replaying the dearest segment costs at the task's price.

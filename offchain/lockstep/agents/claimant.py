@@ -17,7 +17,7 @@ from lockstep.agents.base import Agent
 from lockstep.agents.replica import Replica, Shortcut, Tamper
 from lockstep.agents.sums import find_sums, sums_key
 from lockstep.agents.traces import open_trace, publish_trace
-from lockstep.agents.workload import WorkloadError, find_fault
+from lockstep.agents.workload import WorkloadError, find_fault, read_start
 from lockstep.chain.errors import Reverted
 from lockstep.chain.lockstep import PostedClaim, PostedTask
 from lockstep.chain.types import ClaimBody, ClaimRef, Slot, SlotState
@@ -162,6 +162,8 @@ class Claimant(Agent):
             return []
         try:
             workload = self.bench(posted).workload
+            if segment == 1 and workload.start is not None:
+                return read_start(self.store, workload, posted.terms)
             data = self.store.get_buffer(manifest.checkpoints[segment - 1], workload.checkpoint_limit)
             root = bytes.fromhex(manifest.roots[segment - 1])
             return parse_checkpoint(data, workload.step, root)

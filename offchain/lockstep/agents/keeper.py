@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from lockstep.agents.base import Agent
 from lockstep.chain.errors import Reverted
 from lockstep.chain.lockstep import PostedClaim, PostedTask
+from lockstep.chain.options import TaskOptions
+from lockstep.chain.selection import draw_key
 from lockstep.chain.types import SlotState, TaskState
 from lockstep.dispute import claims
 from lockstep.dispute.transition import Outcome
@@ -26,6 +28,9 @@ RACE_ERRORS = frozenset(
         "AlreadyClosed",
         "SecretAwaited",
         "AlreadyRequested",
+        "NothingToClose",
+        "DrawPending",
+        "DeadlinePassed",
         "TooEarly",
         "ClockRunning",
         "DeadlineNotPassed",
@@ -61,7 +66,9 @@ class Keeper(Agent):
         state, now = self.lockstep.state(task), self.lockstep.now()
         late = now > self.lockstep.deadline(task)
         match state:
-            case TaskState.OPEN if now > posted.terms.accept_deadline:
+            case TaskState.OPEN if TaskOptions.unpack(posted.terms.options).apply_deadline and self._select(posted):
+                return True
+            case TaskState.OPEN if now > posted.terms.accept_deadline and late:
                 return self._market(posted, "cancel", "nobody accepted in time")
             case TaskState.ACCEPTED if late:
                 return self._market(posted, "giveBack", "the solver did not acknowledge in time")
@@ -76,6 +83,27 @@ class Keeper(Agent):
             case _ if state.terminal:
                 return self._close(posted)
         return False
+
+    def _select(self, posted: PostedTask) -> bool:
+        """Close the applications for a task, and draw its solver, when that is due."""
+        task, now = posted.terms.id, self.lockstep.now()
+        selection = self.lockstep.selection(task)
+        if not selection.closed:
+            last = TaskOptions.unpack(posted.terms.options).apply_deadline
+            if not selection.count or not last < now <= posted.terms.accept_deadline:
+                return False
+            return self._market(posted, "closeApplications", f"{selection.count} applied")
+        if now > self.lockstep.deadline(task):
+            return False
+        drawn = (self.lockstep.market.address, draw_key(task))
+        if not self._beacon_ready(*drawn):
+            return self._strike(*drawn)
+        try:
+            return self._market(posted, "drawSolver", "the random value is known")
+        except Reverted as error:
+            if error.error == "Expired":
+                return self._renew(*drawn)
+            raise
 
     def _try(self, act: Callable[[], object]) -> bool:
         try:

@@ -72,7 +72,7 @@ class Workbench:
     @cached_property
     def init_runner(self) -> Runner:
         """Runner of the init program."""
-        return Runner(self.workload.init, self.workload.init_constants, self.seed, memory_limit=self.memory_limit)
+        return Runner(self.workload.program(0), self.workload.init_constants, self.seed, memory_limit=self.memory_limit)
 
     def close(self) -> None:
         """End the processes that share the work, if there are any; a later step starts new ones."""

@@ -9,11 +9,14 @@ from torch import Tensor
 
 from lockstep.agents.base import Agent
 from lockstep.agents.replica import Replica, Tamper
-from lockstep.agents.workload import WorkloadError
+from lockstep.agents.workload import WorkloadError, read_start
 from lockstep.chain.amounts import amount_text
 from lockstep.chain.errors import Reverted
 from lockstep.chain.lockstep import PostedTask
-from lockstep.chain.types import TaskState, TaskTerms
+from lockstep.chain.options import TaskOptions
+from lockstep.chain.selection import solve_window
+from lockstep.chain.terms import whole_work
+from lockstep.chain.types import Declaration, TaskState, TaskTerms
 from lockstep.dispute import claims
 from lockstep.engine.checkpoint import checkpoint_parts, parse_checkpoint, state_root
 from lockstep.storage.manifest import WorkManifest, put_manifest
@@ -22,13 +25,15 @@ from lockstep.storage.manifest import WorkManifest, put_manifest
 class Solver(Agent):
     """Solves any open task it can (``only``: those it is given).
 
-    Training resumes at the last stored checkpoint after a crash.
+    Training resumes at the last stored checkpoint after a crash. Where solvers are drawn it applies with the least
+    stake there is and ``declared``, which it is held to.
     """
 
     role = "solver"
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self.declared = Declaration(families=0, memory_mib=0, rate=0)
         self._refused: set[int] = set()
 
     def tick(self) -> bool:
@@ -42,8 +47,15 @@ class Solver(Agent):
         task = posted.terms.id
         state = self.lockstep.state(task)
         mine = self.lockstep.solver(task) == self.address
+        drawn = TaskOptions.unpack(posted.terms.options).apply_deadline != 0
+        if drawn and (state is not TaskState.OPEN or self.lockstep.is_draw_over(posted)) and self._release(posted):
+            return True
         match state:
-            case TaskState.OPEN if task not in self._refused:
+            case TaskState.OPEN if task in self._refused:
+                return False
+            case TaskState.OPEN if drawn and not self.lockstep.is_draw_over(posted):
+                return self._apply(posted)
+            case TaskState.OPEN:
                 return self._accept(posted)
             case TaskState.ACCEPTED if mine:
                 self._send(posted, "acknowledge", f"acknowledge task {task}")
@@ -60,12 +72,7 @@ class Solver(Agent):
         task, terms = posted.terms.id, posted.terms
         if terms.submitter == self.address or terms.accept_deadline < self.lockstep.now():
             return False
-        try:
-            self._check_window(terms)
-            self.bench(posted)
-        except WorkloadError as error:
-            self._refused.add(task)
-            self.narrate(f"refuses task {task}: {error}")
+        if not self._can_solve(posted, terms.solve_window):
             return False
         deposit = self.lockstep.numbers(terms).solver_deposit
         self.lockstep.ensure_stake(deposit)
@@ -78,12 +85,65 @@ class Solver(Agent):
         self.narrate(f"accepts task {task} and locks {amount_text(deposit)}")
         return True
 
-    def _check_window(self, terms: TaskTerms) -> None:
+    def _load(self, posted: PostedTask) -> None:
+        """Programs, data and start of a task: what acknowledging it says that one has."""
+        workload = self.bench(posted).workload
+        if workload.start is not None:
+            read_start(self.store, workload, posted.terms)
+
+    def _apply(self, posted: PostedTask) -> bool:
+        """Apply for a task whose solver is drawn, once, in time."""
+        task, terms = posted.terms.id, posted.terms
+        late = TaskOptions.unpack(terms.options).apply_deadline < self.lockstep.now()
+        if terms.submitter == self.address or late or self.lockstep.application(task, self.address):
+            return False
+        if not self._can_solve(posted, solve_window(terms, self.declared.rate)):
+            return False
+        stake = self.lockstep.numbers(terms).solver_deposit
+        self.lockstep.ensure_stake(stake)
+        market, arguments = self.lockstep.market, (terms.abi(), stake, self.declared.abi())
+        try:
+            self.lockstep.send(market, "applyToSolve", *arguments, doing=f"apply for task {task}")
+        except Reverted as error:
+            if error.error not in ("DeadlinePassed", "WrongState"):
+                raise
+            return False  # a moment too late
+        self.narrate(f"applies for task {task} and locks {amount_text(stake)}")
+        return True
+
+    def _release(self, posted: PostedTask) -> bool:
+        """Take back the stake of an application that was not drawn."""
+        task = posted.terms.id
+        if not self.lockstep.application(task, self.address):
+            return False
+        market, arguments = self.lockstep.market, (posted.terms.abi(), self.address)
+        try:
+            self.lockstep.send(market, "releaseApplication", *arguments, doing=f"take back the stake for task {task}")
+        except Reverted as error:
+            if error.error != "NoApplication":
+                raise
+            return False  # somebody did it for this account
+        self.narrate(f"was not drawn for task {task}, and takes its stake back")
+        return True
+
+    def _can_solve(self, posted: PostedTask, window: int) -> bool:
+        """Whether programs, data and start can be had, and ``window`` seconds are enough; says why not, once."""
+        task = posted.terms.id
+        try:
+            self._check_window(posted.terms, window)
+            self._load(posted)
+        except WorkloadError as error:
+            self._refused.add(task)
+            self.narrate(f"refuses task {task}: {error}")
+            return False
+        return True
+
+    def _check_window(self, terms: TaskTerms, window: int) -> None:
         """Refuse a task that leaves no time for its work: its solver would lose the deposit."""
-        work, rate = terms.step_work * terms.steps + terms.init_work, self.lockstep.parameters.work_rate
-        if rate and terms.solve_window < work // rate:
+        work, rate = whole_work(terms), self.lockstep.parameters.work_rate
+        if rate and window < work // rate:
             raise WorkloadError(
-                f"it leaves {terms.solve_window:,} s for {work:,} units of work, and {rate:,} a second are counted on"
+                f"it leaves {window:,} s for {work:,} units of work, and {rate:,} a second are counted on"
             )
 
     # Training
@@ -103,8 +163,13 @@ class Solver(Agent):
         return self._commit(posted)
 
     def _resume(self, posted: PostedTask) -> list[Tensor]:
-        """State at the last checkpoint stored and recorded, nothing before the first."""
-        stored = self.journal.get(self.scope(posted.terms.id), "checkpoints", [])
+        """State at the last checkpoint stored and recorded; before the first what the task starts from, if anything."""
+        scope, workload = self.scope(posted.terms.id), self.bench(posted).workload
+        stored = self.journal.get(scope, "checkpoints", [])
+        if not stored and workload.start is not None:
+            state = read_start(self.store, workload, posted.terms)
+            self.journal.put(scope, "checkpoints", [[posted.terms.init_program.hex(), workload.start]])
+            return state
         if not stored:
             return []
         root, name = stored[-1]
@@ -132,7 +197,8 @@ class Solver(Agent):
 
         def on_step(step: int, after: Sequence[Tensor], metrics: Sequence[float]) -> None:
             note = f"loss {metrics[0]:.4f}" if metrics else ""
-            self.progress.update(min(replica.first_step + step + (segment > 0), terms.steps), terms.steps, note)
+            done = (segment - 1) * terms.segment_steps + step + 1 if segment else 0
+            self.progress.update(done, terms.steps, note)
 
         return replica.run(on_step)
 
@@ -144,13 +210,15 @@ class Solver(Agent):
         uri = put_manifest(
             self.store, WorkManifest(roots=[root for root, _ in stored], checkpoints=[name for _, name in stored])
         )
+        is_stacked = self.bench(posted).workload.start is not None
         self.lockstep.send(
             self.lockstep.market,
-            "commit",
+            "commitStacked" if is_stacked else "commit",
             posted.terms.abi(),
             work_root,
             roots[-1],
             claims.final_proof(roots),
+            *([claims.start_proof(roots)] if is_stacked else []),
             uri,
             doing=f"commit the work of task {task}",
         )

@@ -7,14 +7,17 @@ checker (which includes that every op has an executor leaf that can carry it).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
+from torch import Tensor
 
+from lockstep.chain.options import TaskOptions
 from lockstep.chain.types import TaskTerms
 from lockstep.commitments.tensor import tensor_root
+from lockstep.engine.checkpoint import parse_checkpoint
 from lockstep.engine.errors import EngineError
 from lockstep.engine.plan import check_memory
 from lockstep.numerics.dtypes import ITEMSIZE, NUMPY
@@ -46,18 +49,25 @@ class Workload:
     """A task's programs with their commitments, and its constants as arrays in entry order.
 
     ``predict`` measures a trained state: its metrics, averaged over ``predict_steps`` steps on constants of its own.
-    Only its submitter has it here; see ``lockstep.agents.measure``.
+    Only its submitter has it here; see ``lockstep.agents.measure``. A stacked task has no init program but ``start``,
+    the artifact of the checkpoint it starts from.
     """
 
     step: Program
-    init: Program
+    init: Program | None
     step_commitment: ProgramCommitment
-    init_commitment: ProgramCommitment
+    init_commitment: ProgramCommitment | None
     constants: tuple[np.ndarray, ...] = field(repr=False)
     init_constants: tuple[np.ndarray, ...] = field(repr=False)
     predict: Program | None = None
     predict_constants: tuple[np.ndarray, ...] = field(default=(), repr=False)
     predict_steps: int = 0
+    start: str | None = None
+
+    @property
+    def init_work(self) -> int:
+        """Work of the init program, 0 where there is none."""
+        return 0 if self.init_commitment is None else self.init_commitment.work
 
     @property
     def checkpoint_limit(self) -> int:
@@ -66,11 +76,17 @@ class Workload:
 
     def program(self, segment: int) -> Program:
         """Program of a segment: init for segment 0, step for the others."""
-        return self.init if segment == 0 else self.step
+        if segment:
+            return self.step
+        assert self.init is not None, "Nothing of a stacked task's segment 0 is ever run."
+        return self.init
 
     def commitment(self, segment: int) -> ProgramCommitment:
         """Commitment of a segment's program."""
-        return self.init_commitment if segment == 0 else self.step_commitment
+        if segment:
+            return self.step_commitment
+        assert self.init_commitment is not None, "Nothing of a stacked task's segment 0 is ever run."
+        return self.init_commitment
 
     def constants_of(self, segment: int) -> tuple[np.ndarray, ...]:
         """Constants of a segment's program."""
@@ -131,6 +147,26 @@ def _check_constants(program: Program, values: Sequence[np.ndarray]) -> None:
             raise WorkloadError(f"Constant {index} does not have the root that the program names.")
 
 
+def stacked(workload: Workload, start: str) -> Workload:
+    """The same work from another start: ``start`` is the artifact of a settled task's last checkpoint."""
+    return replace(workload, init=None, init_commitment=None, init_constants=(), start=start)
+
+
+def read_start(store: ArtifactStore, workload: Workload, terms: TaskTerms) -> list[Tensor]:
+    """The state a stacked task starts from, held to the root on chain.
+
+    Raises:
+        WorkloadError: it is missing, damaged, or not that root's
+
+    """
+    assert workload.start is not None, "Only a stacked task starts from a checkpoint."
+    try:
+        data = store.get_buffer(workload.start, workload.checkpoint_limit)
+        return parse_checkpoint(data, workload.step, terms.init_program)
+    except (StorageError, EngineError) as error:
+        raise WorkloadError(f"The checkpoint that the task starts from cannot be had: {error}") from error
+
+
 def publish(store: ArtifactStore, workload: Workload, title: str = "") -> str:
     """Put a workload's artifacts into the store; the manifest's name is the task's URI."""
     names = workload.step.names
@@ -139,7 +175,8 @@ def publish(store: ArtifactStore, workload: Workload, title: str = "") -> str:
         TaskManifest(
             title=title[:200],
             step=store.put(workload.step_commitment.file_bytes()),
-            init=store.put(workload.init_commitment.file_bytes()),
+            init=None if workload.init_commitment is None else store.put(workload.init_commitment.file_bytes()),
+            start=workload.start,
             constants=_put_constants(store, workload.constants),
             init_constants=_put_constants(store, workload.init_constants),
             state_names=[name[:200] for name in names.state],
@@ -167,8 +204,12 @@ def load_workload(store: ArtifactStore, terms: TaskTerms, uri: str, memory_limit
     try:
         manifest = get_manifest(store, uri, TaskManifest)
         step, step_commitment = _load_program(store, manifest.step, terms.step_program, "step")
-        init, init_commitment = _load_program(store, manifest.init, terms.init_program, "init")
         step = _named(step, manifest)
+        if TaskOptions.unpack(terms.options).parent:
+            return _load_stacked(store, terms, manifest, step, step_commitment, memory_limit)
+        if manifest.init is None:
+            raise WorkloadError("The task's manifest names no init program.")
+        init, init_commitment = _load_program(store, manifest.init, terms.init_program, "init")
         check_task_programs(init, step, init_commitment.header, step_commitment.header)
         if (step_commitment.work, init_commitment.work) != (terms.step_work, terms.init_work):
             raise WorkloadError("The work that the task states is not the work of its programs.")
@@ -183,6 +224,25 @@ def load_workload(store: ArtifactStore, terms: TaskTerms, uri: str, memory_limit
     return Workload(step, init, step_commitment, init_commitment, constants, init_constants)
 
 
+def _load_stacked(
+    store: ArtifactStore,
+    terms: TaskTerms,
+    manifest: TaskManifest,
+    step: Program,
+    commitment: ProgramCommitment,
+    memory_limit: int | None,
+) -> Workload:
+    """The rest of ``load_workload`` for a task that starts from another's end; what it starts from is read later."""
+    if manifest.start is None:
+        raise WorkloadError("The task's manifest names no checkpoint to start from.")
+    check_program(step, commitment.header)
+    if commitment.work != terms.step_work:
+        raise WorkloadError("The work that the task states is not the work of its programs.")
+    check_memory(step, memory_limit)
+    constants = load_constants(store, manifest.constants, step)
+    return Workload(step, None, commitment, None, constants, (), start=manifest.start)
+
+
 def find_fault(store: ArtifactStore, terms: TaskTerms, uri: str) -> Iterator[tuple[bytes, ProgramFault]]:
     """Accusations of a task's programs, each with the program's hash; none where nothing can be shown.
 
@@ -192,10 +252,10 @@ def find_fault(store: ArtifactStore, terms: TaskTerms, uri: str) -> Iterator[tup
     """
     try:
         manifest = get_manifest(store, uri, TaskManifest)
-        for name, program_hash, init in (
-            (manifest.init, terms.init_program, True),
-            (manifest.step, terms.step_program, False),
-        ):
+        programs = [(manifest.step, terms.step_program, False)]
+        if manifest.init is not None and not TaskOptions.unpack(terms.options).parent:
+            programs.insert(0, (manifest.init, terms.init_program, True))
+        for name, program_hash, init in programs:
             suspect = Suspect(store.get(name, PROGRAM_LIMIT), program_hash, init=init)
             for fault in suspect.faults():
                 yield program_hash, fault

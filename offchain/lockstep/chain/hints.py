@@ -22,6 +22,12 @@ _SENTENCES: dict[str, str] = {
     "WrongTerms": "the terms given are not those the task was posted with; read them from its TaskSubmitted event.",
     "NotAllowed": "only {allowed} may do this, and the transaction came from {caller}; check --key.",
     "OwnTask": "a submitter cannot solve its own task; use another key.",
+    "StakeBelowDeposit": "an application locks at least {deposit}, and {stake} were given.",
+    "DrawPending": "the solver of task {id} is drawn among those who applied; wait until that is over.",
+    "NothingToClose": "nobody applied for task {id}, or applications were closed before.",
+    "NoApplication": "{account} has no application for task {id} that holds stake.",
+    "NothingEarned": "task {task} has nothing to credit here: not judged yet, or from before a conviction.",
+    "AlreadyCredited": "this was credited before, in task {task}.",
     "BadProof": "a proof does not fold to its root; the artifacts may be damaged.",
     "BadOffer": "the offer is malformed: {what}.",
     "ProgramIsValid": "the program is valid at that place, so there is nothing to void.",
@@ -70,7 +76,7 @@ _SENTENCES: dict[str, str] = {
 }
 
 
-_AMOUNTS = frozenset({"free", "needed", "balance", "allowance", "amount", "received"})
+_AMOUNTS = frozenset({"free", "needed", "balance", "allowance", "amount", "received", "stake", "deposit"})
 """Arguments that are amounts of the token, wherever they are numbers."""
 
 

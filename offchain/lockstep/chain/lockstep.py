@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from eth_abi.abi import encode
+from eth_utils.crypto import keccak
 from web3.contract import Contract
 
 from lockstep.chain import terms as arithmetic
@@ -20,6 +22,7 @@ from lockstep.chain.client import Client, Sent
 from lockstep.chain.deployment import Deployment
 from lockstep.chain.errors import ChainError, Reverted
 from lockstep.chain.index import Index
+from lockstep.chain.options import TaskOptions
 from lockstep.chain.parameters import DisputeParameters, Parameters, Profile, RevealParameters
 from lockstep.chain.types import (
     ClaimBody,
@@ -27,7 +30,9 @@ from lockstep.chain.types import (
     ClaimRef,
     Dispute,
     Draw,
+    Role,
     Seat,
+    Selection,
     Slot,
     SlotState,
     TaskOffer,
@@ -161,6 +166,11 @@ class Lockstep:
         return self._contract("RandomBeacon")
 
     @cached_property
+    def ledger(self) -> Contract:
+        """``ReputationLedger``."""
+        return self._contract("ReputationLedger")
+
+    @cached_property
     def program_faults(self) -> Contract:
         """``ProgramFaults``."""
         return self._contract("ProgramFaults")
@@ -287,6 +297,31 @@ class Lockstep:
     def deadline(self, task: int) -> int:
         """Timestamp of the deadline of the task's present state, 0 for none."""
         return int(self.view(self.market, "deadlineOf", task))
+
+    def selection(self, task: int) -> Selection:
+        """Where the draw of a task's solver stands; all zero where it is not drawn, or nobody applied."""
+        return Selection.from_abi(self.view(self.market, "selectionOf", task))
+
+    def applicants(self, task: int) -> list[str]:
+        """Accounts that applied to solve a task, in order."""
+        return [log["args"]["account"] for log in self._logs("TaskMarket", "SolverApplied", id=task)]
+
+    def application(self, task: int, account: str) -> int:
+        """Stake that an account's application holds, 0 for none."""
+        key = keccak(encode(["string", "uint256", "address"], ["application", task, account]))
+        return int(self.view(self.vault, "engagementOf", self.market.address, key)[1])
+
+    def is_draw_over(self, posted: PostedTask) -> bool:
+        """Whether an open task's solver is not to be drawn any more: then whoever accepts first has it."""
+        task, options, now = posted.terms.id, TaskOptions.unpack(posted.terms.options), self.now()
+        selection = self.selection(task)
+        if selection.closed:
+            return now > self.deadline(task)
+        return now > (posted.terms.accept_deadline if selection.count else options.apply_deadline)
+
+    def reputation(self, account: str, role: Role) -> int:
+        """What an account has earned in a role, base units of levy."""
+        return int(self.view(self.ledger, "earnedOf", account, role))
 
     def work(self, task: int) -> Work | None:
         """What the solver committed, None before it did."""

@@ -50,9 +50,14 @@ def price_of(terms: Shape, work: int) -> int:
     return -(-work * terms.price // PRICE_UNIT)
 
 
+def whole_work(terms: Shape) -> int:
+    """Work of all steps and of the start."""
+    return terms.step_work * terms.steps + terms.init_work
+
+
 def fee(terms: Shape) -> int:
     """C: what the whole work costs."""
-    return price_of(terms, terms.step_work * terms.steps + terms.init_work)
+    return price_of(terms, whole_work(terms))
 
 
 def reroll_worth(fee: int, solver_deposit: int, audits: int, segments: int) -> int:

@@ -44,6 +44,14 @@ class SlotState(IntEnum):
     MOOT = 6
 
 
+class Role(IntEnum):
+    """What an account is known for; twin of ``Role`` in ``IReputationLedger.sol``."""
+
+    SOLVER = 0
+    VERIFIER = 1
+    WHISTLEBLOWER = 2
+
+
 class _Struct:
     """A dataclass that travels as an ABI tuple."""
 
@@ -77,6 +85,7 @@ class TaskOffer(_Struct):
     accept_deadline: int
     solve_window: int
     uri: str
+    options: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +110,26 @@ class TaskTerms(_Struct):
     levy: int
     accept_deadline: int
     solve_window: int
+    options: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration(_Struct):
+    """What an applicant says it can do; see ``ISolverSelection.Declaration``. ``rate``: 10^6 units of work a second."""
+
+    families: int
+    memory_mib: int
+    rate: int
+
+
+@dataclass(frozen=True, slots=True)
+class Selection(_Struct):
+    """Where the draw of a task's solver stands; see ``ISolverSelection.Selection``."""
+
+    total: int
+    count: int
+    solve_window: int
+    closed: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from lockstep.cli.commands import (
     inspect,
     profile,
     program,
+    reputation,
     result,
     reveal,
     status,
@@ -85,6 +86,7 @@ app.command(rich_help_panel=LOOKING, epilog=zoo.listing())(train.train)
 app.command(rich_help_panel=LOOKING)(status.status)
 app.command(rich_help_panel=LOOKING, epilog=zoo.listing())(submit.quote)
 app.command(rich_help_panel=LOOKING)(result.result)
+app.command(rich_help_panel=LOOKING)(reputation.reputation)
 app.command(rich_help_panel=LOOKING)(profile.profile)
 app.command(rich_help_panel=LOOKING)(inspect.inspect)
 app.command(rich_help_panel=LOOKING, epilog=zoo.listing())(sweep.sweep)

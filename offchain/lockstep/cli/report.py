@@ -10,6 +10,7 @@ from typing import Any
 
 from lockstep.chain import terms as arithmetic
 from lockstep.chain.lockstep import Lockstep, PostedClaim, PostedTask
+from lockstep.chain.options import TaskOptions
 from lockstep.chain.types import ClaimRef, SlotState, TaskState
 from lockstep.dispute import claims
 from lockstep.dispute.transition import TURNS, Outcome, Phase
@@ -55,12 +56,17 @@ def task_line(lockstep: Lockstep, posted: PostedTask) -> Document:
 def task_report(lockstep: Lockstep, posted: PostedTask) -> Document:
     """A task with its terms, work, segments, claims and disputes."""
     terms, task = posted.terms, posted.terms.id
-    work, numbers = lockstep.work(task), lockstep.numbers(terms)
+    work, numbers, options = lockstep.work(task), lockstep.numbers(terms), TaskOptions.unpack(terms.options)
     return task_line(lockstep, posted) | {
         "now": lockstep.now(),
         "manifest": posted.uri,
         "step_program": terms.step_program.hex(),
-        "init_program": terms.init_program.hex(),
+        "init_program": None if options.parent else terms.init_program.hex(),
+        "parent": options.parent or None,
+        "start_root": terms.init_program.hex() if options.parent else None,
+        "first_step": options.first_step,
+        "apply_until": options.apply_deadline or None,
+        "applicants": lockstep.applicants(task),
         "seed": str(terms.seed),
         "segment_steps": terms.segment_steps,
         "step_work": terms.step_work,

@@ -1,7 +1,8 @@
 """What a claim says about a segment, and the hashes and proofs it is posted with.
 
 A task's segments: segment 0 is the init program (one step, STEP 0, start root 32 zero bytes); segment i >= 1 runs the
-steps ``[(i - 1) k, min(i k, T))`` of the step program and ends at checkpoint C_i. Twin of what ``docs/PROTOCOL.md``
+steps ``[(i - 1) k, min(i k, T))`` of the step program and ends at checkpoint C_i. A stacked task has no init program:
+its C_0 is its parent's final root, and its segment 0 is never drawn. Twin of what ``docs/PROTOCOL.md``
 says under "The task" and "Claims"; integers in hashes are in Solidity's ABI encoding.
 """
 
@@ -13,6 +14,7 @@ from collections.abc import Sequence
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
+from lockstep.chain.options import TaskOptions
 from lockstep.chain.types import ClaimBody, ClaimRef, TaskTerms
 from lockstep.commitments import merkle
 
@@ -35,9 +37,11 @@ def segment_steps(terms: TaskTerms, segment: int) -> int:
 
 
 def first_step(terms: TaskTerms, segment: int) -> int:
-    """Global number of a segment's first step: the value of STEP in it."""
+    """Global number of a segment's first step, the value of STEP in it; a stacked task's terms say where it begins."""
     _check_segment(terms, segment)
-    return 0 if segment == 0 else (segment - 1) * terms.segment_steps
+    if segment == 0:
+        return 0
+    return TaskOptions.unpack(terms.options).first_step + (segment - 1) * terms.segment_steps
 
 
 def global_step(terms: TaskTerms, segment: int, step: int) -> int:
@@ -103,6 +107,11 @@ def final_proof(checkpoints: Sequence[bytes]) -> list[bytes]:
     """Inclusion proof of the last checkpoint under the work root."""
     tree = work_tree(checkpoints)
     return merkle.inclusion_proof(tree.levels[0], tree.size - 1)
+
+
+def start_proof(checkpoints: Sequence[bytes]) -> list[bytes]:
+    """Inclusion proof of C_0 under the work root."""
+    return merkle.inclusion_proof(work_tree(checkpoints).levels[0], 0)
 
 
 def checkpoint_proof(checkpoints: Sequence[bytes], segment: int) -> list[bytes]:

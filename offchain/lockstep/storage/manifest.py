@@ -28,6 +28,7 @@ class Manifest(BaseModel):
 class TaskManifest(Manifest):
     """What a submitter publishes: programs as files, and every constant as one safetensors file.
 
+    ``init`` is the init program's file; a stacked task has none, but in ``start`` the checkpoint it starts from.
     Names and ``predict`` are for people and outside every commitment. ``predict`` measures a state on data of its own:
     its metrics averaged over the steps 0 to ``predict_steps - 1``.
     """
@@ -35,7 +36,8 @@ class TaskManifest(Manifest):
     kind: Literal["lockstep/task/1"] = "lockstep/task/1"
     title: Label = ""
     step: ArtifactName
-    init: ArtifactName
+    init: ArtifactName | None = None
+    start: ArtifactName | None = None
     constants: Annotated[list[ArtifactName], Field(max_length=4096)]
     init_constants: Annotated[list[ArtifactName], Field(max_length=4096)] = []
     state_names: Annotated[list[Label], Field(max_length=4096)] = []

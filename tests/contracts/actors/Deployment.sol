@@ -5,10 +5,14 @@ import {AuditCourt} from "../../../contracts/audit/AuditCourt.sol";
 import {CourtParts} from "../../../contracts/audit/CourtBase.sol";
 import {StartChecker} from "../../../contracts/audit/StartChecker.sol";
 import {RandomBeacon} from "../../../contracts/beacon/RandomBeacon.sol";
+import {IAuditCourt} from "../../../contracts/interfaces/IAuditCourt.sol";
 import {IProgramChecker} from "../../../contracts/interfaces/IOpExecutor.sol";
+import {IReputationLedger} from "../../../contracts/interfaces/IReputationLedger.sol";
 import {RevealParameters} from "../../../contracts/interfaces/IRevealers.sol";
+import {MarketParts} from "../../../contracts/market/MarketBase.sol";
 import {ProgramFaults} from "../../../contracts/market/ProgramFaults.sol";
 import {TaskMarket} from "../../../contracts/market/TaskMarket.sol";
+import {ReputationLedger} from "../../../contracts/reputation/ReputationLedger.sol";
 import {StakeVault} from "../../../contracts/stake/StakeVault.sol";
 import {FaucetToken} from "../../../contracts/token/FaucetToken.sol";
 import {JackpotTreasury} from "../../../contracts/treasury/JackpotTreasury.sol";
@@ -46,6 +50,7 @@ abstract contract Deployment is Test {
     JackpotTreasury internal treasury;
     RandomBeacon internal beacon;
     ProgramFaults internal faults;
+    ReputationLedger internal ledger;
     ScriptedChecker internal checker;
     Parameters internal numbers;
 
@@ -60,7 +65,7 @@ abstract contract Deployment is Test {
         checker = new ScriptedChecker();
         faults = ProgramFaults(deployCode("ProgramFaults.sol:ProgramFaults", abi.encode(checker)));
         uint256 nonce = vm.getNonce(address(this));
-        address[6] memory circle;
+        address[7] memory circle;
         for (uint256 i = 0; i < circle.length; ++i) {
             circle[i] = vm.computeCreateAddress(address(this), nonce + i);
         }
@@ -72,7 +77,13 @@ abstract contract Deployment is Test {
             )
         );
         market = TaskMarket(
-            deployCode("TaskMarket.sol:TaskMarket", abi.encode(vault, circle[2], beacon, faults, circle[4], numbers))
+            deployCode(
+                "TaskMarket.sol:TaskMarket",
+                abi.encode(
+                    MarketParts(vault, IAuditCourt(circle[2]), beacon, faults, IReputationLedger(circle[6]), circle[4]),
+                    numbers
+                )
+            )
         );
         CourtParts memory parts = CourtParts(vault, market, beacon, JackpotTreasury(circle[4]), circle[3], game);
         court = AuditCourt(deployCode("AuditCourt.sol:AuditCourt", abi.encode(parts, numbers)));
@@ -82,6 +93,8 @@ abstract contract Deployment is Test {
             "RandomBeacon.sol:RandomBeacon",
             abi.encode(vault, market, court, treasury, uint64(numbers.beaconDelay), revealNumbers())
         );
+        ledger = ReputationLedger(deployCode("ReputationLedger.sol:ReputationLedger", abi.encode(market, court)));
+        assertEq(address(ledger), circle[6]);
         assertEq(address(treasury), circle[4]);
         assertEq(beacon.delay(), numbers.beaconDelay);
     }

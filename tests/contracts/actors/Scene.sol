@@ -92,6 +92,11 @@ abstract contract Scene is Secrets {
         vm.recordLogs();
         vm.prank(submitter);
         market.submit(offer);
+        return postedTerms();
+    }
+
+    /// @dev Terms of the task that was posted since logs are recorded.
+    function postedTerms() internal returns (TaskTerms memory posted) {
         Vm.Log[] memory logs = vm.getRecordedLogs();
         for (uint256 i = 0; i < logs.length; ++i) {
             if (logs[i].topics[0] != ITaskMarket.TaskSubmitted.selector) continue;

@@ -26,6 +26,7 @@ import {IStakeVault} from "../../../contracts/interfaces/IStakeVault.sol";
 import {ITaskMarket, TaskTerms} from "../../../contracts/interfaces/ITaskMarket.sol";
 import {DType} from "../../../contracts/types/DType.sol";
 import {InputKind} from "../../../contracts/types/InputKind.sol";
+import {TaskOptions} from "../../../contracts/types/TaskOptions.sol";
 import {TestTree} from "../actors/TestTree.sol";
 import {StubCourt, StubMarket, StubVault, ToyExecutor} from "./Stubs.sol";
 import {Lie, Run, Toy, ToyTask} from "./ToyTask.sol";
@@ -131,7 +132,8 @@ abstract contract DisputeFixture is Test {
             wage: 1,
             levy: 1,
             acceptDeadline: 1,
-            solveWindow: 1
+            solveWindow: 1,
+            options: TaskOptions.wrap(0)
         });
         market.setTerms(m.terms);
         m.body = ClaimBody({

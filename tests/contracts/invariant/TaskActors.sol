@@ -4,10 +4,12 @@ pragma solidity ^0.8.28;
 import {CourtKeys} from "../../../contracts/audit/CourtState.sol";
 import {ForcedErrors} from "../../../contracts/audit/ForcedErrors.sol";
 import {ClaimBody, ClaimRef, Opening, Slot, SlotState} from "../../../contracts/interfaces/IAuditCourt.sol";
+import {Declaration, Selection} from "../../../contracts/interfaces/ISolverSelection.sol";
 import {TaskOffer, TaskState, TaskTerms} from "../../../contracts/interfaces/ITaskMarket.sol";
 import {TaskMath} from "../../../contracts/market/TaskMath.sol";
 import {Parameters} from "../../../contracts/types/Parameters.sol";
 import {Endings} from "../actors/Endings.sol";
+import {Options} from "../actors/Options.sol";
 import {TestTree} from "../actors/TestTree.sol";
 
 /// @title Random actors: each function picks a task, a segment and an actor and tries something, mostly what the state allows.
@@ -151,9 +153,38 @@ contract TaskActors is Endings {
         offer.price = uint96(1 + (seed >> 32) % (2 * TOKEN));
         if (_forced != 0) offer.levy = 200 * TOKEN;
         offer.acceptDeadline = uint64(vm.getBlockTimestamp() + 2 days);
+        uint256 choices = uint256(keccak256(abi.encode(seed))); // small seeds are to come to all kinds of tasks too
+        uint256 applyDeadline = choices & 3 == 0 ? vm.getBlockTimestamp() + 6 hours : 0;
         submitter = _actor(actorSeed);
-        _tasks.push(submitOffer(offer));
+        uint256 parent = choices & 4 == 0 ? 0 : _settledTask();
+        if (parent == 0) {
+            offer.options = Options.pack(0, 0, applyDeadline, 0);
+            _tasks.push(submitOffer(offer));
+        } else {
+            offer.audits = uint16(segments - 1);
+            offer.initHeader = offer.stepHeader;
+            offer.options = Options.pack(uint64(parent), offer.steps, applyDeadline, 0);
+            _tasks.push(_stack(offer, parent));
+        }
         _bad.push(seed >> 128);
+    }
+
+    /// @dev The first settled task, 0 for none.
+    function _settledTask() private view returns (uint256) {
+        for (uint256 i = 0; i < _tasks.length; ++i) {
+            if (market.stateOf(_tasks[i].id) == TaskState.Settled) return _tasks[i].id;
+        }
+        return 0;
+    }
+
+    function _stack(TaskOffer memory offer, uint256 parent) private returns (TaskTerms memory) {
+        _load(_taskIndex(parent));
+        bytes32[] memory leaves = TestTree.hashRoots(checkpoints);
+        bytes32[] memory proof = TestTree.prove(leaves, leaves.length - 1);
+        vm.recordLogs();
+        vm.prank(submitter);
+        market.submitStacked(offer, terms, checkpoints[leaves.length - 1], proof);
+        return postedTerms();
     }
 
     /// @dev What comes next in a task's life, most of the time; or all that comes until it is audited: few runs would get there step by step.
@@ -171,6 +202,7 @@ contract TaskActors is Endings {
         solver = market.solverOf(terms.id);
         if (state == TaskState.Open) {
             if (choice < 16) actor = terms.submitter;
+            else if (terms.isDrawn() && _select(actor, choice)) return;
             vm.prank(actor);
             choice < 16 ? market.cancel(terms) : market.accept(terms);
         } else if (state == TaskState.Accepted) {
@@ -190,6 +222,29 @@ contract TaskActors is Endings {
         }
     }
 
+    /// @dev The next step of a solver's draw; false where there is none any more.
+    function _select(address actor, uint8 choice) private returns (bool) {
+        Selection memory selection = market.selectionOf(terms.id);
+        if (vm.getBlockTimestamp() <= terms.options.applyDeadline()) {
+            vm.prank(actor);
+            market.applyToSolve(terms, 3 * feeOf() * (1 + choice % 3), Declaration(choice, choice, choice));
+            if (choice >= 32) vm.warp(uint256(terms.options.applyDeadline()) + 1);
+        } else if (!selection.closed && selection.count != 0) {
+            market.closeApplications(terms);
+            vm.roll(vm.getBlockNumber() + beacon.delay() + 1);
+        } else if (selection.closed && vm.getBlockTimestamp() <= market.deadlineOf(terms.id)) {
+            market.drawSolver(terms);
+        } else {
+            return false;
+        }
+        return true;
+    }
+
+    function releaseApplication(uint256 taskSeed, uint256 actorSeed) external timed watched("release") {
+        _load(taskSeed);
+        market.releaseApplication(terms, _actor(actorSeed));
+    }
+
     function _expire() private {
         vm.warp(uint256(market.deadlineOf(terms.id)) + 1);
         market.expire(terms);
@@ -198,9 +253,11 @@ contract TaskActors is Endings {
     function _commit(uint256) private {
         bytes32[] memory leaves = TestTree.hashRoots(checkpoints);
         bytes32[] memory proof = TestTree.prove(leaves, leaves.length - 1);
+        bytes32[] memory first = TestTree.prove(leaves, 0);
         bytes32 root = TestTree.root(leaves); // before the prank, which a call of the hash's precompile would use up
         vm.prank(solver);
-        market.commit(terms, root, checkpoints[leaves.length - 1], proof, "");
+        if (terms.isStacked()) market.commitStacked(terms, root, checkpoints[leaves.length - 1], proof, first, "");
+        else market.commit(terms, root, checkpoints[leaves.length - 1], proof, "");
     }
 
     function _draw() private {
@@ -368,6 +425,7 @@ contract TaskActors is Endings {
         for (uint256 i = 0; i < _tasks.length; ++i) {
             _load(i);
             _finish();
+            _releaseAll();
             if (market.stateOf(terms.id) > TaskState.Void) continue;
             if (_forced != 0) vm.warp(vm.getBlockTimestamp() + numbers.openingWindow + 1);
             _closeAll();
@@ -397,6 +455,17 @@ contract TaskActors is Endings {
             }
             market.settle(terms);
         }
+    }
+
+    function _releaseAll() private {
+        for (uint256 i = 0; i < actors.length; ++i) {
+            (address account,) = vault.engagementOf(address(market), _applicationKey(terms.id, actors[i]));
+            if (account != address(0)) market.releaseApplication(terms, account);
+        }
+    }
+
+    function _applicationKey(uint256 id, address account) private pure returns (bytes32) {
+        return keccak256(abi.encode("application", id, account));
     }
 
     function _decide(uint32 segment) private {
@@ -460,6 +529,10 @@ contract TaskActors is Endings {
         for (uint256 i = 0; i < _tasks.length; ++i) {
             (, uint96 held) = vault.engagementOf(address(market), bytes32(_tasks[i].id));
             total += held;
+            for (uint256 j = 0; j < actors.length; ++j) {
+                (, held) = vault.engagementOf(address(market), _applicationKey(_tasks[i].id, actors[j]));
+                total += held;
+            }
             for (uint32 segment = 0; segment < _tasks[i].segmentCount(); ++segment) {
                 if (court.slotOf(_tasks[i].id, segment).state == SlotState.None) continue;
                 total += _sumOfSegment(CourtKeys.slotKey(_tasks[i].id, segment));
@@ -510,6 +583,7 @@ contract TaskActors is Endings {
         for (uint256 i = 0; i < count; ++i) {
             checkpoints[i] = _bad[index] >> i & 1 == 0 ? honestEnd(i) : keccak256(abi.encode("bad", i));
         }
+        if (terms.isStacked()) checkpoints[0] = terms.initProgram;
     }
 
     /// @dev A drawn segment, where there is one.

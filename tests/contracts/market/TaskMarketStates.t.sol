@@ -2,6 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {ClaimBody, IAuditCourt} from "../../../contracts/interfaces/IAuditCourt.sol";
+import {Declaration} from "../../../contracts/interfaces/ISolverSelection.sol";
 import {ITaskMarket, TaskState} from "../../../contracts/interfaces/ITaskMarket.sol";
 import {Endings} from "../actors/Endings.sol";
 
@@ -25,6 +26,12 @@ contract TaskMarketStatesTest is Endings {
             market.cancel(terms);
             _refuses(state, TaskState.Open);
             market.accept(terms);
+            _refuses(state, TaskState.Open);
+            market.applyToSolve(terms, 1, Declaration(0, 0, 0));
+            _refuses(state, TaskState.Open);
+            market.closeApplications(terms);
+            _refuses(state, TaskState.Open);
+            market.drawSolver(terms);
         }
         if (state != TaskState.Accepted) {
             _refuses(state, TaskState.Accepted);

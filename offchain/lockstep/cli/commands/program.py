@@ -149,7 +149,9 @@ def _of_task(session: Session, task: int, which: str) -> Program:
             raise CommandError(f"Task {task} came without a program that measures its result.")
         return _decoded(session.store.get(name, PROGRAM_LIMIT), name)
     workload = load_workload(session.store, posted.terms, posted.uri)
-    return workload.init if which == "init" else workload.step
+    if which == "init" and workload.init is None:
+        raise CommandError(f"Task {task} has no init program: it starts from where another task ended.")
+    return workload.program(0 if which == "init" else 1)
 
 
 def _captured(source: str, which: str, batch_size: int | None, chosen: Chosen) -> Program:

@@ -160,6 +160,8 @@ def _show_task(document: Document) -> None:
         ("steps", f"{document['steps']} in segments of {document['segment_steps']}, seed {document['seed']}"),
         ("fee, escrow", f"{amount_text(int(document['fee']))}, {amount_text(int(document['escrow']))}"),
         ("wage, levy", f"{amount_text(int(document['wage']))} an audit, {amount_text(int(document['levy']))}"),
+        ("starts from", document["parent"] and f"task {document['parent']}, at step {document['first_step']}"),
+        ("applications", document["apply_until"] and _applications(document, now)),
         ("manifest", document["manifest"]),
         ("work root", document["work_root"]),
         ("final root", document["final_root"]),
@@ -169,6 +171,11 @@ def _show_task(document: Document) -> None:
     console.print(shown)
     _show_segments(document["audited"], now)
     _show_disputes(document["disputes"], now)
+
+
+def _applications(document: Document, now: int) -> str:
+    count = len(document["applicants"])
+    return f"{count}, {'open' if now <= document['apply_until'] else 'closed'} {_until(document['apply_until'], now)}"
 
 
 def _show_segments(lines: list[Document], now: int) -> None:

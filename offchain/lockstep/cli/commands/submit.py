@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lockstep.chain.amounts import TOKEN, amount_text
+from lockstep.chain.options import FAMILIES
 from lockstep.cli.console import output, parse_amount, parse_duration, table
 from lockstep.cli.errors import CommandError
 from lockstep.cli.options import Account, Bundle, Connection, Role, bundled
@@ -73,6 +74,39 @@ class Job(Bundle):
     solve_within: Annotated[
         str, typer.Option("--solve-within", metavar="DURATION", help="How long its solver may take.")
     ] = "24h"
+    parent: Annotated[
+        int | None,
+        typer.Option(
+            "--parent",
+            min=1,
+            metavar="TASK",
+            help="Go on from where this settled task ended, with the same tensors of state and, by default, its seed.",
+            show_default=False,
+        ),
+    ] = None
+    first_step: Annotated[
+        int | None,
+        typer.Option(
+            "--first-step",
+            min=0,
+            max=MAX_UINT32,
+            help="With --parent: number of the first step, as schedules, batches and Adam see it.",
+            show_default="where the parent ended",
+        ),
+    ] = None
+    draw: Annotated[
+        str | None,
+        typer.Option(
+            "--draw",
+            metavar="DURATION",
+            help="Draw the solver among those who apply so long, by stake, reputation and what they say they can do.",
+            show_default="whoever accepts first",
+        ),
+    ] = None
+    family: Annotated[
+        str | None,
+        typer.Option("--family", help=f"With --draw, what the model is: {', '.join(FAMILIES)}.", show_default=False),
+    ] = None
 
 
 @bundled
@@ -97,6 +131,8 @@ def submit(
         lockstep submit mlp --steps 320 --audits all
         lockstep submit cnn --optimiser muon --schedule cosine --warmup 32 --clip-norm 1
         lockstep submit train.py:build --price 0.5
+        lockstep submit mlp --steps 320 --parent 1
+        lockstep submit cnn --draw 2h --family cnn
     """
     session, agent, workload, order, offer = _prepare(connection, account, job, training, source)
     _show_cost(agent, workload, offer)
@@ -150,6 +186,9 @@ def _prepare(
     audits = _audits(job.audits)
     chosen = training.chosen(job.steps)
     accept_window, solve_window = parse_duration(job.accept_within), parse_duration(job.solve_within)
+    apply_window, family = parse_duration(job.draw) if job.draw else 0, _family(job.family)
+    if family and not apply_window:
+        raise typer.BadParameter("--family matters only where solvers are drawn; add --draw.")
 
     from lockstep.agents.journal import Journal
     from lockstep.agents.submitter import Order, Submitter
@@ -165,6 +204,8 @@ def _prepare(
     workload = captured_workload(captured)
     voice = Voice(output(), Role.SUBMITTER)
     agent = Submitter(lockstep, session.store, Journal(":memory:"), narrate=voice.say)
+    if job.parent is not None:
+        workload = agent.stack(workload, job.parent)
     order = Order(
         steps=job.steps,
         segment_steps=job.segment_steps,
@@ -174,6 +215,10 @@ def _prepare(
         solve_window=solve_window,
         seed=job.seed,
         title=job.title or source,
+        parent=job.parent or 0,
+        first_step=job.first_step,
+        apply_window=apply_window,
+        family=family,
     )
     offer = agent.offer(workload, order)
     parameters, plan = lockstep.parameters, _plan(workload, offer)
@@ -187,8 +232,17 @@ def _plan(workload: Workload, offer: TaskOffer) -> Plan:
     """The shape that the costs follow from."""
     from lockstep.chain.terms import Plan
 
-    step, init = workload.step_commitment.work, workload.init_commitment.work
+    step, init = workload.step_commitment.work, workload.init_work
     return Plan(offer.steps, offer.segment_steps, step, init, offer.price)
+
+
+def _family(name: str | None) -> int:
+    """Number of a family of models, 0 for none."""
+    if name is None:
+        return 0
+    if name not in FAMILIES:
+        raise typer.BadParameter(f"{name!r} is no family of models; there are {', '.join(FAMILIES)}.")
+    return FAMILIES.index(name) + 1
 
 
 def _price(text: str) -> int:
@@ -222,8 +276,8 @@ def _show_cost(agent: Submitter, workload: Workload, offer: TaskOffer) -> None:
     lockstep = agent.lockstep
     numbers = lockstep.quote(offer)
     plan = _plan(workload, offer)
-    segments = arithmetic.segment_count(plan)
-    work = plan.step_work * plan.steps + plan.init_work
+    segments = arithmetic.segment_count(plan) - (workload.start is not None)
+    work = arithmetic.whole_work(plan)
     wages = offer.wage * offer.audits
     shown = table("Cost", "", "amount", "", right=("amount",))
     for name, amount, note in (

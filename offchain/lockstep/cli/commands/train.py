@@ -68,7 +68,7 @@ def train(
     folder = out or Path(".lockstep") / "train" / re.sub(r"\W+", "-", source).strip("-")
     captured = captured_task(source, batch_size, training.chosen(steps))
     workload = captured_workload(captured)
-    job = Job(workload.step_commitment.hash.hex(), workload.init_commitment.hash.hex(), seed, segment_steps)
+    job = Job(workload.step_commitment.hash.hex(), workload.commitment(0).hash.hex(), seed, segment_steps)
     voice = Voice(output(), "train")
     with LocalRun.opened(folder, job) as run, closing(voice):
         try:
@@ -91,7 +91,7 @@ def _train(run: LocalRun, workload: Workload, runner: Runner, voice: Voice, step
 
     program, constants, job = workload.step, workload.init_constants, run.record.job
     if run.done < 0:
-        state = initial_state(workload.init, constants, job.seed)
+        state = initial_state(workload.program(0), constants, job.seed)
         voice.say(f"begins on {runner.name}: start {run.save(program, 0, state)}")
     else:
         state = run.load(program)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lockstep.chain.amounts import amount_text
+from lockstep.chain.options import FAMILIES, families_mask
 from lockstep.cli.console import parse_amount
 from lockstep.cli.errors import INTERRUPTED, CommandError
 from lockstep.cli.options import Account, Bundle, Connection, Poll, Processes, Role, bundled
@@ -59,8 +60,27 @@ def solve(
             help="Publish the integer sums of the drawn segments' large contractions, 8 bytes each, for `--freivalds`.",
         ),
     ] = False,
+    memory: Annotated[
+        int, typer.Option("--memory", min=0, max=2**32 - 1, help="Memory to declare where solvers are drawn, MiB.")
+    ] = 0,
+    rate: Annotated[
+        int,
+        typer.Option(
+            "--rate",
+            min=0,
+            max=2**32 - 1,
+            help="Speed to declare where solvers are drawn, 10^6 units of work a second. What counts of it shortens the"
+            " time to solve in.",
+        ),
+    ] = 0,
+    family: Annotated[
+        list[str] | None,
+        typer.Option("--family", help=f"Family of models to declare: {', '.join(FAMILIES)}.", show_default=False),
+    ] = None,
 ) -> None:
     """Train: accept open tasks, run them step by step, commit to the checkpoints, be paid when they hold.
+
+    Where a task's solver is drawn it applies first, with the least stake that is asked for.
 
     Locks a deposit for each task it accepts. Progress is kept in the journal and in the store: stopped in any way, even
     by kill -9 or a power cut, the same command goes on from the last checkpoint. Where a verifier condemns the work,
@@ -70,14 +90,24 @@ def solve(
 
         lockstep solve --task 1
         lockstep solve --nproc 4
+        lockstep solve --memory 4096 --rate 200 --family cnn
     """
     from lockstep.agents.defender import Defender
     from lockstep.agents.publisher import SumsPublisher
     from lockstep.agents.solver import Solver
+    from lockstep.chain.types import Declaration
     from lockstep.cli.session import Session
 
+    unknown = sorted(set(family or ()) - set(FAMILIES))
+    if unknown:
+        raise typer.BadParameter(f"{unknown[0]!r} is no family of models; there are {', '.join(FAMILIES)}.")
+    declared = Declaration(families_mask(tuple(family or ())), memory, rate)
+
+    def before(agent: Solver) -> None:
+        agent.declared = declared
+
     kinds = (Solver, SumsPublisher, Defender) if publish_sums else (Solver, Defender)
-    _run(Session(connection, account, Role.SOLVER), kinds, running, processes=nproc)
+    _run(Session(connection, account, Role.SOLVER), kinds, running, before, processes=nproc)
 
 
 @bundled

@@ -18,7 +18,9 @@ from lockstep.chain.anvil import Anvil
 from lockstep.chain.client import Client
 from lockstep.chain.deployment import deploy
 from lockstep.chain.lockstep import Lockstep
+from lockstep.chain.options import TaskOptions
 from lockstep.chain.parameters import LOCAL, TOKEN, Profile
+from lockstep.chain.selection import draw_key
 from lockstep.chain.types import SlotState, TaskState
 from lockstep.dispute.transition import Outcome
 from lockstep.storage.store import ArtifactStore
@@ -151,13 +153,12 @@ class World:
         """Moments at which something becomes possible; or, where a draw waits for them, blocks."""
         chain = self.keeper_lockstep
         if state is TaskState.OPEN:
-            return [chain.task(task).terms.accept_deadline], 0
+            terms = chain.task(task).terms
+            if chain.selection(task).closed and chain.deadline(task):
+                return [chain.deadline(task)], self._blocks_to_draw(draw_key(task))
+            return [TaskOptions.unpack(terms.options).apply_deadline, terms.accept_deadline], 0
         if state is TaskState.COMMITTED:
-            draw, now = chain.draw(chain.market.address, task.to_bytes(32, "big")), chain.block_number()
-            late = draw.target + chain.reveal_parameters.window_blocks + 1
-            return [chain.deadline(task)], max(
-                0, (late if draw.missing and now > draw.target else draw.target + 1) - now
-            )
+            return [chain.deadline(task)], self._blocks_to_draw(task.to_bytes(32, "big"))
         if state is not TaskState.AUDITING:
             return [chain.deadline(task)], 0
         deadlines: list[int] = []
@@ -172,6 +173,13 @@ class World:
             if chain.dispute(number).outcome == Outcome.NONE:
                 deadlines.append(chain.view(chain.game, "deadlineOf", number))
         return deadlines, 0
+
+    def _blocks_to_draw(self, key: bytes) -> int:
+        """Blocks until a value asked for by the market is known, or its missing secrets are late."""
+        chain = self.keeper_lockstep
+        draw, now = chain.draw(chain.market.address, key), chain.block_number()
+        late = draw.target + chain.reveal_parameters.window_blocks + 1
+        return max(0, (late if draw.missing and now > draw.target else draw.target + 1) - now)
 
     # Money and gas
 
