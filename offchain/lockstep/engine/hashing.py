@@ -71,12 +71,8 @@ def _plain(tensor: Tensor) -> Tensor:
 def _natively(
     tensors: Sequence[Tensor], dtypes: Sequence[DType] | None, head: bytes | None, threads: int | None = None
 ) -> Hashed:
-    kinds = tuple(
-        [
-            (tensor.dtype, tensor.shape, dtype)
-            for tensor, dtype in zip(tensors, dtypes or [None] * len(tensors), strict=True)
-        ]
-    )
+    given: Sequence[DType | None] = [None] * len(tensors) if dtypes is None else dtypes
+    kinds = tuple([(tensor.dtype, tensor.shape, dtype) for tensor, dtype in zip(tensors, given, strict=True)])
     found = hashes.Roots(tensors, kinds, torch.get_num_threads() if threads is None else threads, head)
     roots = [found.roots[at : at + 32] for at in range(0, len(found.roots), 32)]
     return Hashed(found.tensors, roots[:-1], roots[-1], b"" if head is None else found.digest)
@@ -97,7 +93,7 @@ def _by_hashlib(tensors: Sequence[Tensor], dtypes: Sequence[DType] | None, head:
 
 
 _LENGTHS = (1, 13, 14, 15, 16, 29, 30, 31, 255, 256, 257, 272, 750, 1_280, 16_384, 16_385, 50_001)
-"""Elements of four bytes: last chunks that pad differently, files whose blocks straddle tensors, trees of several limbs."""
+"""Elements of four bytes: last chunks that pad differently, blocks of a file across tensors, trees of several limbs."""
 
 
 @functools.cache
