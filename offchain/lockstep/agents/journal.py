@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +29,13 @@ class JournalError(RuntimeError):
 
 
 class Journal:
-    """Facts by scope and name: JSON values, durable when ``put`` returns."""
+    """Facts by scope and name: JSON values, durable when ``put`` returns. Several threads may use one."""
 
     def __init__(self, file: Path | str) -> None:
         """Open or make the database (``":memory:"`` for none); ``JournalError`` when the file is none."""
         if str(file) != ":memory:":
             Path(file).parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.Lock()
         self._database = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
         try:
             self._database.execute("pragma journal_mode = wal")
@@ -47,24 +50,42 @@ class Journal:
 
     def put(self, scope: str, name: str, value: Any) -> None:
         """Write one fact; an earlier value is replaced."""
-        self._database.execute(
-            "insert into facts values (?, ?, ?) on conflict do update set value = excluded.value",
-            (scope, name, json.dumps(value)),
-        )
+        self.put_all(scope, {name: value})
+
+    def put_all(self, scope: str, facts: Mapping[str, Any]) -> None:
+        """Write facts, all of them or none, at the price of one; earlier values are replaced."""
+        rows = [(scope, name, json.dumps(value)) for name, value in facts.items()]
+        with self._lock:
+            self._database.execute("begin")
+            try:
+                self._database.executemany(
+                    "insert into facts values (?, ?, ?) on conflict do update set value = excluded.value", rows
+                )
+            except BaseException:
+                self._database.execute("rollback")
+                raise
+            self._database.execute("commit")
 
     def get(self, scope: str, name: str, default: Any = None) -> Any:
         """Read one fact, or the default."""
-        row = self._database.execute("select value from facts where scope = ? and name = ?", (scope, name)).fetchone()
+        with self._lock:
+            row = self._database.execute(
+                "select value from facts where scope = ? and name = ?", (scope, name)
+            ).fetchone()
         return default if row is None else json.loads(row[0])
 
     def all(self, scope: str) -> dict[str, Any]:
         """All facts of a scope by name."""
-        rows = self._database.execute("select name, value from facts where scope = ? order by name", (scope,))
+        with self._lock:
+            rows = self._database.execute(
+                "select name, value from facts where scope = ? order by name", (scope,)
+            ).fetchall()
         return {name: json.loads(value) for name, value in rows}
 
     def forget(self, scope: str, name: str) -> None:
         """Remove one fact."""
-        self._database.execute("delete from facts where scope = ? and name = ?", (scope, name))
+        with self._lock:
+            self._database.execute("delete from facts where scope = ? and name = ?", (scope, name))
 
     def close(self) -> None:
         """Close the database."""

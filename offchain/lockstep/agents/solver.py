@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from lockstep.agents.base import Agent
+from lockstep.agents.checkpoints import CheckpointLog, CheckpointWriter
 from lockstep.agents.replica import Replica, Tamper
 from lockstep.agents.workload import WorkloadError, read_start
 from lockstep.chain.amounts import amount_text
@@ -18,7 +19,7 @@ from lockstep.chain.selection import solve_window
 from lockstep.chain.terms import whole_work
 from lockstep.chain.types import Declaration, TaskState, TaskTerms
 from lockstep.dispute import claims
-from lockstep.engine.checkpoint import checkpoint_parts, parse_checkpoint, state_root
+from lockstep.engine.checkpoint import parse_checkpoint
 from lockstep.storage.manifest import WorkManifest, put_manifest
 
 
@@ -148,33 +149,38 @@ class Solver(Agent):
 
     # Training
 
+    def _log(self, task: int) -> CheckpointLog:
+        return CheckpointLog(self.journal, self.scope(task))
+
     def _solve(self, posted: PostedTask) -> bool:
         task, terms = posted.terms.id, posted.terms
-        scope = self.scope(task)
         segments = claims.last_segment(terms) + 1
-        state = self._resume(posted)
-        done = len(self.journal.get(scope, "checkpoints", []))
-        for segment in range(done, segments):
-            state = self._train_segment(posted, segment, state)
-            name = self.store.put_parts(checkpoint_parts(self.bench(posted).workload.step, state))
-            stored = self.journal.get(scope, "checkpoints", [])
-            self.journal.put(scope, "checkpoints", [*stored, [state_root(state).hex(), name]])
+        done, state = self._resume(posted)
+        if done < segments:
+            program = self.bench(posted).workload.step
+            with CheckpointWriter(self.store, self._log(task), program, done) as writer:
+                for segment in range(done, segments):
+                    state = self._train_segment(posted, segment, state)
+                    writer.put(state)
         self.bench(posted).close()
         return self._commit(posted)
 
-    def _resume(self, posted: PostedTask) -> list[Tensor]:
-        """State at the last checkpoint stored and recorded; before the first what the task starts from, if anything."""
-        scope, workload = self.scope(posted.terms.id), self.bench(posted).workload
-        stored = self.journal.get(scope, "checkpoints", [])
+    def _resume(self, posted: PostedTask) -> tuple[int, list[Tensor]]:
+        """How many checkpoints there are, and the state at the last of them; nothing before the first.
+
+        A task that starts from another's end has its first checkpoint from the beginning.
+        """
+        task, workload = posted.terms.id, self.bench(posted).workload
+        stored = self._log(task).read()
         if not stored and workload.start is not None:
             state = read_start(self.store, workload, posted.terms)
-            self.journal.put(scope, "checkpoints", [[posted.terms.init_program.hex(), workload.start]])
-            return state
+            self._log(task).add(0, [(posted.terms.init_program.hex(), workload.start)])
+            return 1, state
         if not stored:
-            return []
+            return 0, []
         root, name = stored[-1]
-        self.narrate(f"goes on with task {posted.terms.id} at checkpoint {len(stored) - 1}")
-        return self.read_checkpoint(posted, name, bytes.fromhex(root))
+        self.narrate(f"goes on with task {task} at checkpoint {len(stored) - 1}")
+        return len(stored), self.read_checkpoint(posted, name, bytes.fromhex(root))
 
     def read_checkpoint(self, posted: PostedTask, name: str, root: bytes) -> list[Tensor]:
         """State from a checkpoint artifact, held to its root."""
@@ -203,8 +209,8 @@ class Solver(Agent):
         return replica.run(on_step)
 
     def _commit(self, posted: PostedTask) -> bool:
-        task, scope = posted.terms.id, self.scope(posted.terms.id)
-        stored = self.journal.get(scope, "checkpoints")
+        task = posted.terms.id
+        stored = self._log(task).read()
         roots = [bytes.fromhex(root) for root, _ in stored]
         work_root = claims.work_tree(roots).root
         uri = put_manifest(

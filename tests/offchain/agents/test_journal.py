@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from lockstep.agents.journal import Journal
 
@@ -41,3 +44,13 @@ for number in range(100_000):
     child.wait()
     child.stdout.close()
     assert Journal(file).get("task", "count") >= int(lines[-1])
+
+
+def test_facts_written_together_are_all_there_or_none(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.sqlite")
+    journal.put_all("1/7", {"a": 1, "b": [2]})
+    with pytest.raises(sqlite3.Error):
+        journal.put_all("1/7", {"a": 3, None: 4})  # type: ignore[dict-item]  # a name may not be null
+    assert journal.all("1/7") == {"a": 1, "b": [2]}
+    journal.put("1/7", "a", 5)
+    assert Journal(tmp_path / "journal.sqlite").get("1/7", "a") == 5

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -23,7 +23,7 @@ from lockstep.models import CNN, GPT, MLP, AttentionClassifier, next_token_loss
 from lockstep.numerics.contraction import integer_sums
 from lockstep.numerics.dtypes import DType
 from lockstep.program.capture import CapturedTask, capture
-from lockstep.program.graph import Input, Node, Program, StateEntry
+from lockstep.program.graph import Input, Node, Program, StateEntry, View
 from lockstep.program.ops import InputKind, Op
 from lockstep.program.optimisers import Adam
 from lockstep.program.reference import evaluate_node
@@ -175,6 +175,50 @@ def test_rounding_and_check_of_one_contraction(left: tuple[int, ...], right: tup
                 wrong.reshape(-1)[place] = value
                 with pytest.raises(FalseSumsError):
                     runner.step(state, 0, [wrong], b"entropy")
+
+
+def transposed(program: Program, arrays: list[np.ndarray]) -> tuple[Program, list[np.ndarray]]:
+    """The same contraction with both operands' mantissas lying column by column."""
+    node, last = program.nodes
+    views, types, lying = [], list(program.state), list(arrays)
+    for place in (0, 2):
+        rows, terms = arrays[place].shape
+        lying[place] = np.ascontiguousarray(arrays[place].T)
+        types[place] = StateEntry(DType.M16, (terms, rows))
+        turn = View((terms, rows), (0, 0), ((1, 1), (0, 1)), 0)
+        views.append(Node(Op.VIEW, DType.M16, (rows, terms), (Input(InputKind.STATE, place),), turn))
+    inputs = (Input(InputKind.NODE, 0), node.inputs[1], Input(InputKind.NODE, 1), node.inputs[3])
+    ends = (*last.inputs[:4], Input(InputKind.NODE, 2))
+    return Program((*views, replace(node, inputs=inputs), replace(last, inputs=ends)), tuple(types), ()), lying
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["rows", "columns"])
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [((1100, 3), (2000, 3)), ((1050, 4101), (70, 4101)), ((30, 9), (4500, 9)), ((2, 2050), (530, 2050))],
+)
+def test_large_contraction_however_it_lies_is_rounded_and_checked(
+    left: tuple[int, ...], right: tuple[int, ...], turned: bool
+) -> None:
+    """Results past the cache, rows of several stretches, strips and parts that are not whole."""
+    if load() is None:
+        pytest.skip("There is no native engine here (no compiler, or LOCKSTEP_NATIVE=0).")
+    program, arrays = product(left, right)
+    sums = integer_sums(arrays[0], arrays[2])
+    if turned:
+        program, arrays = transposed(program, arrays)
+    index = len(program.nodes) - 2
+    state = [*arrays, np.zeros(sums.shape, np.float32)]
+    wanted, _ = Runner(program, (), 0, threads=1).step(state, 0)
+    for threads in (1, 2):
+        runner = CheckedRunner(program, (), 0, (index,), threads=threads, native=True)
+        after, _ = runner.step(state, 0, [sums], b"entropy")
+        assert same_bits(after[4], wanted[4].numpy(), DType.F32)
+        for place in (0, sums.size // 3, sums.size - 1):
+            sums.reshape(-1)[place] -= 1
+            with pytest.raises(FalseSumsError):
+                runner.step(state, 0, [sums], b"entropy")
+            sums.reshape(-1)[place] += 1
 
 
 def test_only_contractions_dearer_to_do_than_to_check_are_carried() -> None:

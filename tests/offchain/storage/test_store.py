@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -109,15 +110,54 @@ def test_ref_with_foreign_content_is_ignored(store: ArtifactStore) -> None:
     assert store.get_ref("trace", b"\x01" * 32) is None
 
 
-def test_interrupted_write_leaves_no_artifact(store: ArtifactStore, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("call", ["writev", "open"])
+def test_interrupted_write_leaves_no_artifact(store: ArtifactStore, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    def fail(*arguments: object, **options: object) -> int:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, call, fail)
+    with pytest.raises(StorageError, match="disk full"):
+        store.put(b"half")
+    monkeypatch.undo()
+    assert not store.has(artifact_name(b"half"))
+    assert not [path for path in Path(store.url).rglob("*") if path.is_file()]
+
+
+def test_interrupted_write_to_another_file_system_leaves_no_artifact(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*arguments: object, **options: object) -> None:
         raise OSError("disk full")
 
+    store = ArtifactStore("memory://interrupted")
     monkeypatch.setattr(store._fs, "mv", fail)
     with pytest.raises(StorageError, match="disk full"):
         store.put(b"half")
     monkeypatch.undo()
     assert not store.has(artifact_name(b"half"))
+
+
+def test_artifact_of_many_parts_is_whole_however_little_the_system_writes_at_once(
+    store: ArtifactStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts: list[bytes | memoryview] = [bytes([i % 256]) * (i % 5) for i in range(3_000)]
+    whole, write = b"".join(parts), os.writev
+    calls: list[int] = []
+
+    def writes_little(file: int, buffers: list[memoryview]) -> int:
+        calls.append(len(buffers))
+        first = b"".join(buffers)[: 1 + 7 * len(calls)]
+        return write(file, [first])
+
+    monkeypatch.setattr(os, "writev", writes_little)
+    name = store.put_hashed(hashlib.sha256(whole).digest(), parts)
+    assert max(calls) == 1024 < len(parts)
+    assert store.get(name) == whole
+    assert name == artifact_name(whole)
+
+
+def test_artifact_put_under_a_wrong_digest_cannot_be_read(store: ArtifactStore) -> None:
+    name = store.put_hashed(bytes(32), [b"weights"])
+    with pytest.raises(StorageError, match="damaged"):
+        store.get(name)
 
 
 def test_manifest_round_trip(store: ArtifactStore) -> None:

@@ -1,4 +1,4 @@
-// The native engine: a step of a program as one list of instructions, and hashing. C interface for ctypes.
+// The native engine: a step of a program as one list of instructions. C interface for ctypes.
 
 #include <ctime>
 #include <deque>
@@ -11,7 +11,6 @@
 #include "pool.h"
 #include "reduce.h"
 #include "residual.h"
-#include "sha256.h"
 
 namespace lockstep {
 
@@ -160,35 +159,6 @@ class Engine : public Job {
     std::atomic<std::uint64_t> now_{kNothing};
 };
 
-// Leaf hashes of a tensor's chunks, 64 chunks a block.
-class Hashing : public Job {
-  public:
-    Hashing(const std::uint8_t* data, std::int64_t n, std::uint8_t* out) : data_(data), n_(n), out_(out) {}
-    bool help(Thread&) override {
-        bool any = false;
-        for (std::int64_t at; (at = next_.fetch_add(kBlock)) < n_;) {
-            const std::int64_t stop = std::min(n_, at + kBlock);
-            const std::int64_t whole = (stop - at) / 1024;
-            sha::prefixed_all(0, data_ + at, 1024, whole, out_ + at / 32);
-            const std::int64_t i = at + 1024 * whole;
-            if (i < stop) sha::prefixed_all(0, data_ + i, static_cast<std::size_t>(stop - i), 1, out_ + i / 32);
-            done_.fetch_add(stop - at);
-            any = true;
-        }
-        return any;
-    }
-    void finish() const {
-        while (done_.load() < n_) std::this_thread::yield();
-    }
-
-  private:
-    static constexpr std::int64_t kBlock = 64 * 1024;
-    const std::uint8_t* data_;
-    std::int64_t n_;
-    std::uint8_t* out_;
-    std::atomic<std::int64_t> next_{0}, done_{0};
-};
-
 }  // namespace lockstep
 
 extern "C" {
@@ -209,31 +179,5 @@ void lockstep_engine_free(void* engine) { delete static_cast<lockstep::Engine*>(
 void lockstep_run(void* engine, char* const* external) { static_cast<lockstep::Engine*>(engine)->run(external); }
 void lockstep_profile(void* engine, char* const* external, double* seconds) {
     static_cast<lockstep::Engine*>(engine)->run(external, seconds);
-}
-
-// Leaf hashes of n bytes' 1 KiB chunks (32 bytes each), by all threads of the team.
-void lockstep_chunk_hashes(void* team_, const std::uint8_t* data, std::int64_t n, std::uint8_t* out) {
-    lockstep::Team* team = static_cast<lockstep::Team*>(team_);
-    std::lock_guard<std::mutex> turn(team->turn());
-    lockstep::Hashing job(data, n, out);
-    team->call(&job);
-    job.help(team->caller());
-    job.finish();
-    team->dismiss(&job);
-}
-
-// The same, and then the tree over them in their place: its root comes first.
-void lockstep_tree_root(void* team, const std::uint8_t* data, std::int64_t n, std::uint8_t* hashes) {
-    lockstep_chunk_hashes(team, data, n, hashes);
-    // Level by level: neighbours joined, an odd last one carried.
-    for (std::int64_t count = (n + 1023) / 1024; count > 1; count = (count + 1) / 2) {
-        lockstep::sha::prefixed_all(1, hashes, 64, count / 2, hashes);
-        if (count % 2) std::memcpy(hashes + 16 * (count - 1), hashes + 32 * (count - 1), 32);
-    }
-}
-
-// Portable and fast code must agree: checked before the fast one is used.
-void lockstep_sha_portable(const std::uint8_t* block, std::uint32_t* state) {
-    lockstep::sha::blocks_portable(state, block, 1);
 }
 }

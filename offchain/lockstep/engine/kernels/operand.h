@@ -106,6 +106,10 @@ struct Operand {
     const std::int16_t* first_term(char* const* slots, std::int64_t l) const {
         return reinterpret_cast<const std::int16_t*>(slots[all.slot]) + terms_only.offset + place(l, 0).shift;
     }
+    // Term k of the first row; only where rows are one run of memory (`rows_only.contiguous()`).
+    const std::int16_t* first_row(char* const* slots, std::int64_t l, std::int64_t k) const {
+        return reinterpret_cast<const std::int16_t*>(slots[all.slot]) + rows_only.offset + place_of_term(l, k).shift;
+    }
     // Mantissas of term k in rows [first, first + count).
     void column(char* const* slots, std::int64_t l, std::int64_t k, std::int64_t first, std::int64_t count,
                 std::int16_t* out) const {

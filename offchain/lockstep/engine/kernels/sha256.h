@@ -109,42 +109,82 @@ inline void blocks(std::uint32_t (*state)[8], const std::uint8_t* const* message
 }
 #endif
 
-// H(prefix || data) of N pieces of n bytes, at most 1024 each.
-template <int N>
-inline void prefixed(std::uint8_t prefix, const std::uint8_t* const* data, std::size_t n, std::uint8_t* const* out) {
-    alignas(64) std::uint8_t memory[N][1152];
-    const std::uint8_t* message[N];
-    std::uint32_t state[N][8];
-    const std::size_t total = (n + 1 + 8) / 64 * 64 + 64;
-    const std::uint64_t bits = __builtin_bswap64(8 * (n + 1));
-    for (int m = 0; m < N; ++m) {
-        memory[m][0] = prefix;
-        std::memcpy(memory[m] + 1, data[m], n);
-        memory[m][n + 1] = 0x80;
-        std::memset(memory[m] + n + 2, 0, total - n - 2);
-        std::memcpy(memory[m] + total - 8, &bits, 8);
-        message[m] = memory[m];
-        std::memcpy(state[m], kStart, sizeof state[m]);
-    }
-    blocks<N>(state, message, total / 64);
-    for (int m = 0; m < N; ++m) {
-        for (int i = 0; i < 8; ++i) {
-            const std::uint32_t x = __builtin_bswap32(state[m][i]);
-            std::memcpy(out[m] + 4 * i, &x, 4);
-        }
+inline void write_out(const std::uint32_t state[8], std::uint8_t* out) {
+    for (int i = 0; i < 8; ++i) {
+        const std::uint32_t x = __builtin_bswap32(state[i]);
+        std::memcpy(out + 4 * i, &x, 4);
     }
 }
 
-// Hashes of `count` pieces of n bytes that follow each other; out may be where they are, as an n of 64 is never caught up.
-inline void prefixed_all(std::uint8_t prefix, const std::uint8_t* data, std::size_t n, std::int64_t count, std::uint8_t* out) {
-    std::int64_t i = 0;
-    for (; i + 2 <= count; i += 2, data += 2 * n, out += 64) {
-        const std::uint8_t* const pieces[2] = {data, data + n};
-        std::uint8_t* const to[2] = {out, out + 32};
-        prefixed<2>(prefix, pieces, n, to);
-    }
-    if (i < count) prefixed<1>(prefix, &data, n, &out);
+// Padding and length behind the last n bytes of a message of `length`; the blocks that these make.
+inline std::size_t pad(std::uint8_t* tail, std::size_t n, std::uint64_t length) {
+    const std::size_t total = (n + 8) / 64 * 64 + 64;
+    const std::uint64_t bits = __builtin_bswap64(8 * length);
+    tail[n] = 0x80;
+    std::memset(tail + n + 1, 0, total - n - 9);
+    std::memcpy(tail + total - 8, &bits, 8);
+    return total / 64;
 }
+
+constexpr std::size_t kPiece = 1024;  // most bytes behind a prefix
+
+// prefix || data as whole blocks in `memory`; how many.
+inline std::size_t frame(std::uint8_t prefix, const std::uint8_t* data, std::size_t n, std::uint8_t* memory) {
+    memory[0] = prefix;
+    std::memcpy(memory + 1, data, n);
+    return pad(memory, n + 1, n + 1);
+}
+
+// H(prefix || data) of N pieces of n bytes.
+template <int N>
+inline void prefixed(std::uint8_t prefix, const std::uint8_t* const* data, std::size_t n, std::uint8_t* const* out) {
+    alignas(64) std::uint8_t memory[N][kPiece + 128];
+    const std::uint8_t* message[N];
+    std::uint32_t state[N][8];
+    std::size_t count = 0;
+    for (int m = 0; m < N; ++m) {
+        count = frame(prefix, data[m], n, memory[m]);
+        message[m] = memory[m];
+        std::memcpy(state[m], kStart, sizeof state[m]);
+    }
+    blocks<N>(state, message, count);
+    for (int m = 0; m < N; ++m) write_out(state[m], out[m]);
+}
+
+// SHA-256 of bytes that come piece by piece.
+class Stream {
+  public:
+    Stream() { std::memcpy(state_, kStart, sizeof state_); }
+    void append(const std::uint8_t* data, std::size_t n) {
+        length_ += n;
+        if (held_) {
+            const std::size_t some = n < 64 - held_ ? n : 64 - held_;
+            std::memcpy(carry_ + held_, data, some);
+            held_ += some, data += some, n -= some;
+            if (held_ < 64) return;
+            absorb(carry_, 1);
+        }
+        absorb(data, n / 64);
+        held_ = n % 64;
+        if (held_) std::memcpy(carry_, data + n - held_, held_);
+    }
+    void finish(std::uint8_t* out) {
+        std::uint8_t tail[128];
+        std::memcpy(tail, carry_, held_);
+        absorb(tail, pad(tail, held_, length_));
+        write_out(state_, out);
+    }
+
+  private:
+    void absorb(const std::uint8_t* data, std::size_t count) {
+        if (count) blocks<1>(&state_, &data, count);
+    }
+
+    std::uint32_t state_[8];
+    std::uint8_t carry_[64] = {};
+    std::size_t held_ = 0;
+    std::uint64_t length_ = 0;
+};
 
 }  // namespace sha
 }  // namespace lockstep

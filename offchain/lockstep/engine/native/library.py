@@ -146,7 +146,8 @@ _SIGNATURES: dict[str, tuple[object, tuple[object, ...]]] = {
     "lockstep_run": (None, (_P, _P)),
     "lockstep_profile": (None, (_P, _P, _P)),
     "lockstep_chunk_hashes": (None, (_P, _P, _I64, _P)),
-    "lockstep_tree_root": (None, (_P, _P, _I64, _P)),
+    "lockstep_roots": (None, (_P, _P, _P, _P)),
+    "lockstep_file_roots": (None, (_P, _P, _I64, _P, _P, _P)),
     "lockstep_sha_portable": (None, (_P, _P)),
 }
 
