@@ -110,12 +110,13 @@ def play(
     watched: bool = False,
     on_round: Sequence[Callable[[Verifier], None]] = (),
     ends: TaskState = TaskState.SETTLED,
+    stakes: int = SEGMENTS,
 ) -> Scene:
-    """One honest task from submission until nobody has anything left to do."""
+    """One honest task from submission until nobody has anything left to do; with stake for so many claims."""
     world = stage.world
     posted = stage.submit(world.agent(Submitter, f"{prefix} submitter"), "mlp", stage.order("forced", 8, 4))
     task = posted.terms.id
-    verifier = make_verifier(stage, kind, f"{prefix} verifier", posted, SEGMENTS)
+    verifier = make_verifier(stage, kind, f"{prefix} verifier", posted, stakes)
     watcher = world.agent(Whistleblower, f"{prefix} whistleblower", [task]) if watched else None
     before = (verifier.lockstep.worth(verifier.address), watcher.lockstep.worth(watcher.address) if watcher else 0)
     agents = [world.agent(Solver, f"{prefix} solver", [task]), verifier, *([watcher] if watcher else [])]
@@ -153,10 +154,21 @@ def test_secret_that_is_never_opened_costs_deposit_and_bond(always: Stage) -> No
 
 
 def test_verifier_that_lost_its_seeds_is_silent_and_pays_misses_not_deposits(always: Stage) -> None:
-    scene = play(always, "forgetful", ForgetfulVerifier, ends=TaskState.UNAVAILABLE)
+    scene = play(always, "forgetful", ForgetfulVerifier, ends=TaskState.UNAVAILABLE, stakes=8 * SEGMENTS)
     chain = scene.verifier.lockstep
     rounds = chain.parameters.redraws + 1
     assert scene.gained == -SEGMENTS * rounds * chain.numbers(scene.posted.terms).miss
+    assert chain.locked(scene.verifier.address) == 0
+
+
+def test_redraw_that_finds_nobody_is_tried_ever_more_rarely_and_ends_without(always: Stage) -> None:
+    scene = play(always, "poor", ForgetfulVerifier, ends=TaskState.UNAVAILABLE)
+    chain = scene.verifier.lockstep
+    rounds, miss = chain.parameters.redraws + 1, chain.numbers(scene.posted.terms).miss
+    assert -scene.gained in [n * miss for n in range(SEGMENTS, rounds * SEGMENTS + 1)]
+    # Each call costs gas, and finds nobody while the stake of the other segments is locked.
+    stalls = chain._logs("AuditCourt", "DrawStalled", task=scene.posted.terms.id)
+    assert 0 < len(stalls) < 50 * rounds * SEGMENTS
     assert chain.locked(scene.verifier.address) == 0
 
 

@@ -7,6 +7,7 @@ state says that it is due, and losing the race to somebody else is no error.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from lockstep.agents.base import Agent
 from lockstep.chain.errors import Reverted
@@ -44,6 +45,10 @@ RACE_ERRORS = frozenset(
 )
 """Refusals that mean: somebody else was first, or it is a block too early."""
 
+TRIES = 3
+"""Calls of a draw that find nobody before it is left alone for a while: each looks at other candidates."""
+FIRST_PAUSE, LONGEST_PAUSE = 15, 960
+"""Seconds for which it is left alone, the first time and at most."""
 SCAN_STEPS = 64
 """Claims one finalize looks at."""
 
@@ -52,6 +57,12 @@ class Keeper(Agent):
     """Drives tasks onward by whatever permissionless call is due."""
 
     role = "keeper"
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._stalls: dict[tuple[int, int | None], tuple[int, int]] = {}
+        """Draws that found nobody among the candidates of a call, by task and segment (None: the first draw): how often
+        in a row, and until when they are left alone."""
 
     def tick(self) -> bool:
         """Make every call that is due."""
@@ -127,8 +138,25 @@ class Keeper(Agent):
         court = self.lockstep.court
         return self._try(lambda: self.lockstep.send(court, function, posted.terms.abi(), *arguments, doing=doing))
 
+    def _is_stalled(self, task: int, segment: int | None) -> bool:
+        """Whether a draw found nobody a short while ago: each call costs gas, and stake comes free slowly."""
+        return self._stalls.get((task, segment), (0, 0))[1] > self.lockstep.now()
+
+    def _note_stall(self, task: int, segment: int | None) -> None:
+        """Leave a draw alone for longer each time it finds nobody."""
+        times = self._stalls.get((task, segment), (0, 0))[0] + 1
+        if times <= TRIES:
+            self._stalls[task, segment] = (times, 0)
+            return
+        pause = min(FIRST_PAUSE << (times - TRIES - 1), LONGEST_PAUSE)
+        self._stalls[task, segment] = (times, self.lockstep.now() + pause)
+        what = f"task {task}" if segment is None else f"segment {segment} of task {task}"
+        self.narrate(f"finds nobody with stake to spare to verify {what}, and tries again in {pause} s")
+
     def _draw(self, posted: PostedTask) -> bool:
         task = posted.terms.id
+        if self._is_stalled(task, None):
+            return False
         drawn = (self.lockstep.market.address, task.to_bytes(32, "big"))
         if not self._beacon_ready(*drawn):
             return self._strike(*drawn)
@@ -144,6 +172,8 @@ class Keeper(Agent):
         segments = self.lockstep.drawn_segments(task)
         if segments:
             self.narrate(f"draws segments {', '.join(map(str, sorted(segments)))} of task {task}")
+        elif self.lockstep.state(task) is TaskState.COMMITTED:
+            self._note_stall(task, None)
         return True
 
     def _beacon_ready(self, consumer: str, key: bytes) -> bool:
@@ -191,6 +221,8 @@ class Keeper(Agent):
 
     def _redraw(self, posted: PostedTask, segment: int) -> bool:
         task = posted.terms.id
+        if self._is_stalled(task, segment):
+            return False
         drawn = (
             self.lockstep.court.address,
             claims.redraw_key(task, segment, self.lockstep.slot(task, segment).round + 1),
@@ -198,7 +230,11 @@ class Keeper(Agent):
         if not self._beacon_ready(*drawn):
             return self._strike(*drawn)
         try:
-            return self._court(posted, "redraw", segment, doing=f"redraw segment {segment}")
+            if not self._court(posted, "redraw", segment, doing=f"redraw segment {segment}"):
+                return False
+            if self.lockstep.slot(task, segment).state == SlotState.REDRAWING:
+                self._note_stall(task, segment)
+            return True
         except Reverted as error:
             if error.error == "Expired":
                 return self._renew(*drawn)

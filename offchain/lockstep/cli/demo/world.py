@@ -22,6 +22,7 @@ from lockstep.chain.options import TaskOptions
 from lockstep.chain.parameters import LOCAL, TOKEN, Profile
 from lockstep.chain.selection import draw_key
 from lockstep.chain.types import SlotState, TaskState
+from lockstep.dispute.claims import redraw_key
 from lockstep.dispute.transition import Outcome
 from lockstep.storage.store import ArtifactStore
 
@@ -32,6 +33,8 @@ Say = Callable[[str, str], None]
 WALLET = 1_000_000 * TOKEN
 """Settlement tokens every party begins with, base units."""
 ETHER = 10**18
+REDRAW_PAUSE = 60
+"""Seconds after which a draw that found nobody is looked at again."""
 MAX_ROUNDS = 2_000
 """Rounds of ticks and clock moves after which a scenario is stuck."""
 
@@ -165,7 +168,9 @@ class World:
         for segment in chain.drawn_segments(task):
             slot = chain.slot(task, segment)
             if slot.state == SlotState.REDRAWING:
-                return [], 2
+                draw = chain.draw(chain.court.address, redraw_key(task, segment, slot.round + 1))
+                known = draw.target and chain.block_number() > draw.target and not draw.missing
+                return ([self.anvil.now() + REDRAW_PAUSE], 0) if known else ([], 2)
             if slot.state == SlotState.DRAWN:
                 windows = chain.windows(task, segment)
                 deadlines += [windows.claim, windows.unblind, windows.open]
