@@ -137,9 +137,9 @@ JOBS: dict[str, Job] = {
         "Fashion-MNIST, flipped and cropped",
         lambda: ResNet18(width=16),
         _moved_clothes,
-        Momentum(_warm(0.1, 1_718, 100), nesterov=True, weight_decay=5e-4),
+        Momentum(_warm(0.1, 4_295, 100), nesterov=True, weight_decay=5e-4),
         64,
-        1_718,
+        4_295,
         goal="0.92 or more",
     ),
     "gpt-mini": Job(
