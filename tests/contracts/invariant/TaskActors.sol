@@ -184,6 +184,7 @@ contract TaskActors is Endings {
         vm.recordLogs();
         vm.prank(submitter);
         market.submitStacked(offer, terms, checkpoints[leaves.length - 1], proof);
+        ++done["stacked"];
         return postedTerms();
     }
 
@@ -191,9 +192,12 @@ contract TaskActors is Endings {
     function live(uint256 taskSeed, uint256 actorSeed, uint8 choice) external timed watched("live") {
         uint256 index = _load(taskSeed);
         _live(index, _actor(actorSeed), choice);
-        if (choice < 32) return;
+        if (choice >= 32) _liveToAudit(index, _actor(actorSeed), choice);
+    }
+
+    function _liveToAudit(uint256 index, address actor, uint8 choice) private {
         while (market.stateOf(terms.id) > TaskState.None && market.stateOf(terms.id) < TaskState.Auditing) {
-            _live(index, _actor(actorSeed), choice);
+            _live(index, actor, choice);
         }
     }
 
@@ -234,6 +238,7 @@ contract TaskActors is Endings {
             vm.roll(vm.getBlockNumber() + beacon.delay() + 1);
         } else if (selection.closed && vm.getBlockTimestamp() <= market.deadlineOf(terms.id)) {
             market.drawSolver(terms);
+            ++done["drawn"];
         } else {
             return false;
         }
@@ -269,7 +274,8 @@ contract TaskActors is Endings {
     // Audits
 
     function postClaim(uint256 taskSeed, uint256 segmentSeed, uint8 choice) external timed watched("claim") {
-        _load(taskSeed);
+        uint256 index = _load(taskSeed);
+        if (choice >= 32) _liveToAudit(index, _actor(segmentSeed), choice);
         uint32 segment = _segment(segmentSeed);
         claim(segment, _endRoot(segment, choice));
     }
