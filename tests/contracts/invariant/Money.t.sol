@@ -43,6 +43,7 @@ abstract contract MoneyInvariant is Test {
         vm.pauseGasMetering(); // all runs together use more than a block has
         uint256 claims;
         uint256 drawn;
+        uint256 stacked;
         bytes4[] memory selectors = _selectors();
         for (uint256 run = 0; run < 32; ++run) {
             setUp();
@@ -57,9 +58,11 @@ abstract contract MoneyInvariant is Test {
             }
             claims += actors.done("claim");
             drawn += actors.done("drawn");
+            stacked += actors.done("stacked");
         }
         assertGt(claims, 10, "claims");
         assertGt(drawn, 2, "drawn solvers");
+        assertGt(stacked, 0, "stacked tasks");
     }
 
     function forcedBps() internal pure virtual returns (uint16);
