@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from lockstep.agents.journal import Journal
 from lockstep.chain.lockstep import Lockstep, PostedClaim, PostedTask, PostedTree
-from lockstep.chain.types import ClaimBody, SlotState, TaskState
+from lockstep.chain.types import MALFORMED, ClaimBody, SlotState, TaskState
 from lockstep.dispute import claims, forced
 from lockstep.dispute.digest import ENTRY_BYTES, entry_at
 from lockstep.dispute.forced import SecretTree
@@ -148,10 +148,6 @@ class TaskSecrets:
         arguments = forced.opening((ref.segment, ref.round), tree, ref.task, entry, body)
         self.lockstep.send(self.lockstep.court, "openSecret", posted.terms.abi(), arguments, doing="open a secret")
         return told
-
-
-MALFORMED = 2**16 - 1
-"""Standing claim of a segment whose start was malformed."""
 
 
 def _entry_name(task: int, segment: int, round_: int) -> str:

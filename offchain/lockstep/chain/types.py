@@ -132,6 +132,10 @@ class Selection(_Struct):
     closed: bool
 
 
+MALFORMED = 2**16 - 1
+"""``Slot.standing`` of a segment whose start was malformed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Slot(_Struct):
     """What the court stores of a drawn segment; see ``IAuditCourt.Slot``."""

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "rows.h"
+#include "transpose.h"
 
 namespace lockstep {
 
@@ -31,32 +32,6 @@ inline void quantize_row(const float* x, std::int64_t n, float scale, bool own, 
     _mm512_mask_cvtepi32_storeu_epi16(out + i, rest, quantize16(_mm512_maskz_loadu_ps(rest, x + i), s, own));
 }
 
-// A 16 x 16 matrix of 32-bit elements in registers, transposed.
-inline void transpose16(__m512i v[16]) {
-    __m512i t[16];
-    for (int i = 0; i < 16; i += 2) {
-        t[i] = _mm512_unpacklo_epi32(v[i], v[i + 1]);
-        t[i + 1] = _mm512_unpackhi_epi32(v[i], v[i + 1]);
-    }
-    for (int i = 0; i < 16; i += 4) {
-        v[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
-        v[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
-        v[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
-        v[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
-    }
-    for (int i = 0; i < 4; ++i) {
-        t[i] = _mm512_shuffle_i32x4(v[i], v[i + 4], 0x88);
-        t[i + 4] = _mm512_shuffle_i32x4(v[i], v[i + 4], 0xDD);
-        t[i + 8] = _mm512_shuffle_i32x4(v[i + 8], v[i + 12], 0x88);
-        t[i + 12] = _mm512_shuffle_i32x4(v[i + 8], v[i + 12], 0xDD);
-    }
-    for (int i = 0; i < 4; ++i) {
-        v[i] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0x88);
-        v[i + 8] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0xDD);
-        v[i + 4] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0x88);
-        v[i + 12] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0xDD);
-    }
-}
 #else
 inline void quantize_row(const float* x, std::int64_t n, float scale, bool, std::int16_t* out) {
     _Pragma("GCC ivdep") for (std::int64_t i = 0; i < n; ++i) {
@@ -227,9 +202,7 @@ class Quantize : public Instruction {
         const std::int64_t length = in_.length;
         const float* x[kLanes];
         in_.pointers(slots, first, count, x);
-        __m512i v[kLanes];
-        for (int i = 0; i < kLanes; ++i) v[i] = i < count ? lane_magnitudes(x[i], length) : _mm512_setzero_si512();
-        const __m512i e = exponents_of(largest_lanes(v), floor_);
+        const __m512i e = exponents_of(row_magnitudes(x, count, length), floor_);
         if (e_slot_ >= 0)
             _mm512_mask_cvtepi32_storeu_epi16(reinterpret_cast<std::int16_t*>(slots[e_slot_]) + first, first_lanes(count), e);
         if (m_slot_ < 0) return;

@@ -110,17 +110,14 @@ class Sum : public Instruction {
     void together(char* const* slots, std::int64_t first, std::int64_t count) {
         const float* x[kLanes];
         in_.pointers(slots, first, count, x);
-        __m512i v[kLanes];
-        for (int i = 0; i < kLanes; ++i) v[i] = i < count ? lane_magnitudes(x[i], in_.length) : _mm512_setzero_si512();
         alignas(64) std::int32_t e[kLanes];
-        _mm512_store_si512(e, exponents_of(largest_lanes(v), kLowestSum));
+        _mm512_store_si512(e, exponents_of(row_magnitudes(x, count, in_.length), kLowestSum));
         for (std::int64_t i = 0; i < count; ++i)
             put(slots, first + i, sum_usable(e[i]) ? sum_terms(x[i], in_.length, e[i], true) : 0.0, e[i]);
     }
     // Totals of columns whose scales are normal f32s, or 0.
     void scaled_columns(const float* x, const float* scale, std::int64_t n, double* total) {
-        const __mmask16 mask[4] = {first_lanes(n), first_lanes(std::max<std::int64_t>(n - 16, 0)),
-                                   first_lanes(std::max<std::int64_t>(n - 32, 0)), first_lanes(std::max<std::int64_t>(n - 48, 0))};
+        const __mmask16 mask[4] = {first_lanes(n), first_lanes(n - 16), first_lanes(n - 32), first_lanes(n - 48)};
         __m512i low[4], high[4];
         _Pragma("GCC unroll 4") for (int j = 0; j < 4; ++j) low[j] = high[j] = _mm512_setzero_si512();
         beside_.terms(x, [&](const float* run, std::int64_t, std::int64_t count, std::int64_t stride) {

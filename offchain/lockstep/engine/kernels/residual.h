@@ -90,17 +90,15 @@ class TwoParts : public Instruction {
         const std::int64_t n = in_.length;
         const float* x[kLanes];
         in_.pointers(slots, first, count, x);
-        __m512i v[kLanes];
-        for (int i = 0; i < kLanes; ++i) v[i] = i < count ? lane_magnitudes(x[i], n) : _mm512_setzero_si512();
-        const __m512i e = exponents_of(largest_lanes(v), kLowestQuantize);
+        const __m512i e = exponents_of(row_magnitudes(x, count, n), kLowestQuantize);
         keep(0, slots, first, count, e);
         Factors one, two;
         one.set(e);
         std::int16_t* out = part_[0].mantissas(slots) + first * n;
         const __m512i magnitude = _mm512_set1_epi32(0x7FFFFFFF);
+        __m512i v[kLanes] = {};
         for (std::int64_t i = 0; i < count; ++i) {
             const __m512 s = _mm512_set1_ps(one.scale[i]), u = _mm512_set1_ps(one.unit[i]);
-            v[i] = _mm512_setzero_si512();
             for (std::int64_t k = 0; k < n; k += kLanes) {
                 const __mmask16 mask = first_lanes(n - k);
                 const __m512 at = _mm512_maskz_loadu_ps(mask, x[i] + k);
@@ -142,7 +140,7 @@ class TwoParts : public Instruction {
         beside_.terms(x, [&](const float* run, std::int64_t, std::int64_t count, std::int64_t step) {
             for (std::int64_t k = 0; k < count; ++k, run += step) {
                 _Pragma("GCC unroll 4") for (int g = 0; g < kGroups; ++g) {
-                    const __mmask16 mask = first_lanes(std::max<std::int64_t>(n - g * kLanes, 0));
+                    const __mmask16 mask = first_lanes(n - g * kLanes);
                     const __m512 at = _mm512_maskz_loadu_ps(mask, run + g * kLanes);
                     const __m512 r = lost(at, _mm512_load_ps(one[g].scale), _mm512_load_ps(one[g].unit));
                     v[g] = _mm512_max_epu32(v[g], _mm512_and_si512(_mm512_castps_si512(r), magnitude));

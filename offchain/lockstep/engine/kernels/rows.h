@@ -22,7 +22,9 @@ inline int exponent_of(std::uint32_t largest, int floor) {
 #if defined(__AVX512F__)
 constexpr std::int64_t kLanes = 16;
 
-inline __mmask16 first_lanes(std::int64_t n) { return static_cast<__mmask16>(n >= kLanes ? 0xFFFF : (1 << n) - 1); }
+inline __mmask16 first_lanes(std::int64_t n) {
+    return static_cast<__mmask16>(n >= kLanes ? 0xFFFF : n <= 0 ? 0 : (1 << n) - 1);
+}
 
 // The largest magnitudes' bits of a row's elements 0, 16, 32, .., of 1, 17, .., and so on.
 inline __m512i lane_magnitudes(const float* x, std::int64_t n) {
@@ -50,6 +52,12 @@ inline __m512i largest_lanes(const __m512i v[16]) {
         c[i] = _mm512_max_epu32(_mm512_shuffle_i32x4(b[2 * i], b[2 * i + 1], 0x44),
                                 _mm512_shuffle_i32x4(b[2 * i], b[2 * i + 1], 0xEE));
     return _mm512_max_epu32(_mm512_shuffle_i32x4(c[0], c[1], 0x88), _mm512_shuffle_i32x4(c[0], c[1], 0xDD));
+}
+// Lane r: the largest magnitude's bits of row r of `count`, n elements each; 0 where there is no row.
+inline __m512i row_magnitudes(const float* const* x, std::int64_t count, std::int64_t n) {
+    __m512i v[kLanes];
+    for (std::int64_t r = 0; r < kLanes; ++r) v[r] = r < count ? lane_magnitudes(x[r], n) : _mm512_setzero_si512();
+    return largest_lanes(v);
 }
 // exponent_of, 16 rows at a time.
 inline __m512i exponents_of(__m512i largest, int floor) {
@@ -241,9 +249,7 @@ inline void column_magnitudes(const Beside& beside, const float* x, std::int64_t
 #if defined(__AVX512F__)
     static_assert(kColumns == 4 * kLanes, "four vectors");
     const __m512i magnitude = _mm512_set1_epi32(0x7FFFFFFF);
-    const __mmask16 m0 = first_lanes(n), m1 = first_lanes(std::max<std::int64_t>(n - kLanes, 0)),
-                    m2 = first_lanes(std::max<std::int64_t>(n - 2 * kLanes, 0)),
-                    m3 = first_lanes(std::max<std::int64_t>(n - 3 * kLanes, 0));
+    const __mmask16 m0 = first_lanes(n), m1 = first_lanes(n - kLanes), m2 = first_lanes(n - 2 * kLanes), m3 = first_lanes(n - 3 * kLanes);
     __m512i a = _mm512_setzero_si512(), b = a, c = a, d = a;
     beside.terms(x, [&](const float* run, std::int64_t, std::int64_t count, std::int64_t stride) {
         for (std::int64_t k = 0; k < count; ++k, run += stride) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "sha256.h"
+#include "transpose.h"
 
 namespace lockstep {
 namespace sha {
@@ -10,36 +11,12 @@ namespace sha {
 #if defined(__AVX512F__) && defined(__AVX512BW__)
 constexpr std::int64_t kLanes = 16;
 
-// Sixteen rows of sixteen words, rows for columns.
-inline void transpose(__m512i x[16]) {
-    __m512i y[16];
-    for (int i = 0; i < 16; i += 2) {
-        y[i] = _mm512_unpacklo_epi32(x[i], x[i + 1]);
-        y[i + 1] = _mm512_unpackhi_epi32(x[i], x[i + 1]);
-    }
-    for (int i = 0; i < 16; i += 4) {
-        x[i] = _mm512_unpacklo_epi64(y[i], y[i + 2]);
-        x[i + 1] = _mm512_unpackhi_epi64(y[i], y[i + 2]);
-        x[i + 2] = _mm512_unpacklo_epi64(y[i + 1], y[i + 3]);
-        x[i + 3] = _mm512_unpackhi_epi64(y[i + 1], y[i + 3]);
-    }
-    for (int i = 0; i < 4; ++i) {  // x[4 j + i]: column i of rows 4 j.. in each quarter
-        const __m512i a = _mm512_shuffle_i32x4(x[i], x[4 + i], 0x88), b = _mm512_shuffle_i32x4(x[8 + i], x[12 + i], 0x88);
-        const __m512i c = _mm512_shuffle_i32x4(x[i], x[4 + i], 0xDD), d = _mm512_shuffle_i32x4(x[8 + i], x[12 + i], 0xDD);
-        y[i] = _mm512_shuffle_i32x4(a, b, 0x88);
-        y[8 + i] = _mm512_shuffle_i32x4(a, b, 0xDD);
-        y[4 + i] = _mm512_shuffle_i32x4(c, d, 0x88);
-        y[12 + i] = _mm512_shuffle_i32x4(c, d, 0xDD);
-    }
-    for (int i = 0; i < 16; ++i) x[i] = y[i];
-}
-
 // One block of each message, `apart` bytes from the one before.
 inline void wide_block(__m512i state[8], const std::uint8_t* data, std::size_t apart) {
     const __m512i swap = _mm512_broadcast_i32x4(_mm_set_epi64x(0x0c0d0e0f08090a0bLL, 0x0405060700010203LL));
     __m512i w[16], v[8];
     for (std::size_t i = 0; i < 16; ++i) w[i] = _mm512_shuffle_epi8(_mm512_loadu_si512(data + i * apart), swap);
-    transpose(w);
+    transpose16(w);
     for (int i = 0; i < 8; ++i) v[i] = state[i];
     const auto three = [](__m512i a, __m512i b, __m512i c) { return _mm512_ternarylogic_epi32(a, b, c, 0x96); };  // a ^ b ^ c
 #pragma GCC unroll 64
@@ -78,7 +55,7 @@ inline void prefixed_wide(std::uint8_t prefix, const std::uint8_t* data, std::si
     for (std::size_t at = 63; at + 64 < n; at += 64) wide_block(state, data + at, n);
     wide_block(state, last[0], 64);
     for (int i = 8; i < 16; ++i) state[i] = _mm512_setzero_si512();
-    transpose(state);
+    transpose16(state);
     const __m512i swap = _mm512_broadcast_i32x4(_mm_set_epi64x(0x0c0d0e0f08090a0bLL, 0x0405060700010203LL));
     for (std::size_t m = 0; m < kLanes; ++m)
         _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + 32 * m), _mm512_castsi512_si256(_mm512_shuffle_epi8(state[m], swap)));
