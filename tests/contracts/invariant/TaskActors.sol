@@ -201,6 +201,18 @@ contract TaskActors is Endings {
         }
     }
 
+    /// @dev Honest claims and the end of a task, from wherever it is: few runs get there by themselves, and a stacked task needs a settled one.
+    function settleHonestly(uint256 taskSeed, uint256 actorSeed) external timed watched("settle") {
+        _liveToAudit(_load(taskSeed), _actor(actorSeed), type(uint8).max);
+        require(market.stateOf(terms.id) == TaskState.Auditing, "ended otherwise");
+        uint32[] memory segments = drawnSegments();
+        for (uint256 i = 0; i < segments.length; ++i) {
+            claimHonestly(segments[i]);
+        }
+        passDisputeWindow(segments[0]);
+        market.settle(terms);
+    }
+
     function _live(uint256 index, address actor, uint8 choice) private {
         TaskState state = market.stateOf(terms.id);
         solver = market.solverOf(terms.id);
