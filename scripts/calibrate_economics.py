@@ -61,7 +61,7 @@ def main() -> None:
         "command": "scripts/calibrate_economics.py",
         "gas": {
             "submit": clean["submit"],
-            "solve": _total(clean, ("accept", "acknowledge", "commit")),
+            "solve": _total(clean, ("acceptAndAcknowledge", "commit")),
             # a verifier drawn for both posts both in one transaction
             "claim": _total(clean, ("postClaim", "postClaim, many")) // AUDITS,
             "keep": _total(clean, ("drawAudits", "settle")),

@@ -123,6 +123,8 @@ interface ITaskMarket {
     function accept(TaskTerms calldata terms) external;
     /// @notice Solver: it holds program and data; its clock starts.
     function acknowledge(TaskTerms calldata terms) external;
+    /// @notice Both at once, for who has programs and data already.
+    function acceptAndAcknowledge(TaskTerms calldata terms) external;
     /// @notice Solver, or anybody when it has not acknowledged in time: the task is open again, for whoever accepts first. The deposit is free, but for
     /// what a drawn solver pays for the wasted draw.
     function giveBack(TaskTerms calldata terms) external;

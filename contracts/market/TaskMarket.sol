@@ -67,7 +67,7 @@ contract TaskMarket is ITaskMarket, SolverSelection {
     }
 
     /// @inheritdoc ITaskMarket
-    function accept(TaskTerms memory terms) external {
+    function accept(TaskTerms memory terms) public {
         Task storage task = _require(terms, TaskState.Open);
         require(msg.sender != terms.submitter, OwnTask(terms.id));
         require(block.timestamp <= terms.acceptDeadline, DeadlinePassed(terms.acceptDeadline));
@@ -76,13 +76,19 @@ contract TaskMarket is ITaskMarket, SolverSelection {
     }
 
     /// @inheritdoc ITaskMarket
-    function acknowledge(TaskTerms memory terms) external {
+    function acknowledge(TaskTerms memory terms) public {
         Task storage task = _require(terms, TaskState.Accepted);
         _requireSolver(task);
         _requireInTime(task.deadline);
         task.state = TaskState.Solving;
         task.deadline = uint40(block.timestamp + _windowOf(terms));
         emit TaskAcknowledged(terms.id, task.deadline);
+    }
+
+    /// @inheritdoc ITaskMarket
+    function acceptAndAcknowledge(TaskTerms memory terms) external {
+        accept(terms);
+        acknowledge(terms);
     }
 
     /// @inheritdoc ITaskMarket

@@ -27,11 +27,8 @@ abstract contract CleanTaskGas is Scene {
         terms = submitOffer(offer);
         _note("submit");
         vm.prank(solver);
-        market.accept(terms);
-        _note("accept");
-        vm.prank(solver);
-        market.acknowledge(terms);
-        _note("acknowledge");
+        market.acceptAndAcknowledge(terms);
+        _note("acceptAndAcknowledge");
 
         uint256 count = 5;
         for (uint256 i = 0; i < count; ++i) {

@@ -202,6 +202,22 @@ contract TaskMarketTest is Endings {
         market.accept(terms);
     }
 
+    function test_acceptAndAcknowledge_locksTheDeposit_andStartsTheClock() public {
+        toOpen();
+        uint96 free = vault.freeStakeOf(solver);
+        vm.prank(solver);
+        market.acceptAndAcknowledge(terms);
+        assertTask(TaskState.Solving);
+        assertEq(market.solverOf(terms.id), solver);
+        assertEq(market.deadlineOf(terms.id), block.timestamp + terms.solveWindow);
+        assertEq(free - vault.freeStakeOf(solver), 3 * feeOf());
+        vm.expectRevert(
+            abi.encodeWithSelector(ITaskMarket.WrongState.selector, terms.id, TaskState.Solving, TaskState.Open)
+        );
+        vm.prank(outsider);
+        market.acceptAndAcknowledge(terms);
+    }
+
     function test_acknowledge_byAnybodyElse_reverts() public {
         toAccepted();
         vm.expectRevert(abi.encodeWithSelector(ITaskMarket.NotAllowed.selector, outsider, solver));

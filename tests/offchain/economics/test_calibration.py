@@ -18,7 +18,7 @@ NEAR = 0.25
     ("part", "kinds"),
     [
         ("submit", ("submit",)),
-        ("solve", ("accept", "acknowledge", "commit")),
+        ("solve", ("acceptAndAcknowledge", "commit")),
         ("claim", ("postClaim",)),
         ("keep", ("drawAudits", "settle")),
     ],
