@@ -13,7 +13,7 @@ import {Limits} from "../types/Limits.sol";
 
 /// @title The judge of checkpoints' shapes.
 /// @dev Every hash under a checkpoint has one form its preimage may have: `0x02 || header || root` for a tensor's root, `0x01 || left ||
-/// right` for an inner node, `0x00 || chunk` of the chunk's length for a leaf. A preimage of any other form shows that nobody
+/// right` for an inner node, `0x00 || chunk` of the chunk's length for a leaf, f32 NaNs canonical. A preimage of any other form shows that nobody
 /// could prove a leaf of a replay from this checkpoint; so no claim about the segment could be refuted.
 contract StartChecker is IStartChecker {
     using TaskMath for TaskTerms;
@@ -23,6 +23,11 @@ contract StartChecker is IStartChecker {
 
     /// @dev Roots in a chunk of the state's tensor.
     uint256 private constant ROOTS_PER_CHUNK = Limits.CHUNK_BYTES / 32;
+
+    /// @dev Little-endian f32 read as if it were big-endian: its exponent, its mantissa, and 0x7fc00000.
+    uint32 private constant NAN_EXPONENT = 0x0000807f;
+    uint32 private constant NAN_MANTISSA = 0xffff7f00;
+    uint32 private constant CANONICAL_NAN = 0x0000c07f;
 
     constructor(ITaskMarket market_, IAuditCourt court_) {
         (market, court) = (market_, court_);
@@ -119,8 +124,19 @@ contract StartChecker is IStartChecker {
     {
         uint256 first = position << level;
         if (level == 0 || first == chunks - 1) {
-            return preimage.length == 1 + TensorLib.chunkLength(header, first) && preimage[0] == 0x00;
+            return preimage.length == 1 + TensorLib.chunkLength(header, first) && preimage[0] == 0x00
+                && (uint8(header[0]) != DType.F32 || _hasCanonicalNaNs(preimage));
         }
         return preimage.length == 65 && preimage[0] == 0x01;
+    }
+
+    /// @dev Whether every NaN of a chunk of f32, little-endian behind its tag, is the canonical one.
+    function _hasCanonicalNaNs(bytes calldata chunk) private pure returns (bool) {
+        for (uint256 i = 1; i < chunk.length; i += 4) {
+            // The bytes as they lie, the least significant first: the mask of the exponent, and the rest without the sign.
+            uint32 bits = uint32(bytes4(chunk[i:i + 4]));
+            if (bits & NAN_EXPONENT == NAN_EXPONENT && bits & NAN_MANTISSA != 0 && bits != CANONICAL_NAN) return false;
+        }
+        return true;
     }
 }

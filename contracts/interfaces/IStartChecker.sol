@@ -12,7 +12,7 @@ enum StartPart {
 }
 
 /// @notice Proof that a checkpoint does not have the program's shape: a preimage of a hash under it that is not of the form its
-/// place prescribes (tag, header, length). What nobody knows a preimage of is withheld data, not a malformed start.
+/// place prescribes (tag, header, length; f32 NaNs canonical). What nobody knows a preimage of is withheld data, not a malformed start.
 /// @param preimage What was hashed, its tag byte included.
 /// @param level For the tree parts: binary levels above the leaves.
 /// @param position For the tree parts: which subtree of that level.

@@ -157,11 +157,11 @@ def parse_checkpoint(data: bytes | memoryview | mmap.mmap, program: Program, roo
 
 _HEADER_SPARE = 1 << 16
 """Bytes of a wrong header that are read beyond the right one's length, to tell what is wrong."""
-_HEADER_DEPTH = 3
+HEADER_NESTING = 3
 """How deep tables and lists of a header lie in each other."""
 
 
-def _depth(text: bytes) -> int:
+def nesting(text: bytes) -> int:
     """How deep brackets lie in each other at most. Parsers recurse: depth is known before one is called."""
     depth = deepest = 0
     for bracket in re.findall(rb"[][{}]", text):
@@ -174,7 +174,7 @@ def _header_difference(text: bytes, expected: int, program: Program) -> str:
     """A sentence on how a file's header differs from the one this program's state has, of ``expected`` bytes."""
     if len(text) > expected + _HEADER_SPARE:
         return f"The checkpoint's header has {len(text)} bytes where this program's state takes {expected}."
-    if _depth(text) > _HEADER_DEPTH:
+    if nesting(text) > HEADER_NESTING:
         return "The checkpoint's header cannot be read: it is nested too deep."
 
     def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -237,6 +237,34 @@ contract StartCheckerTest is Scene {
         assertTrue(_isMalformed(_stateRoot(), proof));
     }
 
+    /// @dev Replays hold canonical NaNs only: a start with another one is no state that any replay could go on from.
+    function testFuzz_isMalformed_entryWithAWord_onlyWhereItIsAnotherNaN(uint32 bits, uint256 word, bool near) public {
+        if (near) bits = bits & 0x807fffff | 0x7f800000; // exponents all ones: infinities and NaNs
+        word = bound(word, 0, 87);
+        bytes4 least = bytes4(
+            (bits & 0xff) << 24 | (bits & 0xff00) << 8 | (bits & 0xff0000) >> 8 | (bits & 0xff000000) >> 24
+        );
+        for (uint256 i = 0; i < 4; ++i) {
+            chunks[2][4 * word + i] = least[i];
+        }
+        chunkLeaves[2] = TestTree.hashLeaf(chunks[2]);
+        roots[ENTRY] = _tensorRoot(_entryHeader(), TestTree.root(chunkLeaves));
+        MalformedStart memory proof = _at(_proof(StartPart.EntryTree, abi.encodePacked(uint8(0), chunks[2])), 0, 2);
+        proof.path = TestTree.prove(chunkLeaves, 2);
+        bool otherNaN = bits & 0x7fffffff > 0x7f800000 && bits != 0x7fc00000;
+        assertEq(_isMalformed(_stateRoot(), proof), otherNaN);
+    }
+
+    function test_isMalformed_aWholeChunkOfFloats_isRead() public {
+        chunks[0][1023] = 0xff;
+        chunks[0][1022] = 0xc0; // -NaN in the last word
+        chunkLeaves[0] = TestTree.hashLeaf(chunks[0]);
+        roots[ENTRY] = _tensorRoot(_entryHeader(), TestTree.root(chunkLeaves));
+        MalformedStart memory proof = _at(_proof(StartPart.EntryTree, abi.encodePacked(uint8(0), chunks[0])), 0, 0);
+        proof.path = TestTree.prove(chunkLeaves, 0);
+        assertTrue(_isMalformed(_stateRoot(), proof));
+    }
+
     // Proofs that do not hold
 
     function test_isMalformed_anotherCheckpoint_reverts() public {
