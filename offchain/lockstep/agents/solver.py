@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lockstep.agents.base import Agent
 from lockstep.agents.checkpoints import CheckpointLog, CheckpointWriter
+from lockstep.agents.lots import collect, winnings
 from lockstep.agents.replica import Replica, Tamper
 from lockstep.agents.workload import WorkloadError, read_start
 from lockstep.chain.amounts import amount_text
@@ -36,9 +37,10 @@ class Solver(Agent):
         super().__init__(*arguments, **options)
         self.declared = Declaration(families=0, memory_mib=0, rate=0)
         self._refused: set[int] = set()
+        self._collected: set[int] = set()
 
     def tick(self) -> bool:
-        """Accept, acknowledge, train and commit, or settle: the next thing that can be done."""
+        """Accept (programs and data were read before), train and commit, or settle: the next thing that can be done."""
         acted = False
         for posted in self.tasks():
             acted |= self._advance(posted)
@@ -64,6 +66,8 @@ class Solver(Agent):
                 return True
             case TaskState.SOLVING if mine:
                 return self._solve(posted)
+            case TaskState.SETTLED if mine and task not in self._collected:
+                return self._collect(posted)
         return False
 
     def _send(self, posted: PostedTask, function: str, doing: str) -> None:
@@ -78,12 +82,14 @@ class Solver(Agent):
         deposit = self.lockstep.numbers(terms).solver_deposit
         self.lockstep.ensure_stake(deposit)
         try:
-            self._send(posted, "accept", f"accept task {task}")
+            self._send(posted, "acceptAndAcknowledge", f"accept task {task}")
         except Reverted as error:
             if error.error != "WrongState":
                 raise
             return False  # somebody else was first
-        self.narrate(f"accepts task {task} and locks {amount_text(deposit)}")
+        self.narrate(
+            f"accepts task {task} and locks {amount_text(deposit)}; it has programs and data, and its clock runs"
+        )
         return True
 
     def _load(self, posted: PostedTask) -> None:
@@ -146,6 +152,18 @@ class Solver(Agent):
             raise WorkloadError(
                 f"it leaves {window:,} s for {work:,} units of work, and {rate:,} a second are counted on"
             )
+
+    def _collect(self, posted: PostedTask) -> bool:
+        """Collect what audited segments of a settled task won, once."""
+        self._collected.add(posted.terms.id)
+        try:
+            won = [each for each in winnings(self.lockstep, self.store, posted) if collect(self.lockstep, each)]
+        except WorkloadError as error:
+            self.complain(f"cannot collect what it won: {error}")
+            return False
+        for each in won:
+            self.narrate(f"wins {amount_text(each.bonus)} for segment {each.segment} of task {each.terms.id}")
+        return bool(won)
 
     # Training
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lockstep.agents.base import Agent
 from lockstep.agents.workload import Workload, load_workload, publish, stacked
+from lockstep.chain import lots
 from lockstep.chain import terms as arithmetic
 from lockstep.chain.amounts import amount_text
 from lockstep.chain.errors import ChainError
@@ -34,6 +35,7 @@ class Order:
     allows; windows in seconds; ``seed`` None draws one, or is the parent's. ``parent`` is the settled task that this
     one goes on from (0: none), ``first_step`` its first value of STEP (None: where the parent ended).
     ``apply_window`` above 0: the solver is drawn among those who apply in it; ``family`` as in ``TaskOptions``.
+    ``prize``: what an audited segment whose lot wins is to be paid at least; the levy follows from it.
     """
 
     steps: int
@@ -42,6 +44,7 @@ class Order:
     price: int = DEFAULT_PRICE
     wage: int | None = None
     levy: int | None = None
+    prize: int = 0
     accept_window: int = 24 * 3600
     solve_window: int = 24 * 3600
     seed: int | None = None
@@ -92,12 +95,20 @@ class Submitter(Agent):
             audits=audits,
             price=order.price,
             wage=parameters.min_wage_multiple * replay if order.wage is None else order.wage,
-            levy=arithmetic.least_levy(parameters, replay, audits) if order.levy is None else order.levy,
+            levy=self._levy(order, replay, audits),
             accept_deadline=now + order.accept_window,
             solve_window=order.solve_window,
             uri="",
             options=options.pack(),
         )
+
+    def _levy(self, order: Order, cost: int, audits: int) -> int:
+        """The least there may be, and what the wanted prize needs."""
+        if order.levy is not None:
+            return order.levy
+        parameters = self.lockstep.parameters
+        wanted = lots.levy_for(order.prize, cost, audits, parameters)
+        return max(arithmetic.least_levy(parameters, cost, audits), wanted)
 
     def _options(self, order: Order) -> TaskOptions:
         if order.first_step is not None and not order.parent:

@@ -44,6 +44,7 @@ CIRCLE = (
     "DisputeGame",
     "RandomBeacon",
     "ReputationLedger",
+    "UsefulWorkDraw",
 )
 """Contracts that name each other, in order of deployment."""
 NAMES = (
@@ -150,19 +151,21 @@ def deploy(
     put("Judgement")
 
     nonce = client.nonce()
-    vault, market, court, starts, treasury, proofs, game, beacon, ledger = (
+    vault, market, court, starts, treasury, proofs, game, beacon, ledger, lots = (
         created_address(client.address, nonce + place) for place in range(len(CIRCLE))
     )
     put("StakeVault", addresses["FaucetToken"], market, court, game, beacon, profile.parameters.withdrawal_delay)
     put("TaskMarket", (vault, court, beacon, faults, ledger, treasury), numbers)
     put("AuditCourt", (vault, market, beacon, treasury, starts, game), numbers)
     put("StartChecker", market, court)
-    put("JackpotTreasury", vault, court)
+    put("JackpotTreasury", vault, court, lots)
     put("DisputeProofs", court, market, vault, executor, treasury, disputes)
     put("DisputeGame", court, market, vault, proofs, treasury, disputes)
     put("RandomBeacon", vault, market, court, treasury, profile.parameters.beacon_delay, profile.reveals.abi())
     put("ReputationLedger", market, court)
-    expected = dict(zip(CIRCLE, (vault, market, court, starts, treasury, proofs, game, beacon, ledger), strict=True))
+    put("UsefulWorkDraw", market, court, beacon, treasury)
+    circle = vault, market, court, starts, treasury, proofs, game, beacon, ledger, lots
+    expected = dict(zip(CIRCLE, circle, strict=True))
     if any(addresses[name] != address for name, address in expected.items()):
         raise ChainError(
             "Another transaction of this account came between; nothing was kept. "

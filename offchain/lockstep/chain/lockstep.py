@@ -22,6 +22,7 @@ from lockstep.chain.client import Client, Sent
 from lockstep.chain.deployment import Deployment
 from lockstep.chain.errors import ChainError, Reverted
 from lockstep.chain.index import Index
+from lockstep.chain.lots import ticket_id
 from lockstep.chain.options import TaskOptions
 from lockstep.chain.parameters import DisputeParameters, Parameters, Profile, RevealParameters
 from lockstep.chain.types import (
@@ -169,6 +170,11 @@ class Lockstep:
     def ledger(self) -> Contract:
         """``ReputationLedger``."""
         return self._contract("ReputationLedger")
+
+    @cached_property
+    def lots(self) -> Contract:
+        """``UsefulWorkDraw``."""
+        return self._contract("UsefulWorkDraw")
 
     @cached_property
     def program_faults(self) -> Contract:
@@ -322,6 +328,13 @@ class Lockstep:
     def reputation(self, account: str, role: Role) -> int:
         """What an account has earned in a role, base units of levy."""
         return int(self.view(self.ledger, "earnedOf", account, role))
+
+    def open_lots(self, task: int) -> list[int]:
+        """Audited segments of a settled task whose lot wins and was not collected; their states may have stayed."""
+        if self.state(task) is not TaskState.SETTLED:
+            return []
+        won = [each for each in self.drawn_segments(task) if each and self.view(self.lots, "wins", task, each)]
+        return [each for each in won if not self.view(self.treasury, "paid", ticket_id(task, each))]
 
     def work(self, task: int) -> Work | None:
         """What the solver committed, None before it did."""

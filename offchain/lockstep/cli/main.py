@@ -9,6 +9,7 @@ import typer
 
 from lockstep.cli import zoo
 from lockstep.cli.commands import (
+    bonus,
     challenge,
     deploy,
     economics,
@@ -87,6 +88,7 @@ app.command(rich_help_panel=LOOKING)(status.status)
 app.command(rich_help_panel=LOOKING, epilog=zoo.listing())(submit.quote)
 app.command(rich_help_panel=LOOKING)(result.result)
 app.command(rich_help_panel=LOOKING)(reputation.reputation)
+app.command(rich_help_panel=LOOKING)(bonus.bonus)
 app.command(rich_help_panel=LOOKING)(profile.profile)
 app.command(rich_help_panel=LOOKING)(inspect.inspect)
 app.command(rich_help_panel=LOOKING, epilog=zoo.listing())(sweep.sweep)

@@ -16,6 +16,7 @@ import {ReputationLedger} from "../../../contracts/reputation/ReputationLedger.s
 import {StakeVault} from "../../../contracts/stake/StakeVault.sol";
 import {FaucetToken} from "../../../contracts/token/FaucetToken.sol";
 import {JackpotTreasury} from "../../../contracts/treasury/JackpotTreasury.sol";
+import {UsefulWorkDraw} from "../../../contracts/treasury/UsefulWorkDraw.sol";
 import {Parameters} from "../../../contracts/types/Parameters.sol";
 import {Test} from "forge-std/Test.sol";
 
@@ -51,6 +52,7 @@ abstract contract Deployment is Test {
     RandomBeacon internal beacon;
     ProgramFaults internal faults;
     ReputationLedger internal ledger;
+    UsefulWorkDraw internal lots;
     ScriptedChecker internal checker;
     Parameters internal numbers;
 
@@ -65,7 +67,7 @@ abstract contract Deployment is Test {
         checker = new ScriptedChecker();
         faults = ProgramFaults(deployCode("ProgramFaults.sol:ProgramFaults", abi.encode(checker)));
         uint256 nonce = vm.getNonce(address(this));
-        address[7] memory circle;
+        address[8] memory circle;
         for (uint256 i = 0; i < circle.length; ++i) {
             circle[i] = vm.computeCreateAddress(address(this), nonce + i);
         }
@@ -88,13 +90,18 @@ abstract contract Deployment is Test {
         CourtParts memory parts = CourtParts(vault, market, beacon, JackpotTreasury(circle[4]), circle[3], game);
         court = AuditCourt(deployCode("AuditCourt.sol:AuditCourt", abi.encode(parts, numbers)));
         starts = StartChecker(deployCode("StartChecker.sol:StartChecker", abi.encode(market, court)));
-        treasury = JackpotTreasury(deployCode("JackpotTreasury.sol:JackpotTreasury", abi.encode(vault, court)));
+        treasury =
+            JackpotTreasury(deployCode("JackpotTreasury.sol:JackpotTreasury", abi.encode(vault, court, circle[7])));
         deployCode(
             "RandomBeacon.sol:RandomBeacon",
             abi.encode(vault, market, court, treasury, uint64(numbers.beaconDelay), revealNumbers())
         );
         ledger = ReputationLedger(deployCode("ReputationLedger.sol:ReputationLedger", abi.encode(market, court)));
+        lots = UsefulWorkDraw(
+            deployCode("UsefulWorkDraw.sol:UsefulWorkDraw", abi.encode(market, court, beacon, treasury))
+        );
         assertEq(address(ledger), circle[6]);
+        assertEq(address(lots), circle[7]);
         assertEq(address(treasury), circle[4]);
         assertEq(beacon.delay(), numbers.beaconDelay);
     }

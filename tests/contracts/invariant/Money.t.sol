@@ -16,7 +16,7 @@ abstract contract MoneyInvariant is Test {
     }
 
     function _selectors() private pure returns (bytes4[] memory selectors) {
-        selectors = new bytes4[](20);
+        selectors = new bytes4[](21);
         selectors[0] = TaskActors.moveStake.selector;
         selectors[1] = TaskActors.passTime.selector;
         selectors[2] = TaskActors.submit.selector;
@@ -37,6 +37,7 @@ abstract contract MoneyInvariant is Test {
         selectors[17] = TaskActors.live.selector;
         selectors[18] = TaskActors.postClaim.selector;
         selectors[19] = TaskActors.settleHonestly.selector;
+        selectors[20] = TaskActors.collectBonus.selector;
     }
 
     /// @dev Runs as long as the invariants' come to claims: what holds is not said of empty courts.
@@ -45,6 +46,7 @@ abstract contract MoneyInvariant is Test {
         uint256 claims;
         uint256 drawn;
         uint256 stacked;
+        uint256 bonuses;
         bytes4[] memory selectors = _selectors();
         for (uint256 run = 0; run < 32; ++run) {
             setUp();
@@ -60,10 +62,12 @@ abstract contract MoneyInvariant is Test {
             claims += actors.done("claim");
             drawn += actors.done("drawn");
             stacked += actors.done("stacked");
+            bonuses += actors.done("bonuses");
         }
         assertGt(claims, 10, "claims");
         assertGt(drawn, 2, "drawn solvers");
         assertGt(stacked, 2, "stacked tasks");
+        assertGt(bonuses, 0, "bonuses");
     }
 
     function forcedBps() internal pure virtual returns (uint16);
@@ -83,7 +87,7 @@ abstract contract MoneyInvariant is Test {
         assertEq(actors.marketOwed(), actors.sumOfEscrows());
     }
 
-    /// @dev No transaction takes from the treasury more than it brings; but for a forced error, which pays J and a quarter at most.
+    /// @dev No transaction takes from the treasury more than it brings; but for a forced error, which pays J and a quarter at most, and a lot its bonus.
     function invariant_treasury_neverFalls() public view {
         assertFalse(actors.treasuryFell());
     }

@@ -430,6 +430,17 @@ contract TaskActors is Endings {
         treasuryBefore = treasury.balance();
     }
 
+    /// @dev A drawn segment's lot; a winning one pays what the treasury has, and the rest is owed.
+    function collectBonus(uint256 taskSeed, uint256 segmentSeed) external timed {
+        _load(taskSeed);
+        uint32 segment = _segment(segmentSeed);
+        uint256 before = treasury.balance();
+        lots.collect(terms, segment, checkpoints[segment - 1], checkpoints[segment], checkpointProof(segment));
+        ++done["bonuses"];
+        if (treasury.balance() + lots.bonusOf(terms) < before) treasuryFell = true;
+        treasuryBefore = treasury.balance();
+    }
+
     function payArrears(uint256 actorSeed) external timed {
         treasury.payArrears(_actor(actorSeed));
         treasuryBefore = treasury.balance();

@@ -50,7 +50,7 @@ contract JackpotTreasuryTest is Deployment {
     function test_payVerdict_twice_reverts() public {
         vault.credit(address(treasury), 100, "slash");
         _pay(100, 10, 10);
-        vm.expectRevert(abi.encodeWithSelector(IJackpotTreasury.VerdictPaid.selector, VERDICT));
+        vm.expectRevert(abi.encodeWithSelector(IJackpotTreasury.AlreadyPaid.selector, VERDICT));
         _pay(100, 10, 10);
     }
 
@@ -86,17 +86,38 @@ contract JackpotTreasuryTest is Deployment {
     function test_payForced_twice_reverts() public {
         vault.credit(address(treasury), 100, "levy");
         _payForced(VERDICT, 1, 1);
-        vm.expectRevert(abi.encodeWithSelector(IJackpotTreasury.VerdictPaid.selector, VERDICT));
+        vm.expectRevert(abi.encodeWithSelector(IJackpotTreasury.AlreadyPaid.selector, VERDICT));
         _payForced(VERDICT, 1, 1);
     }
 
     function test_payForced_byAnybodyButTheCourt_reverts() public {
-        vm.expectRevert(abi.encodeWithSelector(IJackpotTreasury.NotCourt.selector, address(this)));
+        vm.expectRevert(abi.encodeWithSelector(IJackpotTreasury.NotModule.selector, address(this)));
         treasury.payForced(VERDICT, new address[](0), new uint96[](0));
     }
 
     function test_payVerdict_byAnybodyButTheCourt_reverts() public {
-        vm.expectRevert(abi.encodeWithSelector(IJackpotTreasury.NotCourt.selector, address(this)));
+        vm.expectRevert(abi.encodeWithSelector(IJackpotTreasury.NotModule.selector, address(this)));
         treasury.payVerdict(VERDICT, 100, new address[](0), new uint96[](0));
+    }
+
+    function test_payBonus_whatIsMissing_isOwed_once() public {
+        vault.credit(address(treasury), 100, "levy");
+        vm.prank(address(lots));
+        treasury.payBonus(VERDICT, solver, 130);
+        assertEq(vault.owedTo(solver), 100);
+        assertEq(treasury.arrearsOf(solver), 30);
+        vault.credit(address(treasury), 100, "levy");
+        vm.expectRevert(abi.encodeWithSelector(IJackpotTreasury.AlreadyPaid.selector, VERDICT));
+        vm.prank(address(lots));
+        treasury.payBonus(VERDICT, solver, 130);
+        treasury.payArrears(solver);
+        assertEq(vault.owedTo(solver), 130);
+        assertEq(treasury.balance(), 70);
+    }
+
+    function test_payBonus_byAnybodyButTheDraw_reverts() public {
+        vm.prank(address(court));
+        vm.expectRevert(abi.encodeWithSelector(IJackpotTreasury.NotModule.selector, address(court)));
+        treasury.payBonus(VERDICT, solver, 1);
     }
 }

@@ -103,6 +103,12 @@ class Job(Bundle):
             show_default="whoever accepts first",
         ),
     ] = None
+    prize: Annotated[
+        str,
+        typer.Option(
+            "--prize", metavar="AMOUNT", help="What one audited segment in four wins its solver; the levy pays for it."
+        ),
+    ] = "0"
     family: Annotated[
         str | None,
         typer.Option("--family", help=f"With --draw, what the model is: {', '.join(FAMILIES)}.", show_default=False),
@@ -187,6 +193,7 @@ def _prepare(
     chosen = training.chosen(job.steps)
     accept_window, solve_window = parse_duration(job.accept_within), parse_duration(job.solve_within)
     apply_window, family = parse_duration(job.draw) if job.draw else 0, _family(job.family)
+    prize = parse_amount(job.prize)
     if family and not apply_window:
         raise typer.BadParameter("--family matters only where solvers are drawn; add --draw.")
 
@@ -219,6 +226,7 @@ def _prepare(
         first_step=job.first_step,
         apply_window=apply_window,
         family=family,
+        prize=prize,
     )
     offer = agent.offer(workload, order)
     parameters, plan = lockstep.parameters, _plan(workload, offer)
@@ -271,6 +279,7 @@ def _confirmed() -> bool:
 
 def _show_cost(agent: Submitter, workload: Workload, offer: TaskOffer) -> None:
     """What the submitter pays, what the others lock, and what sampling cannot stop."""
+    from lockstep.chain import lots
     from lockstep.chain import terms as arithmetic
 
     lockstep = agent.lockstep
@@ -279,12 +288,13 @@ def _show_cost(agent: Submitter, workload: Workload, offer: TaskOffer) -> None:
     segments = arithmetic.segment_count(plan) - (workload.start is not None)
     work = arithmetic.whole_work(plan)
     wages = offer.wage * offer.audits
+    prize = lots.bonus(plan, offer.audits, offer.levy, lockstep.parameters)
     shown = table("Cost", "", "amount", "", right=("amount",))
     for name, amount, note in (
         ("fee", numbers.fee, f"{work:,} units of work: {offer.steps} steps of {plan.step_work:,}, and the start"),
         ("margin", numbers.escrow - numbers.fee - wages - offer.levy, "comes back at settlement"),
         ("wages", wages, f"{offer.audits} of {segments} segments audited; unearned ones come back"),
-        ("levy", offer.levy, "to the treasury"),
+        ("levy", offer.levy, f"to the treasury; one audit in {lots.ODDS} wins its solver {amount_text(prize)}"),
         ("escrow", numbers.escrow, "what is taken from you now"),
     ):
         shown.add_row(name, amount_text(amount), note, style="bold" if name == "escrow" else "")
