@@ -28,10 +28,19 @@ MOST_TASKS = 16
 """Each has eight tickets: none wins in all of them once in 10^16."""
 
 
-def settle(stage: Stage, name: str) -> tuple[PostedTask, Solver]:
+class PatientSolver(Solver):
+    """Does not collect what it won while it is told to wait."""
+
+    waits = True
+
+    def _collect(self, posted: PostedTask) -> bool:
+        return False if self.waits else super()._collect(posted)
+
+
+def settle(stage: Stage, name: str) -> tuple[PostedTask, PatientSolver]:
     submitter = stage.world.agent(Submitter, f"{name} submitter")
     posted = submitter.submit(job("mlp").workload, Order(STEPS, 1, audits=None, price=PRICE, seed=int(name)))
-    solver = stage.world.agent(Solver, f"{name} solver", [posted.terms.id])
+    solver = stage.world.agent(PatientSolver, f"{name} solver", [posted.terms.id])
     verifier = make_verifier(stage, Verifier, f"{name} verifier", posted, STEPS + 1)
     assert stage.world.run(posted.terms.id, [solver, verifier]) is TaskState.SETTLED
     verifier.retire()
@@ -57,6 +66,7 @@ def test_winning_segments_are_paid_once_and_others_not(stage: Stage, tmp_path) -
         agents.collect(chain, replace(won[0], segment=lost, start=roots[lost - 1], end=roots[lost], proof=proof))
     with pytest.raises(Reverted, match="not those that were committed"):
         agents.collect(chain, replace(won[0], end=bytes(32)))
+    solver.waits = False
     before, held = chain.owed(solver.address), chain.view(chain.treasury, "balance")
     assert solver.turn()
     assert chain.owed(solver.address) == before + bonus * len(won)
