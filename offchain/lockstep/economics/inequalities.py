@@ -89,13 +89,6 @@ def _true_positive(s: Setting) -> Sides:
     return Sides(s.solver_deposit / 2, paid, f"{s.solver_deposit / 2:.1f} c >= {paid:.1f} c")
 
 
-def _lots(s: Setting) -> Sides:
-    levy = s.c(s.amounts.levy)
-    forced = s.audits * 1.25 * s.forced.reward if s.forced else 0.0
-    bonus = max(0.0, levy - forced) / 2
-    return Sides(levy, forced + bonus, f"{levy:.2f} c >= {forced:.2f} c + {bonus:.2f} c")
-
-
 def _withholding(s: Setting) -> Sides:
     left = s.solver_deposit + s.fee
     return Sides(left, s.solver_risk, f"{left:.1f} c >= {s.solver_risk:.1f} c")
@@ -212,13 +205,6 @@ INEQUALITIES = (
         "D_s / 2 >= phi D_s + compensation C",
         "none",
         _true_positive,
-    ),
-    Inequality(
-        "Nobody gains by paying himself for useful work",
-        "least levy",
-        "levy >= q p 5/4 J + bonus, bonus = (levy - q p 5/4 J) / 2 in the mean",
-        "one hand is submitter, solver and every drawn verifier; nobody chooses the beacon's value",
-        _lots,
     ),
     Inequality(
         "Withholding costs a solver no less than being shown wrong",
