@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from lockstep.chain.amounts import TOKEN
 from lockstep.cli.options import Role
 from tests.offchain.cli.bench import Bench
 
@@ -28,7 +29,7 @@ def test_story_stacked_task_with_a_drawn_solver_settles(bench: Bench) -> None:
     assert "only a settled task" in refused
     bench.run("solve", "--once")
     settle(bench, parent)
-    child = bench.submit(*SHAPE, "--parent", parent, "--draw", "10m", "--family", "mlp")
+    child = bench.submit(*SHAPE, "--parent", parent, "--draw", "10m", "--family", "mlp", "--prize", "0.5")
     declared = ("--memory", 1024, "--rate", 1000, "--family", "mlp")
     assert f"applies for task {child}" in bench.run("solve", "--once", *declared).stdout
     document = json.loads(bench.run("status", child, "--json").stdout)["task"]
@@ -47,6 +48,7 @@ def test_story_stacked_task_with_a_drawn_solver_settles(bench: Bench) -> None:
     assert document["audited"][0]["steps"] == [4, 5]
     assert "no init program" in bench.refuse("program", "show", child, "--which", "init")
     check_reputation(bench, parent, child)
+    check_bonus(bench, child)
 
 
 def check_reputation(bench: Bench, parent: int, child: int) -> None:
@@ -59,6 +61,18 @@ def check_reputation(bench: Bench, parent: int, child: int) -> None:
     solver = bench.lockstep(Role.SOLVER)
     levies = sum(solver.task(task).terms.levy for task in (parent, child))
     assert solver.view(solver.ledger, "earnedOf", solver.client.address, 0) == levies // 2
+
+
+def check_bonus(bench: Bench, task: int) -> None:
+    """The levy pays for the prize; what was won, if anything, is collected by hand, and then there is nothing."""
+    solver = bench.lockstep(Role.SOLVER)
+    assert solver.view(solver.lots, "bonusOf", solver.task(task).terms.abi()) >= TOKEN // 2
+    won = bool(solver.open_lots(task))
+    before = solver.owed(solver.client.address)
+    fetched = bench.run("bonus", "--as", "solver", "--fetch").stdout
+    assert (f"of task {task}: " in fetched) is won
+    assert (bench.lockstep(Role.SOLVER).owed(solver.client.address) > before) is ("collects" in fetched)
+    assert "nothing to collect" in bench.run("bonus", "--as", "solver").stdout
 
 
 @pytest.mark.parametrize(
