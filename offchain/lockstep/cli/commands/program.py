@@ -51,7 +51,8 @@ def show(
     ] = 320,
     text: Annotated[bool, typer.Option("--text/--no-text", help="The program itself, not only its figures.")] = True,
 ) -> None:
-    """Show a program: its text, how often each op occurs, the work of a step, and the costliest leaf of a dispute.
+    """Show a program: its text, how often each op occurs, the work of a step, and of a dispute the costliest leaf and
+    the most moves.
 
     Whatever it is, it passes the checker first, as it would have to before anybody runs it.
 
@@ -197,5 +198,16 @@ def _show_figures(program: Program) -> None:
         f"Costliest leaf: {worst_bytes:,} of {MAX_LEAF_BYTES:,} bytes of calldata at most, for an element of",
         f"  {node_text(program.nodes[worst], worst)}" + (f"   # {where}" if where else ""),
     ]
+    lines.append(_longest(program))
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _longest(program: Program) -> str:
+    from lockstep.dispute.claims import MAX_SEGMENT_STEPS
+    from lockstep.dispute.length import longest_dispute
+
+    moves, node = longest_dispute(program, MAX_SEGMENT_STEPS)
+    return (
+        f"Longest dispute: {moves} moves a side, for one about node {node} in a segment of {MAX_SEGMENT_STEPS} steps."
+    )
