@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from dataclasses import replace
+from typing import Any
 
-from lockstep.agents.claimant import Claimant, DataMissingError, checkpoint_roots, short
+from lockstep.agents.claimant import Checked, Claimant, DataMissingError, checkpoint_roots, short
+from lockstep.agents.entry import Decision, decide
+from lockstep.agents.outlook import Prices, read_outlook
 from lockstep.agents.workload import WorkloadError
 from lockstep.chain.errors import Reverted
 from lockstep.chain.lockstep import PostedTask
@@ -17,9 +21,52 @@ INSURANCE_SHARE = 10
 
 
 class Whistleblower(Claimant):
-    """Replays what verifiers claim; where it finds another end, or a made-up digest, it claims blindly and disputes."""
+    """Replays what verifiers claim; where it finds another end, or a made-up digest, it claims blindly and disputes.
+
+    ``prices`` makes it look only where that pays, at a share of the claims drawn at random (``agents/entry.py``);
+    None, the default of the class, at every one.
+    """
 
     role = "whistleblower"
+    prices: Prices | None = None
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._replayed = 0
+
+    @property
+    def speed(self) -> float | None:
+        """Units of work a second that it has replayed so far; None before the first."""
+        return self._replayed / self.compute_seconds if self._replayed and self.compute_seconds else None
+
+    def check(self, posted: PostedTask, segment: int) -> Checked:
+        """As every claimant's; the work of a new replay is counted."""
+        is_new = (posted.terms.id, segment) not in self._checked
+        checked = super().check(posted, segment)
+        self._replayed += is_new * claims.segment_work(posted.terms, segment)
+        return checked
+
+    def decide(self, posted: PostedTask, prices: Prices) -> Decision:
+        """What the strategy says of a task's claims now."""
+        return decide(read_outlook(self.lockstep, posted, self.lockstep.tasks(), prices, self.speed))
+
+    def looks_at(self, posted: PostedTask, segment: int, slot: Slot) -> bool:
+        """Whether this claim is one to look at; says why when that changes."""
+        if self.prices is None or (posted.terms.id, segment) in self._checked:
+            return True
+        decision = self.decide(posted, self.prices)
+        self.complain(f"about task {posted.terms.id}: {decision.sentence()}")
+        return self._lot(posted.terms.id, segment, slot.round) < decision.chance
+
+    def _lot(self, task: int, segment: int, round_: int) -> float:
+        """A number in [0, 1) that stays the same for a claim, and that nobody else can know."""
+        scope, name = self.lockstep.deployment.identity, "lots"
+        salt = self.journal.get(scope, name)
+        if salt is None:
+            salt = secrets.token_hex(32)
+            self.journal.put(scope, name, salt)
+        drawn = hashlib.sha256(f"{salt}/{task}/{segment}/{round_}".encode()).digest()
+        return int.from_bytes(drawn[:6], "big") / 2**48
 
     @property
     def insurance_seconds(self) -> int:
@@ -90,6 +137,8 @@ class Whistleblower(Claimant):
         record = self.journal.get(self.scope(posted.terms.id), self._blind_name(segment, slot))
         if record is not None:
             return self._send_blind(bytes.fromhex(record["commitment"]))
+        if not self.looks_at(posted, segment, slot):
+            return False
         try:
             why = self.contests(posted, segment, slot)
             if why is None:

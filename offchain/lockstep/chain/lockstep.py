@@ -425,6 +425,15 @@ class Lockstep:
         placed = self._logs("AuditCourt", "BlindPlaced", commitment=commitment)
         return any(log["args"]["claimant"] == self.client.address for log in placed)
 
+    def audited(self) -> list[tuple[int, int]]:
+        """(task, block of the draw) of every task whose audits were drawn, oldest first."""
+        return [(log["args"]["task"], log["blockNumber"]) for log in self._logs("AuditCourt", "AuditsDrawn")]
+
+    def blind_claimants(self, block: int) -> set[str]:
+        """Accounts that placed blind claims in this block or later."""
+        placed = self._logs("AuditCourt", "BlindPlaced")
+        return {log["args"]["claimant"] for log in placed if log["blockNumber"] >= block}
+
     def draw(self, consumer: str, key: bytes) -> Draw:
         """A value asked of the beacon, as it stands; ``consumer`` is the market or the court."""
         return Draw.from_abi(self.view(self.beacon, "drawOf", consumer, key))

@@ -196,7 +196,16 @@ def test_challenge_lying_verifier_is_convicted_and_each_mistake_is_explained(ben
     bench.run("solve", "--once")
     assert liar.tick()
     assert "Disputes open in" in bench.refuse("challenge", task, LIED_ABOUT, 0)
-    assert f"places a blind claim: segment {LIED_ABOUT}" in bench.run("whistleblow", "--once").stdout
+    before = bench.lockstep(Role.WHISTLEBLOWER).client.nonce()
+    stays = bench.run("whistleblow", "--explain", "--cost", 1_000).stdout
+    assert f"Task {task}: 0 rivals seen, 0 of 0 judged claims false" in stays
+    assert "it stays away" in stays
+    assert "looks at 100 % of the claims" in bench.run("whistleblow", "--explain").stdout
+    assert "it stays away" in bench.run("whistleblow", "--once", "--cost", 1_000).stdout
+    assert bench.lockstep(Role.WHISTLEBLOWER).client.nonce() == before
+    blown = bench.run("whistleblow", "--once").stdout
+    assert f"about task {task}: 0 rivals seen" in blown
+    assert f"places a blind claim: segment {LIED_ABOUT}" in blown
     windows = lockstep.windows(task, LIED_ABOUT)
     bench.node.advance_time(windows.claim + 1 - bench.node.now())
     assert "opens its claim on segment" in bench.run("watch", "--once").stdout

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,9 +18,18 @@ from lockstep.cli.options import Account, Bundle, Connection, Poll, Processes, R
 
 if TYPE_CHECKING:
     from lockstep.agents.base import Agent
+    from lockstep.agents.outlook import Prices
     from lockstep.agents.verifier import Verifier
     from lockstep.agents.whistleblower import Whistleblower
     from lockstep.cli.session import Session
+
+
+class Strategy(StrEnum):
+    """When a whistleblower looks at a claim."""
+
+    DEFAULT = "default"
+    ALWAYS = "always"
+
 
 LOCAL_STAKE = 10_000 * 10**18
 """What a verifier stakes on a local chain unless told otherwise, base units."""
@@ -154,8 +164,44 @@ def verify(
 
 
 @bundled
-def whistleblow(connection: Connection, account: Account, running: Running, freivalds: Freivalds = False) -> None:
+def whistleblow(
+    connection: Connection,
+    account: Account,
+    running: Running,
+    freivalds: Freivalds = False,
+    strategy: Annotated[
+        Strategy, typer.Option("--strategy", help="`default`: look where it pays, at random; `always`: at every claim.")
+    ] = Strategy.DEFAULT,
+    least: Annotated[
+        str, typer.Option("--min-reward", metavar="AMOUNT", help="Tokens that 10^6 units of work must leave.")
+    ] = "0",
+    cost: Annotated[
+        str | None,
+        typer.Option(
+            "--cost",
+            metavar="AMOUNT",
+            help="Tokens that 10^6 units of work cost this machine.",
+            show_default="what the task pays for them",
+        ),
+    ] = None,
+    hour: Annotated[
+        str | None,
+        typer.Option(
+            "--hour-cost",
+            metavar="AMOUNT",
+            help="Tokens that an hour of this machine costs: with its measured speed, instead of --cost.",
+            show_default=False,
+        ),
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say what the default strategy would do now; send nothing.")
+    ] = False,
+) -> None:
     """Watch the verifiers: replay what they claim, and where a claim is wrong, claim otherwise and dispute it.
+
+    A look costs a replay. The default strategy counts live whistleblowers and false claims on chain, and looks at as
+    many claims, drawn at random, as pay at least what they cost; its inputs are said with its decision. While no look
+    pays it says which role pays better.
 
     A wrong claim's deposit pays whoever finds it. Claims of one's own are placed blindly first; salts and bodies lie in
     the journal, so do not delete it (a lost salt is a lost bond).
@@ -163,15 +209,41 @@ def whistleblow(connection: Connection, account: Account, running: Running, frei
     Examples:
 
         lockstep whistleblow --task 1
-        lockstep watch --task 1
+        lockstep watch --task 1 --strategy always
+        lockstep whistleblow --explain --cost 0.001
     """
+    from lockstep.agents.outlook import Prices
     from lockstep.agents.whistleblower import Whistleblower
     from lockstep.cli.session import Session
 
+    if cost is not None and hour is not None:
+        raise typer.BadParameter("--cost and --hour-cost say the same thing in two ways; give one of them.")
+    costs = [None if text is None else parse_amount(text) for text in (cost, hour)]
+    prices = Prices(parse_amount(least), *costs)
+    session = Session(connection, account, Role.WHISTLEBLOWER)
+    if explain:
+        _explain(session, prices, running.task)
+        return
+
     def before(agent: Whistleblower) -> None:
         agent.uses_sums = freivalds
+        agent.prices = prices if strategy is Strategy.DEFAULT else None
 
-    _run(Session(connection, account, Role.WHISTLEBLOWER), (Whistleblower,), running, before)
+    _run(session, (Whistleblower,), running, before)
+
+
+def _explain(session: Session, prices: Prices, only: Sequence[int] | None) -> None:
+    """Print the strategy's inputs and decision for every task that is being audited."""
+    from lockstep.agents.journal import Journal
+    from lockstep.agents.whistleblower import Whistleblower
+    from lockstep.cli.console import output
+
+    lockstep = session.lockstep
+    agent = Whistleblower(lockstep, session.store, Journal(":memory:"), only=only or None)
+    active = [posted for posted in agent.tasks() if lockstep.live_segments(posted.terms.id)]
+    lines = [f"Task {posted.terms.id}: {agent.decide(posted, prices).sentence()}." for posted in active]
+    for line in lines or ["No task is being audited now: there is nothing to look at."]:
+        output().print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _register(session: Session, agent: Verifier, wanted: int | None) -> None:
