@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from benchmarks.griefing.ground import PROFILE, Ground, Party, root
 from benchmarks.griefing.losses import Loss, Row
+from lockstep.chain.errors import Reverted
 
 
 def drawn(g: Ground) -> tuple[Party, Party, Party, Sequence[int]]:
@@ -26,7 +27,7 @@ def blind_never_opened(g: Ground) -> Row:
         g.claim(verifier, segment)
     commitment = g.place(attacker, segment)
     caller = g.party("keeper")
-    g.end(caller)
+    g.end(caller, contested=False)
     g.wait(g.world.anvil.now() + PROFILE.parameters.max_claim_window + PROFILE.parameters.unblind_window)
     caller.court("forfeitBlind", attacker.address, commitment)
     verifier.court("retireVerifier")
@@ -36,7 +37,7 @@ def blind_never_opened(g: Ground) -> Row:
         "anybody",
         "solver",
         Loss(attacker.lost, attacker.gas()),
-        Loss(max(0, solver.lost), 0),
+        Loss(solver.lost + g.numbers.fee, 0),
     )
 
 
@@ -47,9 +48,15 @@ def right_claim_for_delay(g: Ground) -> Row:
     g.place(attacker, segment)
     g.unblind(attacker, segment)
     caller = g.party("keeper")
+    try:
+        g.end(caller, contested=False)
+    except Reverted:
+        due = g.world.anvil.now()
+    else:
+        raise AssertionError("A segment with two claims did not wait for disputes.")
     g.end(caller)
     verifier.court("retireVerifier")
-    delay = PROFILE.parameters.dispute_window
+    delay = g.world.anvil.now() - due
     locked = g.numbers.fee + g.numbers.solver_deposit
     return Row(
         "claim what is right, so that the segment waits for disputes",
@@ -57,7 +64,7 @@ def right_claim_for_delay(g: Ground) -> Row:
         "anybody",
         "solver",
         Loss(attacker.lost, attacker.gas(), locked=g.claim_lock, seconds=PROFILE.parameters.unblind_window + delay),
-        Loss(max(0, solver.lost), 0, locked=locked, seconds=delay),
+        Loss(solver.lost + g.numbers.fee, 0, locked=locked, seconds=delay),
     )
 
 

@@ -65,7 +65,7 @@ def silent_verifiers_all_rounds(g: Ground) -> Row:
         "solver",
         Loss(verifier.lost, verifier.gas("registerVerifier")),
         Loss(solver.lost, gas, work=fee),
-        "a share f of the stake has a chance of f^3 a segment; misses that grow with the task, or data demands, mend it",
+        "a share f of the stake has a chance of f^3 a segment; misses that grow with the task would mend it",
     )
 
 
@@ -74,9 +74,8 @@ def free_no_stake(g: Ground) -> Row:
     g.submit(submitter)
     verifier = g.verifier("verifier", 2 * g.claim_lock + PROFILE.parameters.weight_unit)
     g.commit(solver)
-    verifier.chain.send(
-        verifier.chain.vault, "requestWithdrawal", verifier.chain.free_stake(verifier.address), doing="unbond"
-    )
+    stake = verifier.chain.free_stake(verifier.address)
+    verifier.chain.send(verifier.chain.vault, "requestWithdrawal", stake, doing="unbond")
     caller = g.party("keeper")
     assert not g.draw(caller)
     g.wait(g.chain.deadline(g.task))
@@ -86,9 +85,9 @@ def free_no_stake(g: Ground) -> Row:
         "registerVerifier, requestWithdrawal",
         "verifier",
         "solver",
-        Loss(verifier.lost, verifier.gas()),
+        Loss(verifier.lost, verifier.gas(), locked=stake, seconds=PROFILE.parameters.withdrawal_delay),
         Loss(solver.lost, solver.gas(), work=g.numbers.fee),
-        "the solver is whole but unpaid; solvers refuse where few have stake. Paying it from the escrow would mend it",
+        "the solver is whole but unpaid, so it should look at who has stake; paying it from the escrow would mend it",
     )
 
 

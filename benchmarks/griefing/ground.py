@@ -213,10 +213,14 @@ class Ground:
         challenger.game("open", self.terms, claim.ref.abi(), own.ref.index, claim.body.abi(), False, 0)
         return self.chain.disputes(self.task)[-1]
 
-    def end(self, caller: Party) -> None:
-        """Settle the task once every window is over, and judge every claim."""
+    def end(self, caller: Party, contested: bool = True) -> None:
+        """Settle the task once its windows are over, and judge every claim.
+
+        ``contested`` False: with lone claims, which nobody can dispute, that is before the dispute windows.
+        """
         for segment in self.chain.drawn_segments(self.task):
-            self.wait(self.chain.windows(self.task, segment).open)
+            windows = self.chain.windows(self.task, segment)
+            self.wait(windows.open if contested else windows.unblind)
         caller.market("settle", self.terms)
         for segment in self.chain.drawn_segments(self.task):
             for claim in self.chain.claims(self.task, segment, 0):
