@@ -248,7 +248,7 @@ def _gas(name: str, used: int, limit: int, detail: str) -> Result:
 
 
 def measure(quick: bool) -> Iterator[Result]:
-    """Every case; ``quick`` plays the first alone. Figures are exact but for the length of zero bytes in hashes."""
+    """Every case; ``quick`` plays the first alone. Gas varies by half a percent: a charged clock costs a write."""
     workload = gpt2_small()
     most, node = longest_dispute(workload.step, STEPS)
     detail = f"of {len(workload.step.nodes):,} nodes, {len(workload.step.state)} states; first at node {node}"

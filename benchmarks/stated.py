@@ -142,16 +142,16 @@ class StatedRun:
         self._lies = lies
         self._openings: dict[int, StatedOpening] = {}
 
+    def _root(self, step: int, index: int) -> bytes:
+        """Tensor root of a node of a step; those behind the first difference differ too."""
+        place = self.stated.place
+        if step == place.step and index in self._known:
+            return self._known[index].root
+        return stated_root(step, index, self._lies and (step, index) > (place.step, place.node))
+
     def node_roots(self, step: int) -> list[bytes]:
-        """Tensor root of every node of a step; those behind the first difference differ too."""
-        program, place = self.stated.workload.step, self.stated.place
-        roots = []
-        for index in range(len(program.nodes)):
-            if step == place.step and index in self._known:
-                roots.append(self._known[index].root)
-            else:
-                roots.append(stated_root(step, index, self._lies and (step, index) > (place.step, place.node)))
-        return roots
+        """Tensor root of every node of a step."""
+        return [self._root(step, index) for index in range(len(self.stated.workload.step.nodes))]
 
     def opening(self, step: int) -> StatedOpening:
         if step not in self._openings:
@@ -161,7 +161,8 @@ class StatedRun:
 
     @property
     def state_roots(self) -> list[bytes]:
-        return [self.opening(step).node_roots[-1] for step in range(self.steps)]
+        last = len(self.stated.workload.step.nodes) - 1
+        return [self._root(step, last) for step in range(self.steps)]
 
     def state_after(self, step: int) -> Sequence[Tensor]:
         raise LookupError(f"The state after step {step} is a root here.")
