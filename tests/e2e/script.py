@@ -62,7 +62,8 @@ def fund(anvil: Anvil, deployment: Deployment, who: str) -> None:
     chain = account(anvil, deployment, who)
     anvil.set_balance(chain.client.address, 1_000 * ETHER)
     chain.send(chain.token, "drip", WALLET, doing="fund the wallet")
-    chain.deposit(WALLET // 10)
+    chain.send(chain.token, "approve", chain.vault.address, WALLET, doing="approve")
+    chain.send(chain.vault, "deposit", WALLET // 10, doing="deposit")
 
 
 class Script:
@@ -111,6 +112,11 @@ class Script:
         raise AssertionError(f"There is no {function}.")
 
     @property
+    def seen(self) -> Lockstep:
+        """The chain as one account reads it for all: what each has read of it, it would read anew."""
+        return self.chain("anybody")
+
+    @property
     def task(self) -> PostedTask:
         """The task."""
         assert self.posted is not None
@@ -119,20 +125,22 @@ class Script:
     # Time
 
     def _wait(self, what: str) -> None:
-        anyone, number = self.chain("anybody"), self.posted.terms.id if self.posted else 0
+        number = self.posted.terms.id if self.posted else 0
         if what == "blocks":
-            self.anvil.mine(anyone.parameters.beacon_delay + 1)
+            self.anvil.mine(self.seen.parameters.beacon_delay + 1)
             return
-        if what == "acceptance":
+        if what == "moment":
+            until = self.anvil.now()
+        elif what == "acceptance":
             until = self.task.terms.accept_deadline
         elif what == "deadline":
-            until = anyone.deadline(number)
+            until = self.seen.deadline(number)
         elif what == "move":
-            until = anyone.view(anyone.game, "deadlineOf", anyone.disputes(number)[-1])
+            until = self.seen.view(self.seen.game, "deadlineOf", self.seen.disputes(number)[-1])
         elif what == "forgotten":
-            until = self.anvil.now() + anyone.parameters.max_claim_window + anyone.parameters.unblind_window
+            until = self.anvil.now() + self.seen.parameters.max_claim_window + self.seen.parameters.unblind_window
         else:
-            until = getattr(anyone.windows(number, LAST), what)
+            until = getattr(self.seen.windows(number, LAST), what)
         self.anvil.advance_time(max(1, until - self.anvil.now() + 1))
 
     # The task
@@ -144,7 +152,7 @@ class Script:
         deadline = self.anvil.now() + 3_600
         made = TaskOffer(header(WORK), header(WORK), 7, STEPS, SEGMENT_STEPS, LAST + 1, *amounts, deadline, 3_600, "")
         sent = chain.send(chain.market, "submit", made.abi(), doing="submit")
-        self.posted = chain.task(int(chain.client.decode(chain.market, "TaskSubmitted", sent)[0]["args"]["id"]))
+        self.posted = self.seen.task(int(chain.client.decode(chain.market, "TaskSubmitted", sent)[0]["args"]["id"]))
 
     def commit(self, who: str, kind: str = "right") -> None:
         """Hand in right checkpoints, or a last one that is bad."""
@@ -173,7 +181,7 @@ class Script:
     def enrol(self, who: str) -> None:
         """Register as a verifier."""
         chain = self.chain(who)
-        if chain.parameters.forced_bps:
+        if self.seen.parameters.forced_bps:
             self.secrets[who] = forced.SecretTree(hashlib.sha256(who.encode()).digest())
             chain.send(chain.court, "commitSecrets", self.secrets[who].root, doing="commit to secrets")
         chain.send(chain.court, "registerVerifier", doing="register")
@@ -186,15 +194,15 @@ class Script:
     def redraw(self, who: str) -> None:
         """Have other verifiers drawn wherever one is due."""
         chain, number = self.chain(who), self.task.terms.id
-        for segment in chain.drawn_segments(number):
-            if chain.slot(number, segment).state == SlotState.REDRAWING:
+        for segment in self.seen.drawn_segments(number):
+            if self.seen.slot(number, segment).state == SlotState.REDRAWING:
                 chain.send(chain.court, "redraw", self.task.terms.abi(), segment, doing="redraw")
 
     def finalize(self, who: str) -> None:
         """Decide every segment that is open."""
         chain, number = self.chain(who), self.task.terms.id
-        for segment in chain.drawn_segments(number):
-            if chain.slot(number, segment).state == SlotState.DRAWN:
+        for segment in self.seen.drawn_segments(number):
+            if self.seen.slot(number, segment).state == SlotState.DRAWN:
                 chain.send(chain.court, "finalize", self.task.terms.abi(), segment, 10, doing="finalize")
 
     def _body(self, who: str, segment: int, end: str) -> ClaimBody:
@@ -218,10 +226,10 @@ class Script:
 
     def _told(self, who: str, segment: int, body: ClaimBody) -> ClaimBody:
         """The claim as its secret says: with a wrong entry."""
-        chain, number = self.chain(who), self.task.terms.id
+        number = self.task.terms.id
         secret, assignment = self.secrets[who].secret(number), claims.assignment_id(number, segment, 0)
-        value, steps = chain.beacon_value(number, segment, 0), claims.segment_steps(self.task.terms, segment)
-        errs, step = forced.told(secret, value, assignment, steps, chain.parameters.forced_bps)
+        value, steps = self.seen.beacon_value(number, segment, 0), claims.segment_steps(self.task.terms, segment)
+        errs, step = forced.told(secret, value, assignment, steps, self.seen.parameters.forced_bps)
         assert errs, "In these scenarios everybody is told to err."
         right = body.digest[:8]
         digest = forced.replace_entry(body.digest, step, forced.forced_entry(secret, assignment))
@@ -240,7 +248,7 @@ class Script:
     def placeBlind(self, who: str, end: str = "right") -> None:  # noqa: N802
         """Place a blind claim about the last segment."""
         chain, number = self.chain(who), self.task.terms.id
-        round_ = chain.slot(number, LAST).round
+        round_ = self.seen.slot(number, LAST).round
         body = self.bodies[who, LAST] = self._body(who, LAST, end)
         commitment = claims.blind_commitment(chain.client.address, number, LAST, round_, body, SALT)
         chain.send(chain.court, "placeBlind", commitment, doing="place")
@@ -267,7 +275,7 @@ class Script:
 
     def _ref(self, who: str) -> ClaimRef:
         chain, number = self.chain(who), self.task.terms.id
-        found = chain.claims(number, LAST, chain.slot(number, LAST).round)
+        found = self.seen.claims(number, LAST, self.seen.slot(number, LAST).round)
         return next(claim.ref for claim in found if claim.claimant == chain.client.address)
 
     def disputes(self, who: str, defender: str, about: str = "root") -> None:
@@ -295,7 +303,7 @@ class Script:
 
     @property
     def _newest(self) -> int:
-        return self.chain("anybody").disputes(self.task.terms.id)[-1]
+        return self.seen.disputes(self.task.terms.id)[-1]
 
     # The end
 
@@ -309,10 +317,10 @@ class Script:
 
     def _close(self, who: str, due: Callable[[bool], bool]) -> None:
         chain, number = self.chain(who), self.task.terms.id
-        for segment in chain.drawn_segments(number):
-            for round_ in range(chain.slot(number, segment).round + 1):
-                for claim in chain.claims(number, segment, round_):
-                    if due(chain.claim(claim.ref).closed):
+        for segment in self.seen.drawn_segments(number):
+            for round_ in range(self.seen.slot(number, segment).round + 1):
+                for claim in self.seen.claims(number, segment, round_):
+                    if due(self.seen.claim(claim.ref).closed):
                         place = (segment, round_, claim.ref.index)
                         chain.send(chain.court, "closeClaim", self.task.terms.abi(), *place, doing="close a claim")
 
@@ -320,18 +328,16 @@ class Script:
 
     def gains(self) -> dict[str, int]:
         """What everybody has more than before, base units; what is still locked counts as theirs."""
-        found = {who: chain.worth(chain.client.address) - WALLET for who, chain in self.parties.items()}
-        anyone = self.chain("anybody")
-        return {**found, "treasury": int(anyone.view(anyone.treasury, "balance"))}
+        found = {who: self.seen.worth(chain.client.address) - WALLET for who, chain in self.parties.items()}
+        return {**found, "treasury": int(self.seen.view(self.seen.treasury, "balance"))}
 
     def slashed(self) -> list[str]:
         """Who lost any of what it had locked."""
-        anyone = self.chain("anybody")
         owners: dict[tuple[str, bytes], str] = {}
         names = {chain.client.address: who for who, chain in self.parties.items()}
         events: dict[str, list[tuple[str, bytes]]] = defaultdict(list)
         for event in ("Locked", "Slashed"):
-            for log in anyone._logs("StakeVault", event):
+            for log in self.seen._logs("StakeVault", event):
                 args = log["args"]
                 key = (str(args["module"]), bytes(args["engagement"]))
                 events[event].append(key)

@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.chain, pytest.mark.timeout(600)]
 
 CATALOGUE: dict[str, Any] = tomllib.loads((Path(__file__).parents[1] / "scenarios/catalogue.toml").read_text())
 SCENARIOS: list[dict[str, Any]] = CATALOGUE["scenario"]
-FIELDS = {"name", "lacks", "forced", "play", "end", "gains", "slashed", "payouts"}
+FIELDS = {"name", "long", "lacks", "forced", "play", "end", "gains", "slashed", "payouts"}
 FORCED = Profile(replace(LOCAL.parameters, forced_bps=10_000, jackpot_multiple=1), LOCAL.disputes)
 """Everybody is told to err."""
 PREDECESSORS = ("Truebit", "opML")
@@ -54,7 +54,9 @@ def deployments(node: Anvil) -> dict[bool, Deployment]:
     made = {forced: deploy(founder, FORCED if forced else LOCAL) for forced in (False, True)}
     for forced, deployment in made.items():
         scenarios = [scenario for scenario in SCENARIOS if scenario.get("forced", False) == forced]
-        for who in sorted({line.split()[0] for scenario in scenarios for line in lines(scenario["play"])} | {"anybody"}):
+        for who in sorted(
+            {line.split()[0] for scenario in scenarios for line in lines(scenario["play"])} | {"anybody"}
+        ):
             fund(node, deployment, who)
     return made
 
@@ -72,7 +74,13 @@ def sign(amount: int) -> str:
     return "+" if amount > 0 else "-" if amount < 0 else "0"
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=[scenario["name"] for scenario in SCENARIOS])
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        pytest.param(scenario, id=scenario["name"], marks=[pytest.mark.long] if scenario.get("long") else [])
+        for scenario in SCENARIOS
+    ],
+)
 def test_scenario_ends_as_told(node: Anvil, clean: dict[bool, Deployment], scenario: dict[str, Any]) -> None:
     forced = scenario.get("forced", False)
     script = Script(node, clean[forced])
