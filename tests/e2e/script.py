@@ -5,7 +5,7 @@ moves of a real run is tested elsewhere; here it is who may do what, when, and w
 
     WHO WHAT [ARGUMENTS] [-> ERROR]
 
-``WHAT`` is a function of the contracts, or a method of ``Script`` that says with what arguments one is called.
+``WHAT`` is one of ``VERBS``, or a function of the contracts that takes the task's terms alone.
 """
 
 from __future__ import annotations
@@ -87,14 +87,18 @@ class Script:
         if what == "waits":
             self._wait(*arguments)
             return
-        move = getattr(self, what, None)
-        act = (lambda: move(who, *arguments)) if move else (lambda: self._call(who, what))
         if not error:
-            act()
+            self._act(who, what, arguments)
             return
         with pytest.raises(Reverted) as refused:
-            act()
+            self._act(who, what, arguments)
         assert refused.value.error == error, line
+
+    def _act(self, who: str, what: str, arguments: list[str]) -> None:
+        if what in VERBS:
+            VERBS[what](self, who, *arguments)
+        else:
+            self._call(who, what)
 
     def chain(self, who: str) -> Lockstep:
         """A party's account, which was filled (`fund`) before anything began."""
@@ -344,3 +348,31 @@ class Script:
                 if event == "Locked":
                     owners[key] = names[args["account"]]
         return sorted({owners[key] for key in events["Slashed"]})
+
+
+VERBS: dict[str, Callable[..., None]] = {
+    verb.__name__: verb
+    for verb in (
+        Script.submit,
+        Script.commit,
+        Script.voidInvalidProgram,
+        Script.beginAudit,
+        Script.enrol,
+        Script.registerVerifier,
+        Script.redraw,
+        Script.finalize,
+        Script.postClaim,
+        Script.openSecret,
+        Script.placeBlind,
+        Script.unblind,
+        Script.reclaimBlind,
+        Script.forfeitBlind,
+        Script.disputes,
+        Script.revealStates,
+        Script.timeout,
+        Script.withdraw,
+        Script.closeClaims,
+        Script.closeAgain,
+    )
+}
+"""What a line may say; anything else is a call that takes the task's terms alone."""
