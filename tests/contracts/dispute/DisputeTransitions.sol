@@ -102,6 +102,7 @@ abstract contract DisputeTransitions is DisputeRows, TransitionTable {
 
     /// @dev The call, as well made as the phase allows: whole where it fits, empty where it does not.
     function attempt(string calldata name, address mover) external {
+        vm.stopPrank(); // of an attempt that was refused
         Match memory m = _match();
         Dispute memory dispute = game.disputeOf(m.id);
         if (_fits(name, dispute.phase)) return _moveBy(m, dispute, name, mover);

@@ -11,7 +11,11 @@ import {console} from "forge-std/console.sol";
 abstract contract TransitionTable is Test {
     string private constant TABLE = "tests/vectors/transitions.json";
 
+    // The table, read once: thousands of calls would spend their time on parsing it.
     mapping(bytes4 selector => string) private _errors;
+    mapping(string machine => string[]) private _moves;
+    mapping(string machine => mapping(string move => string[])) private _rules;
+    mapping(string machine => mapping(string state => bool)) private _states;
 
     // What a driver says of its machine
 
@@ -46,27 +50,38 @@ abstract contract TransitionTable is Test {
         for (uint256 i = 0; i < signatures.length; ++i) {
             _errors[bytes4(keccak256(bytes(signatures[i])))] = vm.split(signatures[i], "(")[0];
         }
-        string[] memory rows = vm.parseJsonStringArray(json, string.concat(".", machine, ".rows"));
+        string memory path = string.concat(".", machine);
+        string[] memory rows = vm.parseJsonStringArray(json, string.concat(path, ".rows"));
+        for (uint256 i = 0; i < rows.length; ++i) {
+            _states[machine][vm.split(rows[i], ", ")[0]] = true;
+        }
+        path = string.concat(path, ".moves");
+        _moves[machine] = vm.parseJsonKeys(json, path);
+        for (uint256 i = 0; i < _moves[machine].length; ++i) {
+            string memory move = _moves[machine][i];
+            _rules[machine][move] = vm.parseJsonStringArray(json, string.concat(path, ".", move));
+        }
+        uint256 actors = vm.parseJsonStringArray(json, string.concat(".", machine, ".actors")).length;
+        bool late = vm.parseJsonBool(json, string.concat(".", machine, ".late"));
         uint256 wrong = 0;
         for (uint256 i = 0; i < rows.length; ++i) {
-            wrong += this.playRow(machine, rows[i]);
+            wrong += this.playRow(machine, rows[i], actors, late);
         }
         assertEq(wrong, 0, "moves that did not do what the table says");
     }
 
-    /// @dev One row, in a call of its own, whose memory is given back; so are those below.
-    function playRow(string calldata machine, string calldata row) external returns (uint256 wrong) {
-        string memory json = vm.readFile(TABLE);
-        string[] memory moves = vm.parseJsonKeys(json, string.concat(".", machine, ".moves"));
-        uint256 actors = vm.parseJsonStringArray(json, string.concat(".", machine, ".actors")).length;
-        bool late = vm.parseJsonBool(json, string.concat(".", machine, ".late"));
+    /// @dev One row, in a call of its own, whose memory is given back; so is that of each move.
+    function playRow(string calldata machine, string calldata row, uint256 actors, bool late)
+        external
+        returns (uint256 wrong)
+    {
         uint256 before = vm.snapshotState();
         _bringTo(machine, row);
         assertEq(_stateName(machine), vm.split(row, ", ")[0], row);
         for (uint256 half = 0; half < (late ? 2 : 1); ++half) {
             if (half == 1) _passDeadline(machine);
-            for (uint256 i = 0; i < moves.length; ++i) {
-                wrong += this.tryMove(machine, row, moves[i], half, actors);
+            for (uint256 i = 0; i < _moves[machine].length; ++i) {
+                wrong += this.tryMove(machine, row, _moves[machine][i], half, actors);
             }
         }
         vm.revertToStateAndDelete(before);
@@ -101,7 +116,7 @@ abstract contract TransitionTable is Test {
         string memory name = _errors[bytes4(result)];
         if (bytes(name).length == 0) return vm.toString(result);
         // An error named as a state is never meant where the table names the state.
-        return _isState(machine, name) ? string.concat("error ", name) : name;
+        return _states[machine][name] ? string.concat("error ", name) : name;
     }
 
     /// @dev Makes a move; where it is no single call, a driver says how.
@@ -115,22 +130,13 @@ abstract contract TransitionTable is Test {
         return target.call(data);
     }
 
-    function _isState(string memory machine, string memory name) private view returns (bool) {
-        string[] memory rows = vm.parseJsonStringArray(vm.readFile(TABLE), string.concat(".", machine, ".rows"));
-        for (uint256 i = 0; i < rows.length; ++i) {
-            if (_same(name, vm.split(rows[i], ", ")[0])) return true;
-        }
-        return false;
-    }
-
     /// @dev Of the first rule for the row: one outcome for all actors, or one each. A row's state, and `else`, stand for all of theirs.
     function _outcomesOf(string calldata machine, string calldata row, string calldata move, uint256 half)
         private
         view
         returns (string[] memory)
     {
-        string[] memory rules =
-            vm.parseJsonStringArray(vm.readFile(TABLE), string.concat(".", machine, ".moves.", move));
+        string[] memory rules = _rules[machine][move];
         string memory state = vm.split(row, ", ")[0];
         for (uint256 i = 0; i < rules.length; ++i) {
             string[] memory rule = vm.split(rules[i], " -> ");
