@@ -23,6 +23,7 @@ CONTRACTS = (
     "ReputationLedger",
     "JackpotTreasury",
     "StakeVault",
+    "UsefulWorkDraw",
 )
 PANICS = {"Panic(uint256)"}
 BEGINNINGS = {

@@ -145,10 +145,12 @@ contract TaskTransitionsTest is Endings, TransitionTable {
         return (address(starts), data);
     }
 
+    /// @dev How a task comes to its solver, but for `accept` and `acknowledge`.
     function _selectionMove(string memory move) private view returns (bytes memory data) {
         if (_same(move, "applyToSolve")) {
             return abi.encodeCall(market.applyToSolve, (terms, 1000 * TOKEN, Declaration(0, 0, 0)));
         }
+        if (_same(move, "acceptAndAcknowledge")) return abi.encodeCall(market.acceptAndAcknowledge, (terms));
         if (_same(move, "closeApplications")) return abi.encodeCall(market.closeApplications, (terms));
         if (_same(move, "drawSolver")) return abi.encodeCall(market.drawSolver, (terms));
         if (_same(move, "releaseApplication")) return abi.encodeCall(market.releaseApplication, (terms, solver));
