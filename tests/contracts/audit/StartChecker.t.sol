@@ -241,9 +241,8 @@ contract StartCheckerTest is Scene {
     function testFuzz_isMalformed_entryWithAWord_onlyWhereItIsAnotherNaN(uint32 bits, uint256 word, bool near) public {
         if (near) bits = bits & 0x807fffff | 0x7f800000; // exponents all ones: infinities and NaNs
         word = bound(word, 0, 87);
-        bytes4 least = bytes4(
-            (bits & 0xff) << 24 | (bits & 0xff00) << 8 | (bits & 0xff0000) >> 8 | (bits & 0xff000000) >> 24
-        );
+        bytes4 least =
+            bytes4((bits & 0xff) << 24 | (bits & 0xff00) << 8 | (bits & 0xff0000) >> 8 | (bits & 0xff000000) >> 24);
         for (uint256 i = 0; i < 4; ++i) {
             chunks[2][4 * word + i] = least[i];
         }
