@@ -109,6 +109,7 @@ abstract contract AuditDraws is CourtBase {
         segments[0] = segment;
         address[] memory drawn = _drawVerifiers(terms.id, key, draw, segments);
         if (drawn.length == 0) return;
+        delete _state.redraws[slotKey].extension;
         _assign(terms.id, segment, round, drawn[0], draw, block.timestamp + _windowFor(terms));
     }
 

@@ -6,8 +6,9 @@ import {ClaimBody, ClaimRecord, ClaimRef, IAuditCourt, Slot, SlotState} from "..
 import {Task, TaskState, TaskTerms} from "../interfaces/ITaskMarket.sol";
 import {TaskMath} from "../market/TaskMath.sol";
 import {CourtBase} from "./CourtBase.sol";
-import {ClaimData, ClaimHead, CourtKeys, DigestVerdict, Report, SlotRecord} from "./CourtState.sol";
+import {ClaimData, ClaimHead, CourtKeys, DigestVerdict, SlotRecord} from "./CourtState.sol";
 import {ForcedErrors} from "./ForcedErrors.sol";
+import {Judgement, Stake} from "./Judgement.sol";
 
 /// @title Claims: open and blind, their windows, and what the dispute game does to them.
 abstract contract Claims is CourtBase {
@@ -91,9 +92,7 @@ abstract contract Claims is CourtBase {
         SlotRecord memory slot = _state.slots[CourtKeys.slotKey(terms.id, segment)];
         // INVARIANT: only an end that may come before the unblind window is over frees anybody from opening.
         require(
-            slot.round == round
-                && (task.state == TaskState.Void
-                    || (slot.state == SlotState.Failed && slot.marks == CourtKeys.MALFORMED)),
+            slot.round == round && (task.state == TaskState.Void || slot.marks == CourtKeys.MALFORMED),
             WrongSlot(segment, slot.state)
         );
         _spendBlind(terms, segment, round, slot.claimDeadline, bodyHash, salt);
@@ -103,12 +102,9 @@ abstract contract Claims is CourtBase {
     /// @inheritdoc IAuditCourt
     function forfeitBlind(address claimant, bytes32 commitment) external {
         bytes32 key = _blindKey(claimant, commitment);
-        uint256 placedAt = _blinds[key];
-        require(placedAt != 0, BadBlind(commitment));
-        uint256 last = placedAt + _maxClaimWindow + _unblindWindow;
-        require(block.timestamp > last, WrongWindow(uint64(last + 1), type(uint64).max));
-        delete _blinds[key];
-        emit BlindForfeited(commitment, claimant);
+        // A claim window may be extended by as much again (`extendClaims`).
+        uint256 open = 2 * uint256(_maxClaimWindow) + _unblindWindow;
+        Judgement.forfeitBlind(_blinds, key, claimant, commitment, open);
         vault.slash(key, address(treasury), _blindBond);
     }
 
@@ -126,11 +122,7 @@ abstract contract Claims is CourtBase {
 
     /// @inheritdoc IAuditCourt
     function disputeOpened(ClaimRef calldata ref) external onlyGame {
-        (bytes32 slotKey, ClaimData storage claim) = _requireCurrent(ref);
-        SlotRecord storage slot = _state.slots[slotKey];
-        _requireWindow(uint256(slot.claimDeadline) + _unblindWindow + 1, _openDeadline(slot));
-        ++slot.openDisputes;
-        ++claim.head.openDisputes;
+        Judgement.openDispute(_state, ref, _unblindWindow, _disputeTime());
     }
 
     /// @inheritdoc IAuditCourt
@@ -141,20 +133,19 @@ abstract contract Claims is CourtBase {
         --_state.claims[CourtKeys.claimKey(slotKey, ref.round, ref.index)].head.openDisputes;
     }
 
+    // Data and starts
+
     /// @inheritdoc IAuditCourt
-    function startMalformed(uint256 task, uint32 segment, address by) external {
-        require(msg.sender == startChecker, NotModule(msg.sender));
-        bytes32 slotKey = CourtKeys.slotKey(task, segment);
-        SlotRecord storage slot = _state.slots[slotKey];
-        SlotState state = slot.state;
-        require(state == SlotState.Drawn || state == SlotState.Redrawing, WrongSlot(segment, state));
-        bool shared =
-            state == SlotState.Drawn && block.timestamp <= slot.claimDeadline && slot.verifier != by && slot.marks == 0;
-        _state.reports[slotKey] = Report(by, shared);
-        slot.state = SlotState.Failed;
-        slot.marks = CourtKeys.MALFORMED;
-        emit StartMalformed(task, segment, by);
-        emit SegmentFinal(task, segment, slot.round, SlotState.Failed, CourtKeys.MALFORMED);
+    function failStart(uint256 task, uint32 segment, address by) external {
+        bool withheld = msg.sender == demands;
+        require(withheld || msg.sender == startChecker, NotModule(msg.sender));
+        Judgement.failStart(_state, task, segment, by, withheld ? address(treasury) : address(0));
+    }
+
+    /// @inheritdoc IAuditCourt
+    function extendClaims(uint256 task, uint32 segment, uint64 deadline) external {
+        require(msg.sender == demands, NotModule(msg.sender));
+        Judgement.extendClaims(_state, task, segment, deadline, _maxClaimWindow);
     }
 
     // Views
@@ -218,37 +209,12 @@ abstract contract Claims is CourtBase {
     // Helpers
 
     function _convict(ClaimRef calldata ref, bool digest, DigestVerdict memory verdict) private {
-        (bytes32 slotKey, ClaimData storage claim) = _requireCurrent(ref);
-        uint256 closes = _openDeadline(_state.slots[slotKey]);
-        // INVARIANT: once a segment can be decided, no claim of it falls any more.
-        require(claim.head.openDisputes != 0 || block.timestamp <= closes, WrongWindow(0, uint64(closes)));
-        emit ClaimConvicted(ref.task, ref.segment, ref.round, ref.index, digest);
-        if (digest) {
-            // Whether it was forced is known when the secret is opened: nothing moves yet. And how a segment ended is not what a digest says.
-            if (claim.head.digestConvicted) return;
-            claim.head.digestConvicted = true;
-            claim.digest = verdict;
-            return;
-        }
-        // INVARIANT: the bond moves once, with the first conviction.
-        if (claim.head.convicted) return;
-        claim.head.convicted = true;
-        bytes32 engagement = CourtKeys.engagement(slotKey, ref.round, claim.head.claimant);
-        uint96 half = _claimBond / 2;
-        if (half != 0) vault.slash(engagement, verdict.finder, half);
-        if (_claimBond != half) vault.slash(engagement, address(treasury), _claimBond - half);
+        Judgement.convict(_state, ref, digest, verdict, _disputeTime(), Stake(vault, address(treasury), _claimBond));
     }
 
-    function _openDeadline(SlotRecord memory slot) internal view returns (uint256) {
-        return uint256(slot.claimDeadline) + _unblindWindow + _disputeWindow;
-    }
-
-    /// @dev A claim of a segment that is still open, in its current round.
-    function _requireCurrent(ClaimRef calldata ref) private view returns (bytes32 slotKey, ClaimData storage claim) {
-        slotKey = CourtKeys.slotKey(ref.task, ref.segment);
-        SlotRecord memory slot = _requireSlot(slotKey, ref.segment, SlotState.Drawn);
-        claim = _state.claims[CourtKeys.claimKey(slotKey, ref.round, ref.index)];
-        require(slot.round == ref.round && claim.head.claimant != address(0), NoSuchClaim());
+    /// @dev Seconds after a claim window until no dispute may be opened any more.
+    function _disputeTime() private view returns (uint256) {
+        return uint256(_unblindWindow) + _disputeWindow;
     }
 
     /// @dev Checks a body against the task: its checkpoints under the work root, its digest's length.
@@ -289,10 +255,8 @@ abstract contract Claims is CourtBase {
         bytes32 commitment = _commitment(terms.id, segment, round, bodyHash, salt);
         bytes32 key = _blindKey(msg.sender, commitment);
         placedAt = _blinds[key];
-        require(
-            placedAt != 0 && placedAt <= claimDeadline && placedAt >= claimDeadline - _windowFor(terms),
-            BadBlind(commitment)
-        );
+        uint256 window = _windowFor(terms) + _state.redraws[CourtKeys.slotKey(terms.id, segment)].extension;
+        require(placedAt != 0 && placedAt <= claimDeadline && placedAt >= claimDeadline - window, BadBlind(commitment));
         delete _blinds[key];
         vault.release(key, _blindBond);
     }

@@ -18,6 +18,7 @@ struct CourtParts {
     IJackpotTreasury treasury;
     address startChecker;
     address game;
+    address demands;
 }
 
 /// @title What every part of the court shares: its books, numbers and deadlines.
@@ -30,6 +31,7 @@ abstract contract CourtBase is IAuditCourt {
     IJackpotTreasury public immutable treasury;
     address public immutable startChecker;
     address public immutable game;
+    address public immutable demands;
 
     uint16 internal immutable _claimDepositMultiple;
     uint16 internal immutable _missMultiple;
@@ -58,6 +60,7 @@ abstract contract CourtBase is IAuditCourt {
         treasury = parts.treasury;
         startChecker = parts.startChecker;
         game = parts.game;
+        demands = parts.demands;
         _claimDepositMultiple = p.claimDepositMultiple;
         _missMultiple = p.missMultiple;
         _finderBps = p.finderBps;

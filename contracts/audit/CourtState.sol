@@ -46,12 +46,13 @@ struct ClaimData {
 struct RedrawRecord {
     uint8 misses; // rounds whose drawn verifier was silent, and nobody condemned the work
     uint40 deadline; // of the redraw that is due
+    uint32 extension; // seconds by which data demands moved the claim deadline of the round
 }
 
-/// @notice Who showed that a segment's start is malformed.
+/// @notice Who showed that a segment's start is malformed, or withheld.
 struct Report {
     address by;
-    bool shared; // the drawn verifier comes first: its time to claim was not over, and it had not claimed
+    address first; // who comes before it, if anybody: the drawn verifier, or the treasury in its place
 }
 
 /// @notice A look through the claims of a round: first for the one that stands, then for the finders that share its end root. Kept once a
@@ -91,7 +92,7 @@ library CourtKeys {
     /// @dev Marks of a drawn segment whose verifier claims another end root, or the checkpoint.
     uint16 internal constant POSTED = 1;
     uint16 internal constant PASSES = 2;
-    /// @dev Mark of a segment whose start was malformed; it has no standing claim.
+    /// @dev Mark of a segment whose start was malformed or withheld; it has no standing claim.
     uint16 internal constant MALFORMED = type(uint16).max;
 
     function slotKey(uint256 task, uint256 segment) internal pure returns (bytes32) {

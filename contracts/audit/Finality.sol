@@ -60,7 +60,9 @@ library Finality {
             if (standing == 0 || passes) {
                 ++state.redraws[place.key].misses;
                 if (slot.round < bench.redraws) return _askRedraw(state, bench, place, slot.round + 1);
-                if (_wasSilent(state, place.key, slot.round)) return end(state, place, SlotState.Missed, 0);
+                // INVARIANT: silence alone costs no solver its deposit: who cannot replay for want of data demands it (`IDataDemands`). Nor is a
+                // solver paid for work that no drawn verifier stood up for: a withholding one, or friends of its, could keep silent.
+                if (_wasSilent(state, place.key, slot.round)) return end(state, place, SlotState.Moot, 0);
             }
         }
         if (standing != 0) return end(state, place, passes ? SlotState.Passed : SlotState.Failed, standing);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
-import {ClaimBody, Conclusion, IAuditCourt, Opening, SlotState} from "../interfaces/IAuditCourt.sol";
+import {ClaimBody, ClaimRef, Conclusion, IAuditCourt, Opening, SlotState} from "../interfaces/IAuditCourt.sol";
 import {Role} from "../interfaces/IReputationLedger.sol";
+import {IStakeVault} from "../interfaces/IStakeVault.sol";
 import {Task, TaskState, TaskTerms} from "../interfaces/ITaskMarket.sol";
 import {TaskMath} from "../market/TaskMath.sol";
 import {ParametersLib} from "../types/Parameters.sol";
-import {ClaimData, CourtKeys, CourtState, Namers, Report, Scan, SlotRecord} from "./CourtState.sol";
+import {ClaimData, CourtKeys, CourtState, DigestVerdict, Namers, Report, Scan, SlotRecord} from "./CourtState.sol";
 import {Bench, Finality, Place} from "./Finality.sol";
 import {FinderShares} from "./FinderShares.sol";
 import {ForcedErrors} from "./ForcedErrors.sol";
@@ -27,6 +28,13 @@ struct Docket {
     bytes32 engagement;
     uint96 held;
     bool right; // about the end root, or nobody's fault
+}
+
+/// @notice What a conviction moves, and where.
+struct Stake {
+    IStakeVault vault;
+    address treasury;
+    uint96 bond; // of a claim
 }
 
 /// @title Who pays whom once segments are final and the task has ended. The court's code in a library of its own, for its size.
@@ -61,6 +69,126 @@ library Judgement {
         tree.setNote(verifier, note);
     }
 
+    /// @notice Body of `IAuditCourt.forfeitBlind`, but for the bond.
+    /// @param open Seconds from its placing in which a blind claim may belong to an open window.
+    function forfeitBlind(
+        mapping(bytes32 blindKey => uint40) storage blinds,
+        bytes32 key,
+        address claimant,
+        bytes32 commitment,
+        uint256 open
+    ) external {
+        uint256 placedAt = blinds[key];
+        require(placedAt != 0, IAuditCourt.BadBlind(commitment));
+        uint256 last = placedAt + open;
+        require(block.timestamp > last, IAuditCourt.WrongWindow(uint64(last + 1), type(uint64).max));
+        delete blinds[key];
+        emit IAuditCourt.BlindForfeited(commitment, claimant);
+    }
+
+    // The dispute game
+
+    /// @notice Body of `IAuditCourt.disputeOpened`.
+    /// @param opens Seconds from the end of the claim window after which disputes may be opened, and `closes` until when.
+    function openDispute(CourtState storage state, ClaimRef calldata ref, uint256 opens, uint256 closes) external {
+        (SlotRecord storage slot, ClaimData storage claim,) = _current(state, ref);
+        uint256 ends = slot.claimDeadline;
+        require(
+            block.timestamp > ends + opens && block.timestamp <= ends + closes,
+            IAuditCourt.WrongWindow(uint64(ends + opens + 1), uint64(ends + closes))
+        );
+        ++slot.openDisputes;
+        ++claim.head.openDisputes;
+    }
+
+    /// @notice Body of `IAuditCourt.convict` and `convictDigest`.
+    /// @param closes Seconds from the end of the claim window until when disputes may be opened.
+    function convict(
+        CourtState storage state,
+        ClaimRef calldata ref,
+        bool digest,
+        DigestVerdict calldata verdict,
+        uint256 closes,
+        Stake calldata stake
+    ) external {
+        (SlotRecord storage slot, ClaimData storage claim, bytes32 slotKey) = _current(state, ref);
+        uint256 last = slot.claimDeadline + closes;
+        // INVARIANT: once a segment can be decided, no claim of it falls any more.
+        require(claim.head.openDisputes != 0 || block.timestamp <= last, IAuditCourt.WrongWindow(0, uint64(last)));
+        emit IAuditCourt.ClaimConvicted(ref.task, ref.segment, ref.round, ref.index, digest);
+        if (digest) {
+            // Whether it was forced is known when the secret is opened: nothing moves yet. And how a segment ended is not what a digest says.
+            if (claim.head.digestConvicted) return;
+            claim.head.digestConvicted = true;
+            claim.digest = verdict;
+            return;
+        }
+        // INVARIANT: the bond moves once, with the first conviction.
+        if (claim.head.convicted) return;
+        claim.head.convicted = true;
+        bytes32 engagement = CourtKeys.engagement(slotKey, ref.round, claim.head.claimant);
+        uint96 half = stake.bond / 2;
+        if (half != 0) stake.vault.slash(engagement, verdict.finder, half);
+        if (stake.bond != half) stake.vault.slash(engagement, stake.treasury, stake.bond - half);
+    }
+
+    /// @dev A claim of a segment that is still open, in its current round, and the segment's key.
+    function _current(CourtState storage state, ClaimRef calldata ref)
+        private
+        view
+        returns (SlotRecord storage slot, ClaimData storage claim, bytes32 slotKey)
+    {
+        slotKey = CourtKeys.slotKey(ref.task, ref.segment);
+        slot = state.slots[slotKey];
+        require(slot.state == SlotState.Drawn, IAuditCourt.WrongSlot(ref.segment, slot.state));
+        claim = state.claims[CourtKeys.claimKey(slotKey, ref.round, ref.index)];
+        require(slot.round == ref.round && claim.head.claimant != address(0), IAuditCourt.NoSuchClaim());
+    }
+
+    // Data and starts
+
+    /// @notice Body of `IAuditCourt.failStart`.
+    /// @param rest Zero for a malformed start; for a withheld one the account that takes the first finder's share where nobody is due it.
+    function failStart(CourtState storage state, uint256 task, uint32 segment, address by, address rest) external {
+        bytes32 key = CourtKeys.slotKey(task, segment);
+        SlotRecord storage slot = state.slots[key];
+        SlotState now_ = slot.state;
+        require(now_ == SlotState.Drawn || now_ == SlotState.Redrawing, IAuditCourt.WrongSlot(segment, now_));
+        address verifier = slot.verifier;
+        bool ahead = now_ == SlotState.Drawn && slot.marks == 0 && block.timestamp <= slot.claimDeadline;
+        if (rest == address(0)) {
+            emit IAuditCourt.StartMalformed(task, segment, by);
+        } else {
+            // INVARIANT: who is about to be shown wrong gains nothing by letting a friend's demand lapse: that takes no finder's place, and the
+            // friend gets a second finder's share.
+            ahead = ahead
+                || (slot.marks == CourtKeys.POSTED
+                    && !state.claims[CourtKeys.claimKey(key, slot.round, 0)].head.convicted);
+        }
+        state.reports[key] = Report(by, by == verifier ? address(0) : ahead ? verifier : rest);
+        slot.state = rest == address(0) ? SlotState.Failed : SlotState.Withheld;
+        slot.marks = CourtKeys.MALFORMED;
+        emit IAuditCourt.SegmentFinal(task, segment, slot.round, slot.state, CourtKeys.MALFORMED);
+    }
+
+    /// @notice Body of `IAuditCourt.extendClaims`.
+    /// @param most Seconds that a round may be extended by in all.
+    function extendClaims(CourtState storage state, uint256 task, uint32 segment, uint64 deadline, uint256 most)
+        external
+    {
+        bytes32 key = CourtKeys.slotKey(task, segment);
+        SlotRecord storage slot = state.slots[key];
+        require(slot.state == SlotState.Drawn, IAuditCourt.WrongSlot(segment, slot.state));
+        uint256 first = slot.claimDeadline - state.redraws[key].extension;
+        // INVARIANT: whatever is demanded, a round ends.
+        require(
+            deadline >= first && deadline <= first + most, IAuditCourt.WrongWindow(uint64(first), uint64(first + most))
+        );
+        slot.claimDeadline = uint32(deadline);
+        state.redraws[key].extension = uint32(deadline - first);
+        emit IAuditCourt.ClaimsExtended(task, segment, slot.round, deadline);
+    }
+
     // The end of a task
 
     /// @notice Body of `IAuditCourt.conclude`, whose encoded arguments it takes; what it returns is encoded too.
@@ -90,16 +218,14 @@ library Judgement {
             Place memory place = Place(terms.id, segments[i], CourtKeys.slotKey(terms.id, segments[i]));
             (SlotState outcome, address earner) = voided ? _void(state, place) : _settle(state, bench, place);
             if (earner != address(0)) end.verifiers[paid++] = earner;
-            if (outcome == SlotState.Failed) failed[failures++] = place.key;
-            if (outcome == SlotState.Missed) end.solverAtFault = true;
-            if (outcome == SlotState.Missed || outcome == SlotState.Moot) end.outcome = TaskState.Unavailable;
+            if (outcome == SlotState.Failed || outcome == SlotState.Withheld) failed[failures++] = place.key;
+            if (outcome == SlotState.Failed) end.outcome = TaskState.Rejected;
+            if (outcome > SlotState.Failed && end.outcome == TaskState.Settled) end.outcome = TaskState.Unavailable;
         }
         _shorten(end.verifiers, paid);
         if (voided) {
             end.outcome = TaskState.Void;
-            end.solverAtFault = false;
         } else if (failures != 0) {
-            end.outcome = TaskState.Rejected;
             end.solverAtFault = true;
             (end.finders, end.shares) = _sharePot(state, failed, failures, finderPot);
         }
@@ -164,8 +290,8 @@ library Judgement {
         }
     }
 
-    /// @dev Who found how a segment stands: the first four claims that agree with the standing one; for a malformed start who showed it,
-    /// behind the drawn verifier where that could still have done so.
+    /// @dev Who found how a segment stands: the first four claims that agree with the standing one; for a malformed or withheld start who
+    /// showed it, behind the drawn verifier where that could still have done so.
     function _findersOf(CourtState storage state, bytes32 key, SlotRecord memory slot)
         private
         view
@@ -175,7 +301,7 @@ library Judgement {
         uint256 count = 0;
         if (slot.marks == CourtKeys.MALFORMED) {
             Report memory report = state.reports[key];
-            if (report.shared) finders[count++] = slot.verifier;
+            if (report.first != address(0)) finders[count++] = report.first;
             finders[count++] = report.by;
         } else if (slot.marks != 0 && slot.claims == 1) {
             finders[count++] = slot.verifier;
@@ -338,7 +464,7 @@ library Judgement {
         docket.right = headless || _isRight(state, docket.key, docket.slot, docket.claim);
     }
 
-    /// @dev Whether no claim about the segment costs anybody anything: a void task, a malformed start.
+    /// @dev Whether no claim about the segment costs anybody anything: a void task, a malformed or withheld start.
     function _isExcused(Docket memory docket, Task memory task) private pure returns (bool) {
         return task.state == TaskState.Void || docket.slot.marks == CourtKeys.MALFORMED;
     }

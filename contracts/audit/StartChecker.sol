@@ -51,7 +51,7 @@ contract StartChecker is IStartChecker {
             IAuditCourt.BadCheckpointProof()
         );
         require(isMalformed(start, terms.stepProgram, proof), StartIsWellFormed());
-        court.startMalformed(terms.id, segment, msg.sender);
+        court.failStart(terms.id, segment, msg.sender);
     }
 
     /// @inheritdoc IStartChecker

@@ -53,8 +53,8 @@ enum SlotState {
     Redrawing, // the drawn verifier was silent, or all claims were convicted
     Passed,
     Failed,
-    Missed, // no drawn verifier claimed in any round: at the solver's cost
-    Moot // void, or missed and nobody left to draw: at nobody's cost
+    Withheld, // the solver did not answer a demand for what a replay needs: at its cost
+    Moot // void, or no drawn verifier claimed in any round: at nobody's cost but the misses
 }
 
 /// @notice What the court stores of a drawn segment.
@@ -66,7 +66,7 @@ struct Slot {
     uint64 claimDeadline; // last second for claims, of this round
     uint16 claims; // places taken in this round, the drawn verifier's included whether it has claimed or not
     uint16 openDisputes;
-    uint16 standing; // index + 1 of the standing claim once final; 2^16 - 1: the start was malformed
+    uint16 standing; // index + 1 of the standing claim once final; 2^16 - 1: the start was malformed, or data withheld
     bytes32 beaconValue; // of this round
 }
 
@@ -107,6 +107,8 @@ interface IAuditCourt {
     );
     event ClaimConvicted(uint256 indexed task, uint32 indexed segment, uint8 round, uint16 index, bool digest);
     event StartMalformed(uint256 indexed task, uint32 indexed segment, address by);
+    /// @notice The drawn verifier waits for data: its round's windows moved.
+    event ClaimsExtended(uint256 indexed task, uint32 indexed segment, uint8 round, uint64 claimDeadline);
     event SegmentMissed(
         uint256 indexed task, uint32 indexed segment, uint8 round, address indexed verifier, uint96 slashed
     );
@@ -196,7 +198,7 @@ interface IAuditCourt {
         bytes32[] calldata checkpointProof,
         bytes32 salt
     ) external returns (uint16 index);
-    /// @notice Claimant: takes the flat bond back when the task was voided, or its start found malformed, before it could unblind.
+    /// @notice Claimant: takes the flat bond back when the task was voided, or its start found malformed or withheld, before it could unblind.
     function reclaimBlind(TaskTerms calldata terms, uint32 segment, uint8 round, bytes32 bodyHash, bytes32 salt)
         external;
     /// @notice Anybody, when no window it could belong to is open any more: the flat bond goes to the treasury.
@@ -218,8 +220,11 @@ interface IAuditCourt {
     /// @notice Dispute game: counts disputes open against a claim.
     function disputeOpened(ClaimRef calldata ref) external;
     function disputeClosed(ClaimRef calldata ref) external;
-    /// @notice Start checker: the checkpoint an open segment starts from does not have the program's shape; the segment fails.
-    function startMalformed(uint256 task, uint32 segment, address by) external;
+    /// @notice Start checker: the checkpoint an open segment starts from does not have the program's shape. Data demands: what a replay of an
+    /// open segment needs was demanded and not answered in time. The segment fails at the solver's cost, and its claims are whole.
+    function failStart(uint256 task, uint32 segment, address by) external;
+    /// @notice Data demands: moves the end of a drawn segment's claim window, in all by at most the longest claim window a round.
+    function extendClaims(uint256 task, uint32 segment, uint64 deadline) external;
     /// @notice Market: finalizes what is left, closes what is simple, and says who is paid.
     /// @param voided Whether the program was found invalid.
     /// @param finderPot What finders of the fraud share if the task is rejected.

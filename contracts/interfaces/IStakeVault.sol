@@ -4,7 +4,7 @@ pragma solidity ^0.8.28;
 /// @title The only holder of tokens: deposits, escrows, the treasury, and everything owed to anybody.
 /// @notice Per account: free `stake` (earning draws, locked per engagement, withdrawn after a delay) and `owed` (payouts of all
 /// contracts, withdrawn at once, or restaked). An engagement is an amount of one account that only the module that made it
-/// can release or pay out. Escrows are owed to the market. The modules (market, court, dispute game, beacon) are fixed at construction.
+/// can release or pay out. Escrows are owed to the market. The modules (market, court, dispute game, beacon, data demands) are fixed at construction.
 /// @dev INVARIANT: token balance >= sum of free stake, unbonding stake, engagements and owed amounts.
 /// Nothing but `deposit`, `credit`, `escrow`, `withdrawStake` and `withdrawOwed` moves tokens; no payout can fail because of its payee.
 interface IStakeVault {

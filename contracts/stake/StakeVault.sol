@@ -32,6 +32,7 @@ contract StakeVault is IStakeVault, ReentrancyGuardTransient {
     address public immutable court;
     address public immutable game;
     address public immutable beacon;
+    address public immutable demands;
     /// @inheritdoc IStakeVault
     uint64 public immutable withdrawalDelay;
 
@@ -41,7 +42,8 @@ contract StakeVault is IStakeVault, ReentrancyGuardTransient {
 
     modifier onlyModule() {
         require(
-            msg.sender == market || msg.sender == court || msg.sender == game || msg.sender == beacon,
+            msg.sender == market || msg.sender == court || msg.sender == game || msg.sender == beacon
+                || msg.sender == demands,
             NotModule(msg.sender)
         );
         _;
@@ -53,9 +55,10 @@ contract StakeVault is IStakeVault, ReentrancyGuardTransient {
         address court_,
         address game_,
         address beacon_,
+        address demands_,
         uint64 withdrawalDelay_
     ) {
-        (token, market, court, game, beacon) = (token_, market_, court_, game_, beacon_);
+        (token, market, court, game, beacon, demands) = (token_, market_, court_, game_, beacon_, demands_);
         withdrawalDelay = withdrawalDelay_;
     }
 

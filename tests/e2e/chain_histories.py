@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from lockstep.chain.lockstep import Lockstep, PostedTask
-from lockstep.chain.types import ClaimRef, TaskState
+from lockstep.chain.lockstep import Lockstep, PostedDemand, PostedTask
+from lockstep.chain.types import ClaimRef, DemandState, SlotState, TaskState
 from lockstep.dispute.transition import Outcome
 from lockstep.economics.amounts import Amounts
-from lockstep.economics.histories import End, Histories
+from lockstep.economics.histories import Demander, End, Histories
 from lockstep.economics.payouts import pay
 
 ENDS = {TaskState.CANCELLED: End.REFUNDED, TaskState.EXPIRED: End.EXPIRED}
@@ -24,6 +24,7 @@ def predicted(chain: Lockstep, posted: PostedTask, treasury: str) -> dict[str, i
     history.end[:] = ENDS.get(chain.state(task), End.AUDITED)
     accounts: dict[tuple[int, int, int], str] = {}
     labels: dict[tuple[int, bytes], int] = {}
+    lapsed: dict[int, str] = {}
     for where, segment in enumerate(segments):
         for drawn in chain._logs("AuditCourt", "SegmentDrawn", task=task, segment=segment):
             accounts[where, drawn["args"]["round"], 0] = drawn["args"]["verifier"]
@@ -53,6 +54,11 @@ def predicted(chain: Lockstep, posted: PostedTask, treasury: str) -> dict[str, i
                 ) and dispute.outcome == Outcome.CHALLENGE_FAILED:
                     at = (0, where, number, places[dispute.challenger_index], places[dispute.defender_index])
                     history.failed[at] += 1
+        if chain.slot(task, segment).state == SlotState.WITHHELD:
+            demand = _lapsed(chain, task, segment)
+            lapsed[where] = demand.demander
+            history.withheld[0, where] = chain.slot(task, segment).round
+            history.withheld_by[0, where] = _demander(chain, demand)
     amounts = Amounts.of(chain.deployment.profile, terms, terms.audits, terms.wage, terms.levy)
     paid = pay(history, amounts)
     gains: dict[str, int] = defaultdict(int)
@@ -63,9 +69,45 @@ def predicted(chain: Lockstep, posted: PostedTask, treasury: str) -> dict[str, i
         gains[solver] += int(paid.solver[0])
     for (where, number, place), account in accounts.items():
         gains[account] += int(paid.claimant[0, where, number, place])
+    for where, account in lapsed.items():
+        gains[account] += int(paid.demander[0, where])
+    _pay_fees(chain, task, treasury, gains)
     unowned = paid.claimant.sum() - sum(int(paid.claimant[0, w, r, p]) for w, r, p in accounts)
     assert unowned == 0, "The payout function pays a claim that nobody made."
     return dict(gains)
+
+
+def _lapsed(chain: Lockstep, task: int, segment: int) -> PostedDemand:
+    """The demand by which a segment failed."""
+    (found,) = [
+        demand
+        for demand in chain.demands(task)
+        if demand.piece.segment == segment and chain.demand(demand.id).state == DemandState.LAPSED
+    ]
+    return found
+
+
+def _demander(chain: Lockstep, demand: PostedDemand) -> Demander:
+    """Whose demand it was that lapsed."""
+    task, segment = demand.piece.task, demand.piece.segment
+    slot = chain.slot(task, segment)
+    if demand.demander == slot.verifier:
+        return Demander.VERIFIER
+    closed = chain._logs("DataDemands", "Closed", id=demand.id)[-1]
+    when = chain.client.web3.eth.get_block(closed["blockNumber"])["timestamp"]
+    return Demander.OTHER if when <= slot.claim_deadline else Demander.LATE
+
+
+def _pay_fees(chain: Lockstep, task: int, treasury: str, gains: dict[str, int]) -> None:
+    """What answered demands cost who made them: the plain fee to the solver, the rest to the treasury."""
+    numbers, solver = chain.demand_parameters, chain.solver(task)
+    for demand in chain.demands(task):
+        if demand.answer is not None:
+            assert solver is not None
+            plain = numbers.flat_fee + demand.subject.length * numbers.byte_fee
+            gains[demand.demander] -= demand.fee
+            gains[solver] += plain
+            gains[treasury] += demand.fee - plain
 
 
 def _first_winner(chain: Lockstep, ref: ClaimRef) -> int:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from lockstep.agents.answerer import Answerer
 from lockstep.agents.replica import Tamper
 from lockstep.agents.solver import Solver
 from lockstep.agents.submitter import Order, Submitter
@@ -15,11 +17,12 @@ from lockstep.agents.workload import WorkloadError, load_workload, publish, read
 from lockstep.chain.errors import ChainError
 from lockstep.chain.lockstep import PostedTask
 from lockstep.chain.options import TaskOptions
-from lockstep.chain.types import TaskState
+from lockstep.chain.types import PieceKind, TaskState
 from lockstep.cli.demo.actors import NudgingSolver, next_float
 from lockstep.cli.demo.acts import make_verifier
 from lockstep.cli.demo.stage import PRICE, Stage, job
 from lockstep.program.ops import InputKind
+from lockstep.storage.store import ArtifactStore
 
 pytestmark = [pytest.mark.chain, pytest.mark.timeout(600)]
 
@@ -103,6 +106,24 @@ def test_lie_about_the_step_number_is_convicted_in_a_dispute(
     claims = submitter.lockstep.claims(task, 1, 0)
     assert submitter.lockstep.claim(claims[0].ref).convicted
     liar.retire()
+
+
+@pytest.mark.long
+def test_all_of_a_stacked_task_can_be_had_from_the_chain(
+    stage: Stage, parent: tuple[Submitter, PostedTask], tmp_path: Path
+) -> None:
+    submitter, first = parent
+    posted = submit(submitter, first.terms.id)
+    task, world = posted.terms.id, stage.world
+    solver = world.agent(Solver, "25 solver", [task])
+    answerer = Answerer(solver.lockstep, solver.store, solver.journal, narrate=solver.narrate, only=[task])
+    verifier = make_verifier(stage, Verifier, "25 verifier", posted, 5)
+    verifier.store, verifier.seeker.limit = ArtifactStore(str(tmp_path)), 10**30
+    assert world.run(task, [solver, answerer, verifier]) is TaskState.SETTLED
+    pieces = [demand.piece for demand in submitter.lockstep.demands(task)]
+    assert {PieceKind(piece.kind) for piece in pieces} == set(PieceKind)
+    assert {piece.segment for piece in pieces if piece.kind == PieceKind.STATE} == {1, 2}
+    verifier.retire()
 
 
 def test_task_is_stacked_on_settled_ones_with_the_same_state_only(

@@ -16,6 +16,8 @@ from lockstep.agents.workload import load_workload
 from lockstep.chain.lockstep import Lockstep, PostedTask
 from lockstep.storage.store import ArtifactStore
 
+RECOVERED = "recovered"
+"""Journal's name of a manifest made of answers to demands."""
 Narrate = Callable[[str], None]
 """Takes one line about what an agent just did."""
 
@@ -74,6 +76,11 @@ class Agent:
         """Journal scope of a task on this deployment."""
         return f"{self.lockstep.deployment.identity}/{task}"
 
+    def uri(self, posted: PostedTask) -> str:
+        """Name of the manifest of a task's programs and data: the submitter's, or one of what was demanded on chain."""
+        found: str = self.journal.get(self.scope(posted.terms.id), RECOVERED, posted.uri)
+        return found
+
     @property
     def compute_seconds(self) -> float:
         """Time this agent has spent computing steps."""
@@ -101,7 +108,7 @@ class Agent:
         """
         task = posted.terms.id
         if task not in self._benches:
-            workload = load_workload(self.store, posted.terms, posted.uri, self.memory_limit)
+            workload = load_workload(self.store, posted.terms, self.uri(posted), self.memory_limit)
             self._benches[task] = Workbench(workload, posted.terms.seed, self.memory_limit, self.processes)
         return self._benches[task]
 

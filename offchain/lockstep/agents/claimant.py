@@ -7,13 +7,13 @@ chain they all play alike: attack what differs and would stand before their own 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
 from lockstep.agents.base import Agent
+from lockstep.agents.pieces import link_piece, read_link
 from lockstep.agents.replica import Replica, Shortcut, Tamper
 from lockstep.agents.sums import find_sums, sums_key
 from lockstep.agents.traces import open_trace, publish_trace
@@ -65,6 +65,15 @@ class DataMissingError(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """Roots of the checkpoints a segment starts from and ends in, and their proof under the work root."""
+
+    start: bytes
+    checkpoint: bytes
+    proof: list[bytes]
+
+
+@dataclass(frozen=True, slots=True)
 class Checked:
     """A party's own run of a segment: what it ends in, and its digest."""
 
@@ -89,7 +98,7 @@ class Claimant(Agent):
         super().__init__(*arguments, **options)
         self._checked: dict[tuple[int, int], Checked] = {}
         self._gave_up: set[int] = set()
-        self._examined: set[int] = set()
+        self._examined: set[tuple[int, str]] = set()
 
     def release(self, task: int) -> None:
         """Give back the memory that a finished task took."""
@@ -101,17 +110,17 @@ class Claimant(Agent):
 
         A drawn verifier can replay nothing of it, and would pay for silence.
         """
-        task = posted.terms.id
-        if task in self._examined:
+        task, uri = posted.terms.id, self.uri(posted)
+        if (task, uri) in self._examined:
             return False
         try:
             self.bench(posted)
             return False
         except WorkloadError as error:
-            self._examined.add(task)
+            self._examined.add((task, uri))
             self.complain(f"cannot work on task {task}: {error}")
         try:
-            for program, fault in find_fault(self.store, posted.terms, posted.uri):
+            for program, fault in find_fault(self.store, posted.terms, uri):
                 if self.lockstep.is_fault(program, fault):
                     return self._void(posted, fault)
         except WorkloadError:
@@ -156,17 +165,42 @@ class Claimant(Agent):
             raise DataMissingError("The solver's manifest does not name a file for each checkpoint.")
         return manifest
 
-    def _start(self, posted: PostedTask, manifest: WorkManifest, segment: int) -> list[Tensor]:
-        """State a segment starts from; nothing for the init segment."""
+    def link(self, posted: PostedTask, segment: int) -> Link:
+        """The checkpoints a segment starts from and ends in: as published, or as answered to a demand on chain.
+
+        Raises:
+            DataMissingError: there is neither
+
+        """
+        try:
+            roots = checkpoint_roots(self.published(posted))
+        except DataMissingError:
+            task = posted.terms.id
+            for demand in self.lockstep.demands(task):
+                if demand.piece == link_piece(task, segment) and demand.answer is not None:
+                    return Link(*read_link(demand.answer))
+            raise
+        start = claims.INIT_START_ROOT if segment == 0 else roots[segment - 1]
+        return Link(start, roots[segment], claims.checkpoint_proof(roots, segment))
+
+    def start(self, posted: PostedTask, segment: int) -> list[Tensor]:
+        """State a segment starts from, as published or as put together from answers; nothing for the init segment.
+
+        Raises:
+            DataMissingError: it cannot be had
+            WorkloadError: the task's programs or data cannot be had or break the rules
+
+        """
         if segment == 0:
             return []
+        workload, root = self.bench(posted).workload, self.link(posted, segment).start
+        name = self.journal.get(self.scope(posted.terms.id), f"start/{root.hex()}")
         try:
-            workload = self.bench(posted).workload
-            if segment == 1 and workload.start is not None:
+            if name is None and segment == 1 and workload.start is not None:
                 return read_start(self.store, workload, posted.terms)
-            data = self.store.get_buffer(manifest.checkpoints[segment - 1], workload.checkpoint_limit)
-            root = bytes.fromhex(manifest.roots[segment - 1])
-            return parse_checkpoint(data, workload.step, root)
+            if name is None:
+                name = self.published(posted).checkpoints[segment - 1]
+            return parse_checkpoint(self.store.get_buffer(name, workload.checkpoint_limit), workload.step, root)
         except (StorageError, EngineError) as error:
             raise DataMissingError(str(error)) from error
 
@@ -180,8 +214,7 @@ class Claimant(Agent):
         """
         key = (posted.terms.id, segment)
         if key not in self._checked:
-            manifest = self.published(posted)
-            start, roots = self._start(posted, manifest, segment), checkpoint_roots(manifest)
+            link, start = self.link(posted, segment), self.start(posted, segment)
             first, steps = claims.first_step(posted.terms, segment), claims.segment_steps(posted.terms, segment)
             replica = Replica(
                 self.bench(posted),
@@ -190,21 +223,21 @@ class Claimant(Agent):
                 first,
                 steps,
                 self.tamper(posted, segment),
-                self._shortcut(posted, segment, steps, roots),
+                self._shortcut(posted, segment, steps, link),
             )
             self._checked[key] = Checked(
                 replica,
-                claims.INIT_START_ROOT if segment == 0 else roots[segment - 1],
-                roots[segment],
+                link.start,
+                link.checkpoint,
                 state_root(replica.run()),
             )
         return self._checked[key]
 
-    def _shortcut(self, posted: PostedTask, segment: int, steps: int, roots: Sequence[bytes]) -> Shortcut | None:
+    def _shortcut(self, posted: PostedTask, segment: int, steps: int, link: Link) -> Shortcut | None:
         """The check of the sums published for a segment."""
         if not self.uses_sums or segment == 0:
             return None
-        task, key = posted.terms.id, sums_key(roots[segment - 1], roots[segment])
+        task, key = posted.terms.id, sums_key(link.start, link.checkpoint)
         what = f"segment {segment} of task {task}"
         sums = find_sums(self.store, self.bench(posted), key, steps, what, self.narrate)
         if sums is None:

@@ -7,6 +7,7 @@ state says that it is due, and losing the race to somebody else is no error.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from lockstep.agents.base import Agent
@@ -14,7 +15,7 @@ from lockstep.chain.errors import Reverted
 from lockstep.chain.lockstep import PostedClaim, PostedTask
 from lockstep.chain.options import TaskOptions
 from lockstep.chain.selection import draw_key
-from lockstep.chain.types import SlotState, TaskState
+from lockstep.chain.types import DemandState, Slot, SlotState, TaskState
 from lockstep.dispute import claims
 from lockstep.dispute.transition import Outcome
 
@@ -41,6 +42,8 @@ RACE_ERRORS = frozenset(
         "Unrevealed",
         "NothingMissing",
         "WrongRevealWindow",
+        "WrongDemand",
+        "DemandPending",
     }
 )
 """Refusals that mean: somebody else was first, or it is a block too early."""
@@ -202,7 +205,7 @@ class Keeper(Agent):
 
     def _audit(self, posted: PostedTask, now: int) -> bool:
         task = posted.terms.id
-        acted = self._call_time(posted, now)
+        acted = self._close_demands(posted) or self._call_time(posted, now)
         final = True
         for segment in self.lockstep.drawn_segments(task):
             slot = self.lockstep.slot(task, segment)
@@ -218,6 +221,22 @@ class Keeper(Agent):
             over = slot.state == SlotState.DRAWN and now > self.lockstep.windows(task, segment).open
             final &= slot.state not in (SlotState.DRAWN, SlotState.REDRAWING) or (over and not slot.open_disputes)
         return (self._settle(posted) if final else False) or acted
+
+    def _close_demands(self, posted: PostedTask) -> bool:
+        """End demands that were not answered in time, which fails their segments, or whose segments have ended."""
+        acted, task, now = False, posted.terms.id, self.lockstep.now()
+        over = self.lockstep.state(task).terminal
+        for demand in self.lockstep.demands(task):
+            if demand.answer is not None or self.lockstep.demand(demand.id).state != DemandState.OPEN:
+                continue
+            slot = self.lockstep.slot(task, demand.piece.segment)
+            if not over and slot.state in (SlotState.DRAWN, SlotState.REDRAWING) and now <= demand.deadline:
+                continue
+            board, piece = self.lockstep.data_demands, demand.piece.abi()
+            if self._try(partial(self.lockstep.send, board, "close", piece, doing="end a demand for data")):
+                self.narrate(f"ends a demand for data of segment {demand.piece.segment} of task {task}")
+                acted = True
+        return acted
 
     def _redraw(self, posted: PostedTask, segment: int) -> bool:
         task = posted.terms.id
@@ -286,16 +305,30 @@ class Keeper(Agent):
 
     def _close(self, posted: PostedTask) -> bool:
         """Judge every claim of an ended task that is not judged yet."""
-        task, acted = posted.terms.id, self._call_time(posted, self.lockstep.now())
+        task, acted = posted.terms.id, self._close_demands(posted)
+        acted |= self._call_time(posted, self.lockstep.now())
         due: list[PostedClaim] = []
         for segment in self.lockstep.drawn_segments(task):
-            for round_ in range(self.lockstep.slot(task, segment).round + 1):
+            slot = self.lockstep.slot(task, segment)
+            for round_ in range(slot.round + 1):
                 due += [
                     claim
                     for claim in self.lockstep.claims(task, segment, round_)
                     if not self.lockstep.claim(claim.ref).closed and not self.lockstep.awaits_secret(claim)
                 ]
+            acted |= self._free_drawn(posted, segment, slot)
         return self._judge(posted, due) or acted
+
+    def _free_drawn(self, posted: PostedTask, segment: int, slot: Slot) -> bool:
+        """Give a drawn verifier its deposit back where the segment ended before it had to claim."""
+        task = posted.terms.id
+        if any(claim.ref.index == 0 for claim in self.lockstep.claims(task, segment, slot.round)):
+            return False
+        key = claims.engagement_key(task, segment, slot.round, slot.verifier)
+        account, _ = self.lockstep.view(self.lockstep.vault, "engagementOf", self.lockstep.court.address, key)
+        if account != slot.verifier:
+            return False
+        return self._court(posted, "closeClaim", segment, slot.round, 0, doing="give a drawn verifier its deposit back")
 
     def _judge(self, posted: PostedTask, due: Sequence[PostedClaim]) -> bool:
         """Close claims, many to a transaction; each for itself where one of them is refused."""

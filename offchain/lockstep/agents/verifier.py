@@ -6,8 +6,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from lockstep.agents.claimant import Claimant, DataMissingError, checkpoint_roots
+from lockstep.agents.claimant import Claimant, DataMissingError
 from lockstep.agents.keeper import RACE_ERRORS
+from lockstep.agents.seeker import Seeker
 from lockstep.agents.sums import KIND, sums_key
 from lockstep.agents.task_secrets import SeedLostError, TaskSecrets
 from lockstep.agents.workload import WorkloadError
@@ -15,7 +16,6 @@ from lockstep.chain.amounts import amount_text
 from lockstep.chain.errors import Reverted
 from lockstep.chain.lockstep import BATCH, PostedTask
 from lockstep.chain.types import ClaimBody, Slot, SlotState
-from lockstep.dispute import claims
 
 BATCH_SECONDS = 20.0
 """A claim that is ready is not kept back longer for others to come."""
@@ -35,6 +35,8 @@ class Verifier(Claimant):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.secrets = TaskSecrets(self.lockstep, self.journal)
+        self.seeker = Seeker(self)
+        self._sought = False
 
     def register(self, stake: int) -> None:
         """Stake, commit to secrets and enter the draws."""
@@ -111,7 +113,8 @@ class Verifier(Claimant):
     def _claim_all(self, posted: PostedTask, segments: Sequence[int]) -> bool:
         """Replay what is due and post the claims, many to a transaction where replaying is quick."""
         ready: list[Claim] = []
-        acted, begun = False, time.monotonic()
+        self._sought, begun = False, time.monotonic()
+        acted = False
         for segment in segments:
             claim = self._claim(posted, segment)
             if claim is not None:
@@ -119,7 +122,7 @@ class Verifier(Claimant):
             if len(ready) == BATCH or time.monotonic() - begun > BATCH_SECONDS:
                 acted |= self._post(posted, ready)
                 ready, begun = [], time.monotonic()
-        return self._post(posted, ready) or acted
+        return self._post(posted, ready) or acted or self._sought
 
     def _post(self, posted: PostedTask, ready: Sequence[Claim]) -> bool:
         terms = posted.terms.abi()
@@ -156,9 +159,10 @@ class Verifier(Claimant):
             return None
         try:
             body = self.body(posted, segment, slot)
-            proof = claims.checkpoint_proof(checkpoint_roots(self.published(posted)), segment)
+            proof = self.link(posted, segment).proof
         except (DataMissingError, WorkloadError) as error:
             self.complain(f"cannot replay segment {segment} of task {task}: {error}")
+            self._sought |= self.seeker.seek(posted, segment)
             return None
         return segment, body.abi(), proof
 
@@ -170,11 +174,11 @@ class Verifier(Claimant):
         if self.lockstep.now() > slot.claim_deadline - window + window // PATIENCE_SHARE:
             return False
         try:
-            roots = checkpoint_roots(self.published(posted))
+            link = self.link(posted, segment)
             carried = self.bench(posted).carried
         except (DataMissingError, WorkloadError):
             return False  # said where the replay needs them
-        return bool(carried) and self.store.get_ref(KIND, sums_key(roots[segment - 1], roots[segment])) is None
+        return bool(carried) and self.store.get_ref(KIND, sums_key(link.start, link.checkpoint)) is None
 
     def claims_at_all(self, posted: PostedTask, segment: int) -> bool:
         """Whether this verifier posts its claim; an honest one does."""

@@ -7,7 +7,7 @@ import secrets
 from dataclasses import replace
 from typing import Any
 
-from lockstep.agents.claimant import Checked, Claimant, DataMissingError, checkpoint_roots, short
+from lockstep.agents.claimant import Checked, Claimant, DataMissingError, short
 from lockstep.agents.entry import Decision, decide
 from lockstep.agents.outlook import Prices, read_outlook
 from lockstep.agents.workload import WorkloadError
@@ -183,7 +183,7 @@ class Whistleblower(Claimant):
             posted.terms.abi(),
             segment,
             body.abi(),
-            claims.checkpoint_proof(checkpoint_roots(self.published(posted)), segment),
+            self.link(posted, segment).proof,
             bytes.fromhex(record["salt"]),
         )
         try:

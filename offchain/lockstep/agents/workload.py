@@ -203,13 +203,13 @@ def load_workload(store: ArtifactStore, terms: TaskTerms, uri: str, memory_limit
     """
     try:
         manifest = get_manifest(store, uri, TaskManifest)
-        step, step_commitment = _load_program(store, manifest.step, terms.step_program, "step")
+        step, step_commitment = load_program(store, manifest.step, terms.step_program, "step")
         step = _named(step, manifest)
         if TaskOptions.unpack(terms.options).parent:
             return _load_stacked(store, terms, manifest, step, step_commitment, memory_limit)
         if manifest.init is None:
             raise WorkloadError("The task's manifest names no init program.")
-        init, init_commitment = _load_program(store, manifest.init, terms.init_program, "init")
+        init, init_commitment = load_program(store, manifest.init, terms.init_program, "init")
         check_task_programs(init, step, init_commitment.header, step_commitment.header)
         if (step_commitment.work, init_commitment.work) != (terms.step_work, terms.init_work):
             raise WorkloadError("The work that the task states is not the work of its programs.")
@@ -271,7 +271,14 @@ def _named(step: Program, manifest: TaskManifest) -> Program:
     return Program(step.nodes, step.state, step.constants, step.metrics, names)
 
 
-def _load_program(store: ArtifactStore, name: str, program_hash: bytes, what: str) -> tuple[Program, ProgramCommitment]:
+def load_program(store: ArtifactStore, name: str, program_hash: bytes, what: str) -> tuple[Program, ProgramCommitment]:
+    """A program file, held to the hash on chain.
+
+    Raises:
+        WorkloadError: it is another program
+        StorageError, EncodingError: it is missing, damaged, or no program
+
+    """
     program, header = decode_program(store.get(name, PROGRAM_LIMIT))
     commitment = commit_program(program, int.from_bytes(header[-8:], "big"))
     if commitment.hash != program_hash:
@@ -293,10 +300,11 @@ def load_constants(
         raise WorkloadError(f"The task's constants take more than {CONSTANTS_LIMIT >> 30} GiB.")
     if len(artifacts) != len(program.constants):
         raise WorkloadError(f"The manifest lists {len(artifacts)} constants; the program has {len(program.constants)}.")
-    return tuple(_load_constant(store, name, entry) for name, entry in zip(artifacts, program.constants, strict=True))
+    return tuple(load_constant(store, name, entry) for name, entry in zip(artifacts, program.constants, strict=True))
 
 
-def _load_constant(store: ArtifactStore, name: str, entry: ConstantEntry) -> np.ndarray:
+def load_constant(store: ArtifactStore, name: str, entry: ConstantEntry) -> np.ndarray:
+    """One constant, held to its root; raises as ``load_constants``."""
     size = entry.type.elements * ITEMSIZE[entry.dtype]
     data = store.get(name, size + SAFETENSORS_OVERHEAD)
     try:

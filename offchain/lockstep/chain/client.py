@@ -265,6 +265,17 @@ class Client:
         """Decoded logs of one event in a receipt."""
         return list(contract.events[event]().process_receipt(sent.receipt, errors=DISCARD))
 
+    def arguments(self, contract: Contract, function: str, digest: Any) -> dict[str, Any] | None:
+        """What a mined transaction called a function of a contract with; None where it called something else."""
+        mined = self._ask(lambda: self.web3.eth.get_transaction(digest), "read a transaction")
+        if str(mined.get("to")) != str(contract.address):
+            return None
+        try:
+            called, arguments = contract.decode_function_input(mined["input"])
+        except ValueError:  # no function of its
+            return None
+        return dict(arguments) if called.fn_name == function else None
+
     def block_number(self) -> int:
         """Number of the latest block."""
         return int(self._ask(lambda: self.web3.eth.block_number, "read the block number"))

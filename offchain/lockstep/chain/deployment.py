@@ -20,7 +20,7 @@ from web3 import Web3
 
 from lockstep.chain.client import Client
 from lockstep.chain.errors import ChainError
-from lockstep.chain.parameters import DisputeParameters, Parameters, Profile, RevealParameters
+from lockstep.chain.parameters import DemandParameters, DisputeParameters, Parameters, Profile, RevealParameters
 
 FORMAT = "lockstep/deployment/1"
 FAMILIES = (
@@ -45,6 +45,7 @@ CIRCLE = (
     "RandomBeacon",
     "ReputationLedger",
     "UsefulWorkDraw",
+    "DataDemands",
 )
 """Contracts that name each other, in order of deployment."""
 NAMES = (
@@ -84,6 +85,7 @@ class Deployment:
             "parameters": self.profile.parameters.to_dict(),
             "disputes": self.profile.disputes.to_dict(),
             "reveals": self.profile.reveals.to_dict(),
+            "demands": self.profile.demands.to_dict(),
         }
         file.parent.mkdir(parents=True, exist_ok=True)
         partial = file.with_name(f"{file.name}.{os.getpid()}")
@@ -112,6 +114,7 @@ class Deployment:
                 Parameters.from_dict(document["parameters"]),
                 DisputeParameters.from_dict(document["disputes"]),
                 RevealParameters.from_dict(document["reveals"]),
+                DemandParameters.from_dict(document["demands"]),
             )
             chain_id, block, origin = int(document["chain_id"]), int(document["block"]), str(document["origin"])
             return cls(chain_id, block, origin, addresses, profile)
@@ -151,12 +154,21 @@ def deploy(
     put("Judgement")
 
     nonce = client.nonce()
-    vault, market, court, starts, treasury, proofs, game, beacon, ledger, lots = (
+    vault, market, court, starts, treasury, proofs, game, beacon, ledger, lots, demands = (
         created_address(client.address, nonce + place) for place in range(len(CIRCLE))
     )
-    put("StakeVault", addresses["FaucetToken"], market, court, game, beacon, profile.parameters.withdrawal_delay)
+    put(
+        "StakeVault",
+        addresses["FaucetToken"],
+        market,
+        court,
+        game,
+        beacon,
+        demands,
+        profile.parameters.withdrawal_delay,
+    )
     put("TaskMarket", (vault, court, beacon, faults, ledger, treasury), numbers)
-    put("AuditCourt", (vault, market, beacon, treasury, starts, game), numbers)
+    put("AuditCourt", (vault, market, beacon, treasury, starts, game, demands), numbers)
     put("StartChecker", market, court)
     put("JackpotTreasury", vault, court, lots)
     put("DisputeProofs", court, market, vault, executor, treasury, disputes)
@@ -164,7 +176,8 @@ def deploy(
     put("RandomBeacon", vault, market, court, treasury, profile.parameters.beacon_delay, profile.reveals.abi())
     put("ReputationLedger", market, court)
     put("UsefulWorkDraw", market, court, beacon, treasury)
-    circle = vault, market, court, starts, treasury, proofs, game, beacon, ledger, lots
+    put("DataDemands", vault, market, court, treasury, profile.demands.abi())
+    circle = (vault, market, court, starts, treasury, proofs, game, beacon, ledger, lots, demands)
     expected = dict(zip(CIRCLE, circle, strict=True))
     if any(addresses[name] != address for name, address in expected.items()):
         raise ChainError(

@@ -76,6 +76,12 @@ _SENTENCES: dict[str, str] = {
     "NothingMissing": "this draw lacks no secret.",
     "Unrevealed": "secrets for block {targetBlock} are missing; wait for them, or call time when their window is over.",
     "WrongRevealWindow": "secrets may be revealed from block {opens} to block {closes}.",
+    "NotAudited": "task {task} is not being audited, or these are not its terms.",
+    "NotOpen": "segment {segment} is not drawn, or its claim window is over: nothing of it can be demanded.",
+    "NoSuchPiece": "there is no such piece to demand: look at its {what}.",
+    "AlreadyDemanded": "this piece was demanded before; `lockstep status TASK` shows how that stands.",
+    "NotWaiting": "{caller} is not the drawn verifier of segment {segment}, has claimed, or waits already.",
+    "WrongAnswer": "what was posted is not what was demanded.",
     "TooMuch": "the faucet does not give that much at once: {amount}.",
 }
 
@@ -108,7 +114,14 @@ def sentence(error: str, arguments: dict[str, Any]) -> str:
             )
         case "DeadlinePassed":
             return f"the deadline was {_when(arguments['deadline'])}; anybody may now call the next step."
-        case "DeadlineNotPassed" | "ClockRunning":
+        case "DemandOverdue":
+            return f"the answer was due at {_when(arguments['deadline'])}; anybody may now close the demand."
+        case "DueTooLate":
+            return (
+                f"it would be due at {_when(arguments['deadline'])}, after the claim window, which only the drawn "
+                "verifier's demands extend."
+            )
+        case "DeadlineNotPassed" | "ClockRunning" | "DemandPending":
             return f"the deadline is {_when(arguments['deadline'])}; try again after it."
         case "ClockExpired":
             return f"the clock ran out at {_when(arguments['deadline'])}; anybody may call timeout."

@@ -24,18 +24,21 @@ from lockstep.chain.errors import ChainError, Reverted
 from lockstep.chain.index import Index
 from lockstep.chain.lots import ticket_id
 from lockstep.chain.options import TaskOptions
-from lockstep.chain.parameters import DisputeParameters, Parameters, Profile, RevealParameters
+from lockstep.chain.parameters import DemandParameters, DisputeParameters, Parameters, Profile, RevealParameters
 from lockstep.chain.types import (
     ClaimBody,
     ClaimRecord,
     ClaimRef,
+    Demand,
     Dispute,
     Draw,
+    Piece,
     Role,
     Seat,
     Selection,
     Slot,
     SlotState,
+    Subject,
     TaskOffer,
     TaskState,
     TaskTerms,
@@ -96,6 +99,19 @@ class PostedTree:
     first_task: int
     last_task: int
     block: int
+
+
+@dataclass(frozen=True, slots=True)
+class PostedDemand:
+    """A demand for data as it was made; ``answer`` is what was posted for it, None before."""
+
+    id: bytes
+    demander: str
+    piece: Piece
+    subject: Subject
+    deadline: int
+    fee: int
+    answer: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +193,11 @@ class Lockstep:
         return self._contract("UsefulWorkDraw")
 
     @cached_property
+    def data_demands(self) -> Contract:
+        """``DataDemands``."""
+        return self._contract("DataDemands")
+
+    @cached_property
     def program_faults(self) -> Contract:
         """``ProgramFaults``."""
         return self._contract("ProgramFaults")
@@ -198,12 +219,18 @@ class Lockstep:
         """The numbers of the beacon's panel."""
         return self.deployment.profile.reveals
 
+    @property
+    def demand_parameters(self) -> DemandParameters:
+        """The numbers of demands for data."""
+        return self.deployment.profile.demands
+
     def profile_on_chain(self) -> Profile:
         """The numbers as the contracts have them, whatever the deployment file says."""
         return Profile(
             Parameters.from_abi(self.view(self.market, "parameters")),
             DisputeParameters.from_abi(self.view(self.game, "parameters")),
             RevealParameters.from_abi(self.view(self.beacon, "revealParameters")),
+            DemandParameters.from_abi(self.view(self.data_demands, "parameters")),
         )
 
     def numbers(self, terms: TaskTerms) -> TaskNumbers:
@@ -251,6 +278,7 @@ class Lockstep:
             "AuditCourt": self.court,
             "DisputeGame": self.game,
             "RandomBeacon": self.beacon,
+            "DataDemands": self.data_demands,
         }
         return Index(self.client, contracts, self.deployment.block)
 
@@ -453,6 +481,35 @@ class Lockstep:
         bits = int(self.view(self.beacon, "panel"))
         return [self.view(self.beacon, "seatAt", seat)[0] for seat in range(bits.bit_length()) if bits >> seat & 1]
 
+    def demands(self, task: int) -> list[PostedDemand]:
+        """All demands for data ever made about a task, oldest first."""
+        answers = {log["args"]["id"]: log["args"]["data"] for log in self._logs("DataDemands", "Answered", task=task)}
+        return [
+            PostedDemand(
+                args["id"],
+                args["demander"],
+                Piece.from_abi(args["piece"]),
+                Subject.from_abi(args["subject"]),
+                args["deadline"],
+                args["fee"],
+                answers.get(args["id"]),
+            )
+            for args in (log["args"] for log in self._logs("DataDemands", "Demanded", task=task))
+        ]
+
+    def demand(self, number: bytes) -> Demand:
+        """A demand as it stands."""
+        return Demand.from_abi(self.view(self.data_demands, "demandOf", number))
+
+    def program_headers(self, task: int) -> tuple[bytes, bytes] | None:
+        """Encoded headers (step, init) from the transaction that posted a task; None where it was no direct call."""
+        posted = self._logs("TaskMarket", "TaskSubmitted", id=task)[-1]
+        for function in ("submit", "submitStacked"):
+            called = self.client.arguments(self.market, function, posted["transactionHash"])
+            if called is not None:
+                return bytes(called["offer"]["stepHeader"]), bytes(called["offer"]["initHeader"])
+        return None
+
     def disputes(self, task: int) -> list[int]:
         """Numbers of all disputes ever opened about a task."""
         return [log["args"]["id"] for log in self._logs("DisputeGame", "Opened", task=task)]
@@ -521,15 +578,21 @@ class Lockstep:
         """Send a transaction; its kind in gas tables is the function's name."""
         return self.client.send(contract.functions[function](*arguments), function, doing)
 
-    def send_all(self, function: str, calls: Sequence[tuple[Any, ...]], doing: str) -> None:
-        """Send calls of one function of the court, many to a transaction; either all in it take effect, or none."""
+    def send_all(
+        self, function: str, calls: Sequence[tuple[Any, ...]], doing: str, contract: Contract | None = None
+    ) -> None:
+        """Send calls of one function, many to a transaction; either all in it take effect, or none.
+
+        ``contract`` is the court unless another is named.
+        """
+        contract = contract or self.court
         for start in range(0, len(calls), BATCH):
             batch = calls[start : start + BATCH]
             if len(batch) == 1:
-                self.send(self.court, function, *batch[0], doing=doing)
+                self.send(contract, function, *batch[0], doing=doing)
                 continue
-            data = [self.court.encode_abi(function, args=list(arguments)) for arguments in batch]
-            self.client.send(self.court.functions.multicall(data), f"{function}, many", doing)
+            data = [contract.encode_abi(function, args=list(arguments)) for arguments in batch]
+            self.client.send(contract.functions.multicall(data), f"{function}, many", doing)
 
     def allow(self, spender: Contract, amount: int) -> None:
         """Let a contract take ``amount`` tokens from the wallet, if it may not already."""

@@ -1,4 +1,4 @@
-"""A deployment's numbers; twins of ``contracts/types/Parameters.sol``, ``DisputeParameters`` and ``RevealParameters``.
+"""A deployment's numbers; twins of ``contracts/types/Parameters.sol`` and of the structs of that name.
 
 Multiples are of C (a task's fee) or c (the cost of replaying its dearest segment), shares in 1/10,000, windows and
 clocks in seconds, bonds in token base units. ``LOCAL`` suits one machine, ``PUBLIC`` a public chain.
@@ -13,7 +13,17 @@ from lockstep.chain.amounts import TOKEN
 from lockstep.chain.errors import ChainError
 from lockstep.chain.types import _Struct
 
-__all__ = ["LOCAL", "PROFILES", "PUBLIC", "TOKEN", "DisputeParameters", "Parameters", "Profile", "RevealParameters"]
+__all__ = [
+    "LOCAL",
+    "PROFILES",
+    "PUBLIC",
+    "TOKEN",
+    "DemandParameters",
+    "DisputeParameters",
+    "Parameters",
+    "Profile",
+    "RevealParameters",
+]
 
 
 class _Numbers(_Struct):
@@ -84,12 +94,24 @@ class RevealParameters(_Numbers):
 
 
 @dataclass(frozen=True, slots=True)
+class DemandParameters(_Numbers):
+    """What demands for data are built with; see ``DemandParameters`` in ``IDataDemands.sol``."""
+
+    flat_fee: int = TOKEN // 5_000
+    byte_fee: int = 50 * 10**9
+    rate: int = 2_000
+    response: int = 6 * 3600
+    doubling: int = 3600
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """The numbers of a whole deployment."""
 
     parameters: Parameters
     disputes: DisputeParameters
     reveals: RevealParameters = field(default_factory=RevealParameters)
+    demands: DemandParameters = field(default_factory=DemandParameters)
 
 
 PUBLIC = Profile(Parameters(), DisputeParameters())
@@ -110,6 +132,7 @@ LOCAL = Profile(
     ),
     DisputeParameters(clock=600, increment=120),
     RevealParameters(window_blocks=200),
+    DemandParameters(rate=100_000, response=120, doubling=60),
 )
 """Windows of minutes, for one machine whose clock may be moved. No forced errors: a scene ends the same each time."""
 

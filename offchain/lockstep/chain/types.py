@@ -40,7 +40,7 @@ class SlotState(IntEnum):
     REDRAWING = 2
     PASSED = 3
     FAILED = 4
-    MISSED = 5
+    WITHHELD = 5
     MOOT = 6
 
 
@@ -50,6 +50,25 @@ class Role(IntEnum):
     SOLVER = 0
     VERIFIER = 1
     WHISTLEBLOWER = 2
+
+
+class PieceKind(IntEnum):
+    """What of a segment's start can be demanded; twin of ``PieceKind`` in ``IDataDemands.sol``."""
+
+    LINK = 0
+    ITEMS = 1
+    CONSTANT = 2
+    STATE = 3
+
+
+class DemandState(IntEnum):
+    """Where a demand stands; twin of ``DemandState`` in ``IDataDemands.sol``."""
+
+    NONE = 0
+    OPEN = 1
+    ANSWERED = 2
+    LAPSED = 3
+    DROPPED = 4
 
 
 class _Struct:
@@ -240,3 +259,47 @@ class Draw(_Struct):
     members: int
     missing: int
     recorded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Piece(_Struct):
+    """What can be demanded at once: a run of 32 entries or chunks; see ``IDataDemands.Piece``."""
+
+    task: int
+    segment: int
+    kind: int
+    init: bool
+    index: int
+    run: int
+
+
+@dataclass(frozen=True, slots=True)
+class Place(_Struct):
+    """What shows that a piece exists; see ``IDataDemands.Place``."""
+
+    header: bytes = b""
+    entry: bytes = b""
+    proof: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Subject(_Struct):
+    """What an answer is held against; see ``IDataDemands.Subject``."""
+
+    root: bytes
+    form: bytes
+    size: int
+    entries: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Demand(_Struct):
+    """What is stored of a demand; see ``IDataDemands.Demand``."""
+
+    demander: str
+    deadline: int
+    state: int
+    round: int
+    pauses: bool
+    subject: bytes

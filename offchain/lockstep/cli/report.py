@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from lockstep.chain import terms as arithmetic
-from lockstep.chain.lockstep import Lockstep, PostedClaim, PostedTask
+from lockstep.chain.lockstep import Lockstep, PostedClaim, PostedDemand, PostedTask
 from lockstep.chain.options import TaskOptions
-from lockstep.chain.types import ClaimRef, SlotState, TaskState
+from lockstep.chain.types import ClaimRef, DemandState, PieceKind, SlotState, TaskState
 from lockstep.dispute import claims
 from lockstep.dispute.transition import TURNS, Outcome, Phase
 
@@ -29,6 +29,7 @@ def deployment_report(lockstep: Lockstep) -> Document:
         "parameters": profile.parameters.to_dict(),
         "disputes": profile.disputes.to_dict(),
         "reveals": profile.reveals.to_dict(),
+        "demands": profile.demands.to_dict(),
         "panel": lockstep.panel(),
         "treasury": str(lockstep.view(lockstep.treasury, "balance")),
     }
@@ -81,6 +82,23 @@ def task_report(lockstep: Lockstep, posted: PostedTask) -> Document:
         "work_manifest": work.uri if work else None,
         "audited": [_segment(lockstep, posted, segment) for segment in sorted(lockstep.drawn_segments(task))],
         "disputes": [_dispute(lockstep, number) for number in lockstep.disputes(task)],
+        "demands": [_demand(lockstep, demand) for demand in lockstep.demands(task)],
+    }
+
+
+def _demand(lockstep: Lockstep, demand: PostedDemand) -> Document:
+    piece = demand.piece
+    return {
+        "demand": demand.id.hex(),
+        "segment": piece.segment,
+        "of": PieceKind(piece.kind).name.lower(),
+        "program": "init" if piece.init else "step",
+        "index": piece.index,
+        "run": piece.run,
+        "demander": demand.demander,
+        "fee": str(demand.fee),
+        "state": DemandState(lockstep.demand(demand.id).state).name.lower(),
+        "answer_until": demand.deadline,
     }
 
 

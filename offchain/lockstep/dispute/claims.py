@@ -92,6 +92,12 @@ def blind_commitment(claimant: str, task: int, segment: int, round_: int, body: 
     return keccak(encode(types, [claimant, task, segment, round_, body_hash(body), salt]))
 
 
+def engagement_key(task: int, segment: int, round_: int, claimant: str) -> bytes:
+    """Key of a claimant's deposit and bond in the vault, among the court's, 32 bytes."""
+    slot = keccak(encode(["uint256", "uint256"], [task, segment]))
+    return keccak(slot + (round_ << 160 | int(claimant, 16)).to_bytes(32, "big"))
+
+
 def redraw_key(task: int, segment: int, round_: int) -> bytes:
     """Beacon key of a segment's draw in a later round, 32 bytes; twin of ``CourtKeys.beaconKey``."""
     slot = keccak(encode(["uint256", "uint256"], [task, segment]))

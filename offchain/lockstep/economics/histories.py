@@ -28,9 +28,23 @@ class End(IntEnum):
     AUDITED = 2
 
 
+class Demander(IntEnum):
+    """Whose unanswered demand for data failed a segment."""
+
+    VERIFIER = 0
+    """The round's drawn verifier."""
+    OTHER = 1
+    """Somebody else, while the drawn verifier still had time to claim."""
+    LATE = 2
+    """Somebody else, after that."""
+
+
 @dataclass(frozen=True, slots=True)
 class Histories:
-    """A batch of tasks' histories; void tasks, malformed starts and redraws that find nobody are not among them.
+    """A batch of tasks' histories.
+
+    Void tasks, malformed starts, redraws that find nobody and demands that lapse while a segment is drawn anew are not
+    among them; nor are the fees of demands.
 
     Attributes:
         end: (N,) ``End``
@@ -39,6 +53,8 @@ class Histories:
         beaten_by: (N, G, R, K) place of the claim whose owner first convicted its end root, ``NOBODY``
         digest_by: (N, G, R, K) place of the claim whose owner convicted its digest, ``NOBODY``; it may stand
         failed: (N, G, R, K, K) failed challenges of a place's owner (second last axis) against a claim (last axis)
+        withheld: (N, G) round in which a demand for data lapsed, ``NOBODY``
+        withheld_by: (N, G) ``Demander`` of it
 
     Raises:
         ValueError: the arrays do not fit each other, or tell what the contracts do not let happen
@@ -51,6 +67,8 @@ class Histories:
     beaten_by: NDArray[np.int8]
     digest_by: NDArray[np.int8]
     failed: NDArray[np.int8]
+    withheld: NDArray[np.int8]
+    withheld_by: NDArray[np.int8]
 
     def __post_init__(self) -> None:
         shape = self.posted.shape
@@ -58,6 +76,8 @@ class Histories:
             raise ValueError(f"Arrays of histories of shapes {shape}, {self.end.shape}, {self.failed.shape}.")
         if any(array.shape != shape for array in (self.root, self.beaten_by, self.digest_by)):
             raise ValueError("Roots and convictions do not have the claims' shape.")
+        if any(array.shape != shape[:2] for array in (self.withheld, self.withheld_by)):
+            raise ValueError("Demands that lapsed are said by task and segment.")
         for winners in (self.beaten_by, self.digest_by):
             won = winners != NOBODY
             other = np.take_along_axis(self.posted, np.maximum(winners, 0).astype(np.intp), axis=3)
@@ -78,4 +98,6 @@ class Histories:
             np.full(shape, NOBODY, np.int8),
             np.full(shape, NOBODY, np.int8),
             np.zeros((*shape, places), np.int8),
+            np.full(shape[:2], NOBODY, np.int8),
+            np.full(shape[:2], Demander.VERIFIER, np.int8),
         )

@@ -11,6 +11,12 @@ from dataclasses import dataclass
 from lockstep.economics.chances import caught, worst_cheating
 from lockstep.economics.setting import Setting
 
+ANSWER_GAS, ANSWER_BYTE_GAS = 150_000, 43
+"""Most gas of an answer to a demand, and for each byte of it; ``DemandGas.t.sol`` holds answers to them."""
+SECOND_SHARE = 1 / 4
+"""Part of the finders' share that goes to whoever demanded in vain and was not drawn."""
+LEAST_PIECE, MOST_PIECE = 1024, 33 * 1024
+"""Bytes that demands pay for."""
 BLOCKS_REMEMBERED = 8191
 """How far back a chain knows its blocks' hashes (EIP-2935)."""
 
@@ -90,14 +96,30 @@ def _true_positive(s: Setting) -> Sides:
 
 
 def _withholding(s: Setting) -> Sides:
-    left = s.solver_deposit + s.fee
+    left = (1 - s.finder_share * SECOND_SHARE) * s.solver_deposit + s.fee
     return Sides(left, s.solver_risk, f"{left:.1f} c >= {s.solver_risk:.1f} c")
+
+
+def _answer_fee(s: Setting) -> Sides:
+    numbers, price = s.profile.demands, s.assumed.gas_price
+    worst = min(
+        (LEAST_PIECE, MOST_PIECE),
+        key=lambda length: (numbers.flat_fee + length * numbers.byte_fee) / (ANSWER_GAS + ANSWER_BYTE_GAS * length),
+    )
+    left = s.c(numbers.flat_fee + worst * numbers.byte_fee)
+    right = s.c((ANSWER_GAS + ANSWER_BYTE_GAS * worst) * price)
+    return Sides(left, right, f"{worst:,} bytes: {left:.5f} c >= {right:.5f} c")
+
+
+def _demands_fit(s: Setting) -> Sides:
+    left, right = s.claim_window, 2 * s.profile.demands.response
+    return Sides(left, right, f"{left:,.0f} s >= 2 x {s.profile.demands.response:,} s")
 
 
 def _silent_audit(s: Setting) -> Sides:
     miss, f, rounds = s.c(s.amounts.miss), s.assumed.colluding, s.profile.parameters.redraws + 1
     chance = 1 - (1 - f**rounds) ** s.audits
-    gain = (1 + s.compensation) * s.fee + s.c(s.amounts.levy)
+    gain = s.fee + s.c(s.amounts.levy)
     wages = s.audits * f**rounds * s.c(s.amounts.wage)
     left, right = s.audits * miss * sum(f**k for k in range(1, rounds + 1)), chance * gain + wages
     return Sides(left, right, f"{left:.3f} c >= {chance:.5f} x {gain:.1f} c + {wages:.4f} c = {right:.3f} c")
@@ -157,6 +179,7 @@ def _windows(s: Setting) -> Sides:
         "dispute": numbers.dispute_window,
         "draw": numbers.draw_window,
         "clock": s.profile.disputes.clock,
+        "response": s.profile.demands.response,
     }
     if s.forced is not None:
         found["opening"] = numbers.opening_window
@@ -209,14 +232,28 @@ INEQUALITIES = (
     Inequality(
         "Withholding costs a solver no less than being shown wrong",
         "solver deposit",
-        "D_s + C >= (1 - phi) D_s + C",
-        "all drawn verifiers are silent where data are withheld",
+        "(1 - phi / 4) D_s + C >= (1 - phi) D_s + C",
+        "somebody demands what is withheld, a friend first; a drawn one gets phi D_s, as where it shows the work wrong",
         _withholding,
+    ),
+    Inequality(
+        "A demand pays for its answer, so a flood of them costs its maker all and the solver nothing",
+        "flat fee, byte fee",
+        "flat + byte x length >= gas of an answer, for every length",
+        "gas costs what is said; at twice that the maker still loses as much as the solver",
+        _answer_fee,
+    ),
+    Inequality(
+        "Whoever looks has its answer while it can still claim",
+        "response",
+        "claim window >= 2 x response",
+        "it asks in the first half of the window, of an empty queue",
+        _demands_fit,
     ),
     Inequality(
         "Silence of colluding verifiers does not win a submitter its money back",
         "miss, redraws",
-        "q m (f + .. + f^(r+1)) >= (1 - (1 - f^(r+1))^q) ((1 + compensation) C + levy) + q f^(r+1) w",
+        "q m (f + .. + f^(r+1)) >= (1 - (1 - f^(r+1))^q) (C + levy) + q f^(r+1) w",
         "one hand holds the share f of the stake and is the submitter; r redraws",
         _silent_audit,
     ),

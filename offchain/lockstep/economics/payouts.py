@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from lockstep.chain.types import SlotState, TaskState
 from lockstep.economics.amounts import MOST_FINDERS, Amounts, split
-from lockstep.economics.histories import CHECKPOINT, NOBODY, End, Histories
+from lockstep.economics.histories import CHECKPOINT, NOBODY, Demander, End, Histories
 
 Units = NDArray[Any]
 """Amounts of either sign, base units: int64 or Python integers."""
@@ -29,7 +29,7 @@ class Decision:
 
     Attributes:
         round: (N, G) the deciding round
-        state: (N, G) ``SlotState``: Passed, Failed or Missed
+        state: (N, G) ``SlotState``: Passed, Failed, Withheld or Moot
         standing: (N, G) place of the claim that stands in that round, ``NOBODY``
 
     """
@@ -48,6 +48,7 @@ class Payouts:
         happened: (N, G, R) whether a round was drawn
         submitter, solver, treasury: (N,)
         claimant: (N, G, R, K) by place; place 0 is the drawn verifier's even where it was silent
+        demander: (N, G) to whoever else demanded what was withheld
 
     """
 
@@ -57,6 +58,7 @@ class Payouts:
     solver: Units
     treasury: Units
     claimant: Units
+    demander: Units
 
 
 def decide(histories: Histories, redraws: int) -> Decision:
@@ -82,10 +84,12 @@ def decide(histories: Histories, redraws: int) -> Decision:
         decided = np.where(claimed, first != NOBODY, condemns) | last
         verdict = np.where(condemns, SlotState.FAILED, SlotState.PASSED)
         if last:
-            verdict = np.where(silent & ~condemns, SlotState.MISSED, verdict)
-        now = decided & (final == NOBODY)
+            verdict = np.where(silent & ~condemns, SlotState.MOOT, verdict)
+        lapsed = histories.withheld == number
+        verdict = np.where(lapsed, SlotState.WITHHELD, verdict)
+        now = (decided | lapsed) & (final == NOBODY)
         final[now], state[now] = number, verdict[now]
-        standing[now] = np.where(verdict == SlotState.MISSED, NOBODY, first)[now]
+        standing[now] = np.where(verdict > SlotState.FAILED, NOBODY, first)[now]
     audited = histories.end == End.AUDITED
     if np.any((final == NOBODY) & audited[:, None]):
         raise ValueError("A history ends before its segments are decided.")
@@ -117,13 +121,14 @@ def pay(histories: Histories, amounts: Amounts) -> Payouts:
     treasury += convicted.sum(axis=(1, 2, 3)).astype(units) * (amounts.claim_bond - amounts.claim_bond // 2)
     treasury += failed.sum(axis=(1, 2, 3, 4)) * (amounts.opening_bond - half)
 
-    # misses
-    missed = happened & ~histories.posted[..., 0]
+    # misses; who waited for data has missed nothing
+    lapsed = (decision.state == SlotState.WITHHELD) & audited[:, None]
+    here = np.arange(rounds) == decision.round[:, :, None]
+    missed = happened & ~histories.posted[..., 0] & ~(here & lapsed[:, :, None])
     claimant[..., 0] -= missed.astype(units) * amounts.miss
     treasury += missed.sum(axis=(1, 2)).astype(units) * amounts.miss
 
     # who found how a segment stands
-    here = np.arange(rounds) == decision.round[:, :, None]
     stood = np.where(decision.standing == NOBODY, CHECKPOINT, _at(_round(histories.root, decision), decision.standing))
     agrees = histories.posted & (histories.root == stood[:, :, None, None])
     finds = agrees & (here & (decision.standing != NOBODY)[:, :, None] & happened)[..., None]
@@ -137,14 +142,14 @@ def pay(histories: Histories, amounts: Amounts) -> Payouts:
     # wages, and the end of the task
     earned = (decision.standing == 0) & audited[:, None]
     fell = (decision.state == SlotState.FAILED) & audited[:, None]
-    failures = fell.sum(axis=1)
-    gone = ((decision.state == SlotState.MISSED) & audited[:, None]).any(axis=1)
+    failures = (fell | lapsed).sum(axis=1)
+    gone = ((decision.state > SlotState.FAILED) & audited[:, None]).any(axis=1)
     outcome = np.select(
-        [histories.end == End.REFUNDED, histories.end == End.EXPIRED, failures > 0, gone],
+        [histories.end == End.REFUNDED, histories.end == End.EXPIRED, fell.any(axis=1), gone],
         [TaskState.CANCELLED, TaskState.EXPIRED, TaskState.REJECTED, TaskState.UNAVAILABLE],
         TaskState.SETTLED,
     ).astype(np.int8)
-    settled, fault = outcome == TaskState.SETTLED, np.isin(outcome, _AT_FAULT)
+    settled, fault = outcome == TaskState.SETTLED, (outcome == TaskState.EXPIRED) | (failures > 0)
     claimant[..., 0] += (here & earned[:, :, None]).astype(units) * amounts.wage
     treasury += settled.astype(units) * amounts.levy
     solver += settled.astype(units) * amounts.fee
@@ -155,12 +160,17 @@ def pay(histories: Histories, amounts: Amounts) -> Payouts:
     shares = _table([[split(amounts.pot // max(1, n), k) for k in range(5)] for n in range(segments + 1)], units)
     found = shares[failures[:, None], count] * fell[:, :, None]
     claimant += _by_rank(found, rank, finds)
+    own, first = _waited(histories, decision)
+    halves = shares[failures[:, None], np.where(own, 1, 2), :2] * lapsed[:, :, None]
+    waited, demander = halves[..., 0] * first, halves[..., 1]
+    claimant[..., 0] += here * waited[:, :, None]
+    treasury -= (waited + demander).sum(axis=1)
     solver -= fault.astype(units) * amounts.solver_deposit
     submitter += fault.astype(units) * amounts.compensation
     treasury += fault.astype(units) * (amounts.solver_deposit - amounts.compensation) - found.sum(axis=(1, 2))
 
     # claims' deposits
-    judged = histories.posted & happened[..., None]
+    judged = histories.posted & (happened & ~lapsed[:, :, None])[..., None]
     lied = judged & (histories.digest_by != NOBODY)
     wrong = judged & ~lied & (histories.root != stood[:, :, None, None])
     claimant -= (lied | wrong).astype(units) * amounts.claim_deposit
@@ -177,10 +187,17 @@ def pay(histories: Histories, amounts: Amounts) -> Payouts:
     cleared = (wrongs * (decision.state == SlotState.PASSED)).sum(axis=1) * amounts.cleared
     solver += cleared
     treasury += (wrongs * (amounts.claim_deposit - each.sum(axis=2))).sum(axis=1) - cleared
-    return Payouts(outcome, happened, submitter, solver, treasury, claimant)
+    return Payouts(outcome, happened, submitter, solver, treasury, claimant, demander)
 
 
-_AT_FAULT = (TaskState.EXPIRED, TaskState.REJECTED, TaskState.UNAVAILABLE)
+def _waited(histories: Histories, decision: Decision) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """(N, G) whether the drawn verifier demanded what was withheld, and whether the first share is its own."""
+    posted, root, beaten = (
+        _round(values, decision)[..., 0] for values in (histories.posted, histories.root, histories.beaten_by)
+    )
+    own = histories.withheld_by == Demander.VERIFIER
+    condemned = (root != CHECKPOINT) & (beaten == NOBODY)
+    return own, own | np.where(posted, condemned, histories.withheld_by == Demander.OTHER)
 
 
 def _dtype(amounts: Amounts, terms: int) -> Any:

@@ -4,8 +4,10 @@ pragma solidity ^0.8.28;
 import {AuditCourt} from "../../../contracts/audit/AuditCourt.sol";
 import {CourtParts} from "../../../contracts/audit/CourtBase.sol";
 import {StartChecker} from "../../../contracts/audit/StartChecker.sol";
+import {DataDemands} from "../../../contracts/availability/DataDemands.sol";
 import {RandomBeacon} from "../../../contracts/beacon/RandomBeacon.sol";
 import {IAuditCourt} from "../../../contracts/interfaces/IAuditCourt.sol";
+import {DemandParameters} from "../../../contracts/interfaces/IDataDemands.sol";
 import {IProgramChecker} from "../../../contracts/interfaces/IOpExecutor.sol";
 import {IReputationLedger} from "../../../contracts/interfaces/IReputationLedger.sol";
 import {RevealParameters} from "../../../contracts/interfaces/IRevealers.sol";
@@ -50,6 +52,7 @@ abstract contract Deployment is Test {
     StartChecker internal starts;
     JackpotTreasury internal treasury;
     RandomBeacon internal beacon;
+    DataDemands internal demands;
     ProgramFaults internal faults;
     ReputationLedger internal ledger;
     UsefulWorkDraw internal lots;
@@ -67,7 +70,7 @@ abstract contract Deployment is Test {
         checker = new ScriptedChecker();
         faults = ProgramFaults(deployCode("ProgramFaults.sol:ProgramFaults", abi.encode(checker)));
         uint256 nonce = vm.getNonce(address(this));
-        address[8] memory circle;
+        address[9] memory circle;
         for (uint256 i = 0; i < circle.length; ++i) {
             circle[i] = vm.computeCreateAddress(address(this), nonce + i);
         }
@@ -75,7 +78,7 @@ abstract contract Deployment is Test {
         vault = StakeVault(
             deployCode(
                 "StakeVault.sol:StakeVault",
-                abi.encode(token, circle[1], circle[2], game, beacon, numbers.withdrawalDelay)
+                abi.encode(token, circle[1], circle[2], game, beacon, circle[8], numbers.withdrawalDelay)
             )
         );
         market = TaskMarket(
@@ -87,7 +90,8 @@ abstract contract Deployment is Test {
                 )
             )
         );
-        CourtParts memory parts = CourtParts(vault, market, beacon, JackpotTreasury(circle[4]), circle[3], game);
+        CourtParts memory parts =
+            CourtParts(vault, market, beacon, JackpotTreasury(circle[4]), circle[3], game, circle[8]);
         court = AuditCourt(deployCode("AuditCourt.sol:AuditCourt", abi.encode(parts, numbers)));
         starts = StartChecker(deployCode("StartChecker.sol:StartChecker", abi.encode(market, court)));
         treasury =
@@ -100,14 +104,24 @@ abstract contract Deployment is Test {
         lots = UsefulWorkDraw(
             deployCode("UsefulWorkDraw.sol:UsefulWorkDraw", abi.encode(market, court, beacon, treasury))
         );
+        demands = DataDemands(
+            deployCode("DataDemands.sol:DataDemands", abi.encode(vault, market, court, treasury, demandNumbers()))
+        );
         assertEq(address(ledger), circle[6]);
         assertEq(address(lots), circle[7]);
         assertEq(address(treasury), circle[4]);
+        assertEq(address(demands), circle[8]);
         assertEq(beacon.delay(), numbers.beaconDelay);
     }
 
     function revealNumbers() internal pure returns (RevealParameters memory) {
         return RevealParameters({seats: 4, bond: 1000 * TOKEN, windowBlocks: 50, tipBps: 500});
+    }
+
+    function demandNumbers() internal pure returns (DemandParameters memory) {
+        return DemandParameters({
+            flatFee: TOKEN / 1000, byteFee: TOKEN / 10_000_000, rate: 1000, response: 6 hours, doubling: 1 hours
+        });
     }
 
     function defaultParameters() internal view virtual returns (Parameters memory p) {

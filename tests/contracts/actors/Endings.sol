@@ -90,6 +90,6 @@ abstract contract Endings is Scene {
             rollToValue();
             court.redraw(terms, segment);
         }
-        assertSlot(segment, SlotState.Missed);
+        assertSlot(segment, SlotState.Moot);
     }
 }

@@ -240,7 +240,7 @@ contract ClaimsTest is Endings {
         placeBlind(whistleblower, segment, "other");
         uint96 free = vault.freeStakeOf(whistleblower);
         bytes32 commitment = blindCommitment(whistleblower, segment, "other");
-        uint256 last = vm.getBlockTimestamp() + numbers.maxClaimWindow + numbers.unblindWindow;
+        uint256 last = vm.getBlockTimestamp() + 2 * uint256(numbers.maxClaimWindow) + numbers.unblindWindow;
         vm.warp(last);
         vm.expectRevert(abi.encodeWithSelector(IAuditCourt.WrongWindow.selector, last + 1, type(uint64).max));
         court.forfeitBlind(whistleblower, commitment);

@@ -40,7 +40,8 @@ abstract contract BeaconFixture is Test {
         address expected = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 1);
         vault = StakeVault(
             deployCode(
-                "StakeVault.sol:StakeVault", abi.encode(token, consumer, court, address(0), expected, uint64(1 days))
+                "StakeVault.sol:StakeVault",
+                abi.encode(token, consumer, court, address(0), expected, address(0), uint64(1 days))
             )
         );
         beacon = deployBeacon(RevealParameters(SEATS, BOND, WINDOW, TIP_BPS));

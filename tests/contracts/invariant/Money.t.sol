@@ -16,7 +16,7 @@ abstract contract MoneyInvariant is Test {
     }
 
     function _selectors() private pure returns (bytes4[] memory selectors) {
-        selectors = new bytes4[](21);
+        selectors = new bytes4[](26);
         selectors[0] = TaskActors.moveStake.selector;
         selectors[1] = TaskActors.passTime.selector;
         selectors[2] = TaskActors.submit.selector;
@@ -37,7 +37,12 @@ abstract contract MoneyInvariant is Test {
         selectors[17] = TaskActors.live.selector;
         selectors[18] = TaskActors.postClaim.selector;
         selectors[19] = TaskActors.settleHonestly.selector;
-        selectors[20] = TaskActors.collectBonus.selector;
+        selectors[20] = TaskActors.demandData.selector;
+        selectors[21] = TaskActors.answerData.selector;
+        selectors[22] = TaskActors.closeDemand.selector;
+        selectors[23] = TaskActors.demandData.selector;
+        selectors[24] = TaskActors.joinDemand.selector;
+        selectors[25] = TaskActors.collectBonus.selector;
     }
 
     /// @dev Runs as long as the invariants' come to claims: what holds is not said of empty courts.
@@ -47,6 +52,9 @@ abstract contract MoneyInvariant is Test {
         uint256 drawn;
         uint256 stacked;
         uint256 bonuses;
+        uint256 answers;
+        uint256 closed;
+        uint256 joined;
         bytes4[] memory selectors = _selectors();
         for (uint256 run = 0; run < 32; ++run) {
             setUp();
@@ -63,11 +71,17 @@ abstract contract MoneyInvariant is Test {
             drawn += actors.done("drawn");
             stacked += actors.done("stacked");
             bonuses += actors.done("bonuses");
+            answers += actors.done("answered");
+            closed += actors.done("closed demands");
+            joined += actors.done("joined");
         }
         assertGt(claims, 10, "claims");
         assertGt(drawn, 2, "drawn solvers");
         assertGt(stacked, 2, "stacked tasks");
         assertGt(bonuses, 0, "bonuses");
+        assertGt(answers, 3, "answers");
+        assertGt(closed, 3, "closed demands");
+        assertGt(joined, 0, "joined demands");
     }
 
     function forcedBps() internal pure virtual returns (uint16);

@@ -4,6 +4,7 @@ pragma solidity ^0.8.28;
 import {CourtKeys} from "../../../contracts/audit/CourtState.sol";
 import {ForcedErrors} from "../../../contracts/audit/ForcedErrors.sol";
 import {ClaimBody, ClaimRef, Opening, Slot, SlotState} from "../../../contracts/interfaces/IAuditCourt.sol";
+import {DemandState, Piece, PieceKind, Place, Subject} from "../../../contracts/interfaces/IDataDemands.sol";
 import {Declaration, Selection} from "../../../contracts/interfaces/ISolverSelection.sol";
 import {TaskOffer, TaskState, TaskTerms} from "../../../contracts/interfaces/ITaskMarket.sol";
 import {TaskMath} from "../../../contracts/market/TaskMath.sol";
@@ -40,6 +41,8 @@ contract TaskActors is Endings {
     uint256[] private _bad;
     Blind[] private _blinds;
     ClaimRef[] private _disputes;
+    Piece[] private _pieces;
+    Subject[] private _subjects;
 
     /// @dev Set by the constructor: what is immutable in no deployment of other tests.
     uint16 private immutable _forced;
@@ -446,6 +449,70 @@ contract TaskActors is Endings {
         treasuryBefore = treasury.balance();
     }
 
+    // Data
+
+    /// @dev A link, or the step program's only node, of a task that is brought to its audit: few runs get there by themselves.
+    function demandData(uint256 taskSeed, uint256 segmentSeed, uint256 actorSeed, uint8 choice)
+        external
+        timed
+        watched("demand")
+    {
+        _liveToAudit(_load(taskSeed), _actor(actorSeed), type(uint8).max);
+        uint32 segment = _segment(segmentSeed);
+        bool link = choice % 2 == 0 || segment == 0;
+        Piece memory piece = Piece(terms.id, segment, link ? PieceKind.Link : PieceKind.Items, false, 0, 0);
+        Place memory place;
+        if (!link) place.header = programHeader(STEP_WORK, "step");
+        Subject memory subject = link
+            ? Subject(market.workRootOf(terms.id), 0, uint32(terms.segmentCount()), 0, 1024)
+            : Subject(NODE_LEAF, 0, 1, 0, 256 + 30 + 1024);
+        address actor = choice % 3 == 0 ? _actor(actorSeed) : verifierOf(segment);
+        vm.prank(actor);
+        demands.demand(terms, piece, place);
+        _pieces.push(piece);
+        _subjects.push(subject);
+    }
+
+    /// @dev An open demand, if there is one; most calls would come to others.
+    function _openDemand(uint256 seed) private view returns (uint256 index) {
+        require(_pieces.length != 0, "nothing demanded");
+        for (uint256 i = 0; i < _pieces.length; ++i) {
+            index = addmod(seed, i, _pieces.length);
+            if (demands.demandOf(demands.idOf(_pieces[index])).state == DemandState.Open) return index;
+        }
+    }
+
+    function answerData(uint256 seed) external timed watched("answer") {
+        uint256 index = _openDemand(seed);
+        Piece memory piece = _pieces[index];
+        _load(piece.task - 1);
+        if (piece.kind == PieceKind.Items) {
+            bytes[] memory items = new bytes[](1);
+            items[0] = NODE;
+            demands.answerItems(piece, _subjects[index], items, new bytes32[](0));
+        } else {
+            bytes32[] memory proof = checkpointProof(piece.segment);
+            bytes32 start = piece.segment == 0 ? bytes32(0) : checkpoints[piece.segment - 1];
+            demands.answerLink(piece, _subjects[index], start, checkpoints[piece.segment], proof);
+        }
+        ++done["answered"];
+    }
+
+    function joinDemand(uint256 seed) external timed watched("join") {
+        Piece memory piece = _pieces[_openDemand(seed)];
+        vm.prank(court.slotOf(piece.task, piece.segment).verifier);
+        demands.join(piece);
+        ++done["joined"];
+    }
+
+    function closeDemand(uint256 seed, bool waits) external timed watched("close demand") {
+        Piece memory piece = _pieces[_openDemand(seed)];
+        uint256 deadline = demands.demandOf(demands.idOf(piece)).deadline;
+        if (waits && vm.getBlockTimestamp() <= deadline) vm.warp(deadline + 1);
+        demands.close(piece);
+        ++done["closed demands"];
+    }
+
     // The permissionless way out
 
     /// @dev Nobody but the clock and passers-by: every task ends, every claim is closed, every blind bond is spent or forfeited.
@@ -459,7 +526,11 @@ contract TaskActors is Endings {
             if (_forced != 0) vm.warp(vm.getBlockTimestamp() + numbers.openingWindow + 1);
             _closeAll();
         }
-        vm.warp(vm.getBlockTimestamp() + numbers.maxClaimWindow + numbers.unblindWindow + 1);
+        for (uint256 i = 0; i < _pieces.length; ++i) {
+            bool open = demands.demandOf(demands.idOf(_pieces[i])).state == DemandState.Open;
+            if (open) demands.close(_pieces[i]);
+        }
+        vm.warp(vm.getBlockTimestamp() + 2 * uint256(numbers.maxClaimWindow) + numbers.unblindWindow + 1);
         for (uint256 i = 0; i < _blinds.length; ++i) {
             (address account,) = vault.engagementOf(address(court), _blindKey(_blinds[i]));
             if (account != address(0)) court.forfeitBlind(_blinds[i].claimant, _blinds[i].commitment);
@@ -501,7 +572,7 @@ contract TaskActors is Endings {
         while (true) {
             SlotState state = stateOf(segment);
             if (state > SlotState.Redrawing) return;
-            vm.warp(vm.getBlockTimestamp() + numbers.maxClaimWindow);
+            vm.warp(vm.getBlockTimestamp() + 2 * uint256(numbers.maxClaimWindow));
             court.finalize(terms, segment, 1000);
         }
     }
@@ -574,6 +645,10 @@ contract TaskActors is Endings {
             }
             if (again) continue;
             (, uint96 held) = vault.engagementOf(address(court), _blindKey(_blinds[i]));
+            total += held;
+        }
+        for (uint256 i = 0; i < _pieces.length; ++i) {
+            (, uint96 held) = vault.engagementOf(address(demands), demands.idOf(_pieces[i]));
             total += held;
         }
     }

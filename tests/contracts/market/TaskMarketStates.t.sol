@@ -178,6 +178,6 @@ contract TaskMarketStatesTest is Endings {
         vm.expectRevert(abi.encodeWithSelector(IAuditCourt.NotModule.selector, outsider));
         court.conclude(terms, false, 0);
         vm.expectRevert(abi.encodeWithSelector(IAuditCourt.NotModule.selector, outsider));
-        court.startMalformed(terms.id, 1, outsider);
+        court.failStart(terms.id, 1, outsider);
     }
 }

@@ -16,6 +16,7 @@ contract StakeVaultTest is Test {
     address internal market = makeAddr("market");
     address internal court = makeAddr("court");
     address internal game = makeAddr("game");
+    address internal demands = makeAddr("demands");
     address internal beacon = makeAddr("beacon");
     address internal staker = makeAddr("staker");
     address internal payee = makeAddr("payee");
@@ -30,8 +31,9 @@ contract StakeVaultTest is Test {
     }
 
     function _vaultOf(MintableToken token_) private returns (StakeVault made) {
-        made =
-            StakeVault(deployCode("StakeVault.sol:StakeVault", abi.encode(token_, market, court, game, beacon, DELAY)));
+        made = StakeVault(
+            deployCode("StakeVault.sol:StakeVault", abi.encode(token_, market, court, game, beacon, demands, DELAY))
+        );
         _fund(token_, made, staker);
     }
 

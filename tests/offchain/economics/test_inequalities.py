@@ -54,6 +54,8 @@ def test_public_profile_satisfies_those_of_forced_errors(each: Inequality) -> No
 
 
 FREE_CLAIMS = numbers(claim_deposit_multiple=0, claim_bond=0).assuming(gas_price=0)
+SLOW = replace(PUBLIC.profile, demands=replace(PUBLIC.profile.demands, response=7 * 3600))
+SLOW_ANSWERS = Setting(SLOW, PUBLIC.job, PUBLIC.assumed)
 BROKEN = [
     ("does not replay", numbers(claim_deposit_multiple=3)),
     ("leaves out segments", numbers(solver_deposit_multiple=2)),
@@ -62,8 +64,10 @@ BROKEN = [
     ("a claim of its own", numbers(finder_bps=4_000)),
     ("a solver of its own", numbers(compensation_bps=8_000)),
     ("Withholding", numbers(finder_bps=-1)),
-    ("Silence", PUBLIC.assuming(colluding=0.5)),
+    ("Silence", PUBLIC.assuming(colluding=0.6)),
     ("Silence", Setting(PUBLIC.profile, replace(PUBLIC.job, plan=replace(PUBLIC.job.plan, steps=32_000)))),
+    ("pays for its answer", PUBLIC.assuming(gas_price=2 * 10**9)),
+    ("Whoever looks", SLOW_ANSWERS),
     ("Condemning", PUBLIC.assuming(defended=0.0)),
     ("rather than be silent", PUBLIC.assuming(cost=4.0)),
     ("lives on its wage", PUBLIC.assuming(cost=1.0)),

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from lockstep.chain.parameters import LOCAL, PUBLIC, TOKEN
 from lockstep.chain.terms import Plan
-from lockstep.chain.types import TaskState
+from lockstep.chain.types import SlotState, TaskState
 from lockstep.economics.amounts import Amounts, split
-from lockstep.economics.histories import NOBODY, End, Histories
-from lockstep.economics.payouts import Payouts, pay
+from lockstep.economics.histories import NOBODY, Demander, End, Histories
+from lockstep.economics.payouts import Payouts, Units, decide, pay
 from tests.offchain.economics.histories import PLANS, amounts, random_histories
 
 SIZES = st.tuples(st.integers(1, 4), st.integers(2, 6))
@@ -24,7 +25,12 @@ ROUNDS = PUBLIC.parameters.redraws + 1
 
 def total(paid: Payouts) -> list[int]:
     """The sum over everybody, by task."""
-    return (paid.submitter + paid.solver + paid.treasury + paid.claimant.sum(axis=(1, 2, 3))).tolist()
+    return (paid.treasury + outside(paid)).tolist()
+
+
+def outside(paid: Payouts) -> Units:
+    """The sum over everybody but the treasury, by task."""
+    return paid.submitter + paid.solver + paid.claimant.sum(axis=(1, 2, 3)) + paid.demander.sum(axis=1)
 
 
 @given(PLANS, SIZES, SEEDS)
@@ -47,8 +53,7 @@ def test_small_and_large_amounts_are_computed_alike(plan: Plan, size: tuple[int,
     assert fast.solver.dtype == np.int64
     exact = pay(histories, replace(small, claim_bond=scaled["claim_bond"] + 2 * 10**30))
     assert exact.solver.dtype == object
-    some = (histories.beaten_by != NOBODY) | (histories.digest_by != NOBODY)
-    convicted = some & fast.happened[..., None]
+    convicted = bonds_lost(histories, fast, small)
     assert (exact.solver == fast.solver).all()
     assert (exact.submitter == fast.submitter).all()
     assert (exact.treasury - fast.treasury).tolist() == [10**30 * int(n) for n in convicted.sum(axis=(1, 2, 3))]
@@ -64,11 +69,12 @@ def test_no_verdict_costs_the_treasury_and_none_gains_by_slashing_itself(
     paid = pay(histories, numbers)
     happened = paid.happened[..., None]
     settled = paid.outcome == TaskState.SETTLED
-    fault = np.isin(paid.outcome, (TaskState.REJECTED, TaskState.UNAVAILABLE, TaskState.EXPIRED))
-    some = (histories.beaten_by != NOBODY) | (histories.digest_by != NOBODY)
-    convicted = (some & happened).sum(axis=(1, 2, 3))
+    fault = at_fault(histories, paid, numbers)
+    convicted = bonds_lost(histories, paid, numbers).sum(axis=(1, 2, 3))
     failed = (histories.failed * happened[..., None]).sum(axis=(1, 2, 3, 4))
-    misses = (paid.happened & ~histories.posted[..., 0]).sum(axis=(1, 2))
+    decision = decide(histories, numbers.redraws)
+    waits = (decision.state == SlotState.WITHHELD)[..., None] & (np.arange(ROUNDS) == decision.round[..., None])
+    misses = (paid.happened & ~histories.posted[..., 0] & ~waits).sum(axis=(1, 2))
     least = [
         numbers.levy * bool(s)
         + (numbers.solver_deposit // 2) * bool(f)
@@ -86,10 +92,24 @@ def test_who_slashes_itself_loses_at_least_half_of_the_slash(plan: Plan, seed: i
     histories = random_histories(np.random.default_rng(seed), 20, 3, ROUNDS, 5)
     numbers = amounts(plan, 3)
     paid = pay(histories, numbers)
-    alone = (paid.submitter + paid.solver + paid.claimant.sum(axis=(1, 2, 3))).tolist()
+    alone = outside(paid).tolist()
     assert max(alone) <= 0
-    slashed = np.isin(paid.outcome, (TaskState.REJECTED, TaskState.UNAVAILABLE, TaskState.EXPIRED))
+    slashed = at_fault(histories, paid, numbers)
     assert all(-lost >= numbers.solver_deposit // 2 for lost, fell in zip(alone, slashed, strict=True) if fell)
+
+
+def bonds_lost(histories: Histories, paid: Payouts, numbers: Amounts) -> NDArray[np.bool_]:
+    """(N, G, R, K) claims whose bond is gone: a digest costs nothing where data were withheld."""
+    excused = decide(histories, numbers.redraws).state == SlotState.WITHHELD
+    digest = (histories.digest_by != NOBODY) & ~excused[..., None, None]
+    return ((histories.beaten_by != NOBODY) | digest) & paid.happened[..., None]
+
+
+def at_fault(histories: Histories, paid: Payouts, numbers: Amounts) -> NDArray[np.bool_]:
+    """(N,) whether the solver lost its deposit."""
+    state = decide(histories, numbers.redraws).state
+    failed = np.isin(state, (SlotState.FAILED, SlotState.WITHHELD)).any(axis=1) & (histories.end == End.AUDITED)
+    return failed | (paid.outcome == TaskState.EXPIRED)
 
 
 PLAN = Plan(steps=20, segment_steps=10, step_work=10**6, init_work=10**6, price=TOKEN)
@@ -138,9 +158,40 @@ def test_three_silent_verifiers_cost_the_solver_and_a_late_claim_saves_it() -> N
     paid = pay(histories, numbers)
     assert paid.outcome.tolist() == [TaskState.UNAVAILABLE]
     assert paid.happened.all()
+    assert (paid.solver[0], paid.submitter[0]) == (0, 0)
     assert paid.claimant[0, 0, :, 0].tolist() == [-20 * TOKEN] * 3
     histories.posted[:, :, 2, 0] = True
     assert pay(histories, numbers).outcome.tolist() == [TaskState.SETTLED]
+
+
+def withheld(by: Demander) -> tuple[Histories, Amounts]:
+    histories, numbers = one()
+    histories.withheld[:], histories.withheld_by[:] = 0, by
+    return histories, numbers
+
+
+POT = 63 * TOKEN * 3 // 10
+WAITED = {
+    Demander.VERIFIER: (POT, 0),
+    Demander.OTHER: (POT * 27 // 36, POT * 9 // 36),
+    Demander.LATE: (0, POT * 9 // 36),
+}
+
+
+@pytest.mark.parametrize("by", Demander)
+def test_withheld_data_cost_the_deposit_and_pay_who_demanded_behind_the_drawn_verifier(by: Demander) -> None:
+    paid = pay(*withheld(by))
+    assert paid.outcome.tolist() == [TaskState.UNAVAILABLE]
+    assert (paid.solver[0], paid.submitter[0]) == (-63 * TOKEN, 21 * TOKEN // 2)
+    assert (paid.claimant[0, 0, 0, 0], paid.demander[0, 0]) == WAITED[by]
+
+
+def test_withheld_data_leave_claims_whole_and_pay_a_verifier_that_condemned() -> None:
+    histories, numbers = withheld(Demander.LATE)
+    histories.posted[:, :, 0, 0] = True
+    assert pay(histories, numbers).claimant[0, 0, 0, 0] == 0
+    histories.root[:, :, 0, 0] = 1
+    assert pay(histories, numbers).claimant[0, 0, 0, 0] == POT * 27 // 36
 
 
 def test_volunteer_alone_condemns_and_never_passes() -> None:

@@ -131,6 +131,9 @@ def _show_deployment(document: Document) -> None:
     for name, value in document["reveals"].items():
         shown = amount_text(value) if name == "bond" else _number_text(name, value)
         values.add_row(f"reveal {name.replace('_', ' ')}", shown)
+    for name, value in document["demands"].items():
+        shown = amount_text(value) if name.endswith("fee") else duration_text(value) if name != "rate" else f"{value:,}"
+        values.add_row(f"demand {name.replace('_', ' ')}", shown)
     for seat, account in enumerate(document["panel"], 1):
         values.add_row(f"revealer {seat}", account)
     values.add_row("treasury holds", amount_text(int(document["treasury"])))
@@ -171,6 +174,29 @@ def _show_task(document: Document) -> None:
     console.print(shown)
     _show_segments(document["audited"], now)
     _show_disputes(document["disputes"], now)
+    _show_demands(document["demands"], now)
+
+
+def _show_demands(lines: list[Document], now: int) -> None:
+    if not lines:
+        return
+    shown = table(
+        "Demands for data", *("segment", "of", "index", "run", "demander", "fee", "state", "answer due"), right=("fee",)
+    )
+    for line in lines:
+        shown.add_row(
+            str(line["segment"]),
+            line["of"],
+            str(line["index"]),
+            str(line["run"]),
+            short(line["demander"]),
+            amount_text(int(line["fee"])),
+            line["state"],
+            relative_text(line["answer_until"], now) if line["state"] == "open" else "",
+        )
+    console = output()
+    console.print()
+    console.print(shown)
 
 
 def _applications(document: Document, now: int) -> str:

@@ -92,9 +92,11 @@ def solve(
 
     Where a task's solver is drawn it applies first, with the least stake that is asked for.
 
-    Locks a deposit for each task it accepts. Progress is kept in the journal and in the store: stopped in any way, even
-    by kill -9 or a power cut, the same command goes on from the last checkpoint. Where a verifier condemns the work,
-    the solver claims otherwise, with a deposit, and disputes it; so keep it running until the task is over.
+    Locks a deposit for each task it accepts. From then on it must be able to serve the task's programs, data and
+    checkpoints, and answers who demands them on chain, for a fee: keep this store. Progress is kept in the journal
+    and in the store: stopped in any way, even by kill -9 or a power cut, the same command goes on from the last
+    checkpoint. Where a verifier condemns the work, the solver claims otherwise, with a deposit, and disputes it; so
+    keep it running until the task is over.
 
     Example:
 
@@ -102,6 +104,7 @@ def solve(
         lockstep solve --nproc 4
         lockstep solve --memory 4096 --rate 200 --family cnn
     """
+    from lockstep.agents.answerer import Answerer
     from lockstep.agents.defender import Defender
     from lockstep.agents.publisher import SumsPublisher
     from lockstep.agents.solver import Solver
@@ -116,7 +119,7 @@ def solve(
     def before(agent: Solver) -> None:
         agent.declared = declared
 
-    kinds = (Solver, SumsPublisher, Defender) if publish_sums else (Solver, Defender)
+    kinds = (Solver, Answerer, SumsPublisher, Defender) if publish_sums else (Solver, Answerer, Defender)
     _run(Session(connection, account, Role.SOLVER), kinds, running, before, processes=nproc)
 
 
@@ -131,11 +134,23 @@ def verify(
     ] = None,
     retire: Annotated[bool, typer.Option("--retire", help="Leave the draws, and stop.")] = False,
     freivalds: Freivalds = False,
+    demand_limit: Annotated[
+        str | None,
+        typer.Option(
+            "--demand-limit",
+            metavar="AMOUNT",
+            help="Most it pays to have one segment's missing data posted on chain, in tokens.",
+            show_default="finders' share of the solver's deposit",
+        ),
+    ] = None,
 ) -> None:
     """Verify: enter the draws with a stake, replay the segments drawn, and claim what they end in.
 
     A verifier is drawn by its free stake and is paid a wage for each right claim; a wrong claim costs its deposit. It
     defends its claims in disputes, so it has to keep running until the task is over.
+
+    Where what a replay needs is not in the store, it demands it on chain from the solver, for a fee, and its claim
+    window waits for the answers. A solver that does not answer loses its deposit.
 
     With --freivalds, a replay takes the results of large contractions from the sums the solver published, each checked
     against operands that the verifier computed itself. Small contractions and all that is no contraction are
@@ -158,6 +173,7 @@ def verify(
 
     def before(agent: Verifier) -> None:
         agent.uses_sums = freivalds
+        agent.seeker.limit = parse_amount(demand_limit) if demand_limit is not None else None
         _register(session, agent, wanted)
 
     _run(session, (Verifier,), running, before)

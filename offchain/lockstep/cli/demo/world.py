@@ -21,7 +21,7 @@ from lockstep.chain.lockstep import Lockstep
 from lockstep.chain.options import TaskOptions
 from lockstep.chain.parameters import LOCAL, TOKEN, Profile
 from lockstep.chain.selection import draw_key
-from lockstep.chain.types import SlotState, TaskState
+from lockstep.chain.types import DemandState, SlotState, TaskState
 from lockstep.dispute.claims import redraw_key
 from lockstep.dispute.transition import Outcome
 from lockstep.storage.store import ArtifactStore
@@ -174,6 +174,8 @@ class World:
             if slot.state == SlotState.DRAWN:
                 windows = chain.windows(task, segment)
                 deadlines += [windows.claim, windows.unblind, windows.open]
+        open_demands = [d for d in chain.demands(task) if chain.demand(d.id).state == DemandState.OPEN]
+        deadlines += [demand.deadline for demand in open_demands]
         for number in chain.disputes(task):
             if chain.dispute(number).outcome == Outcome.NONE:
                 deadlines.append(chain.view(chain.game, "deadlineOf", number))
