@@ -28,6 +28,7 @@ from lockstep.dispute.moves import Move, RevealParts
 from lockstep.dispute.one_shot import RowTooLongError, TraceMismatchError, find_one_shot
 from lockstep.dispute.player import NothingToContestError, challenger_move, defender_move
 from lockstep.dispute.position import Position, defender_ref
+from lockstep.dispute.starts import find_malformed
 from lockstep.dispute.transition import Outcome, Phase, Side
 from lockstep.engine.checkpoint import parse_checkpoint, state_root
 from lockstep.engine.errors import EngineError
@@ -99,6 +100,7 @@ class Claimant(Agent):
         self._checked: dict[tuple[int, int], Checked] = {}
         self._gave_up: set[int] = set()
         self._examined: set[tuple[int, str]] = set()
+        self._accused: set[tuple[int, int, str]] = set()
 
     def release(self, task: int) -> None:
         """Give back the memory that a finished task took."""
@@ -136,6 +138,37 @@ class Claimant(Agent):
                 raise
             return False  # somebody else was first
         self.narrate(f"voids task {terms.id}: its program is invalid ({fault.kind.name.lower()} {fault.index})")
+        return True
+
+    def convicts_start(self, posted: PostedTask, segment: int) -> bool:
+        """Show the chain that a segment starts from no state of the program; whether that was done.
+
+        Nobody can replay from it, and a drawn verifier would pay for silence.
+        """
+        task = posted.terms.id
+        try:
+            link, workload = self.link(posted, segment), self.bench(posted).workload
+            name = self._start_name(posted, segment, link.start)
+            if segment == 0 or (task, segment, name) in self._accused:
+                return False
+            data = self.store.get_buffer(name, workload.checkpoint_limit)
+        except (DataMissingError, WorkloadError, StorageError):
+            return False  # said where the replay needs them
+        self._accused.add((task, segment, name))
+        found = find_malformed(data, workload.step, workload.step_commitment, link.start)
+        if found is None:
+            return False
+        path = claims.start_inclusion(posted.terms, segment, (link.start, link.checkpoint), link.proof)
+        arguments = posted.terms.abi(), segment, link.start, path, found.abi()
+        try:
+            self.lockstep.send(
+                self.lockstep.starts, "convictMalformedStart", *arguments, doing="show a malformed start"
+            )
+        except Reverted as error:
+            if error.error != "WrongSlot":
+                raise
+            return False  # somebody else was first
+        self.narrate(f"shows that segment {segment} of task {task} starts from no state of the program")
         return True
 
     # Replaying
@@ -194,15 +227,22 @@ class Claimant(Agent):
         if segment == 0:
             return []
         workload, root = self.bench(posted).workload, self.link(posted, segment).start
-        name = self.journal.get(self.scope(posted.terms.id), f"start/{root.hex()}")
         try:
-            if name is None and segment == 1 and workload.start is not None:
+            if segment == 1 and workload.start is not None and not self._recovered_start(posted, root):
                 return read_start(self.store, workload, posted.terms)
-            if name is None:
-                name = self.published(posted).checkpoints[segment - 1]
+            name = self._start_name(posted, segment, root)
             return parse_checkpoint(self.store.get_buffer(name, workload.checkpoint_limit), workload.step, root)
         except (StorageError, EngineError) as error:
             raise DataMissingError(str(error)) from error
+
+    def _recovered_start(self, posted: PostedTask, root: bytes) -> str | None:
+        """Artifact of a checkpoint that was put together from answers."""
+        name: str | None = self.journal.get(self.scope(posted.terms.id), f"start/{root.hex()}")
+        return name
+
+    def _start_name(self, posted: PostedTask, segment: int, root: bytes) -> str:
+        """Artifact of the checkpoint a segment starts from, as put together from answers or as published."""
+        return self._recovered_start(posted, root) or self.published(posted).checkpoints[segment - 1]
 
     def check(self, posted: PostedTask, segment: int) -> Checked:
         """This party's own run of a segment, made once.

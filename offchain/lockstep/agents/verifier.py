@@ -162,7 +162,7 @@ class Verifier(Claimant):
             proof = self.link(posted, segment).proof
         except (DataMissingError, WorkloadError) as error:
             self.complain(f"cannot replay segment {segment} of task {task}: {error}")
-            self._sought |= self.seeker.seek(posted, segment)
+            self._sought |= self.convicts_start(posted, segment) or self.seeker.seek(posted, segment)
             return None
         return segment, body.abi(), proof
 

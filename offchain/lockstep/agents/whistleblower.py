@@ -146,7 +146,7 @@ class Whistleblower(Claimant):
             body = self.body(posted, segment, slot)
         except (DataMissingError, WorkloadError) as error:
             self.complain(f"cannot replay segment {segment} of task {posted.terms.id}: {error}")
-            return False
+            return self.convicts_start(posted, segment)
         return self.place(posted, segment, slot, body, why)
 
     def place(self, posted: PostedTask, segment: int, slot: Slot, body: ClaimBody, why: str) -> bool:

@@ -168,6 +168,11 @@ class Lockstep:
         return self._contract("AuditCourt")
 
     @cached_property
+    def starts(self) -> Contract:
+        """``StartChecker``."""
+        return self._contract("StartChecker")
+
+    @cached_property
     def game(self) -> Contract:
         """``DisputeGame``."""
         return self._contract("DisputeGame")

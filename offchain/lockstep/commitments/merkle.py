@@ -160,6 +160,33 @@ def root_from_range(size: int, start: int, leaf_hashes: Sequence[bytes], proof: 
     return root
 
 
+def inclusion_from_range(
+    size: int, start: int, leaf_hashes: Sequence[bytes], proof: Sequence[bytes], index: int
+) -> list[bytes]:
+    """Inclusion proof of leaf ``index`` of a range, sibling hashes from the leaf up, from the range's own proof.
+
+    ``ValueError`` as ``root_from_range``, or where the leaf is not in the range.
+    """
+    root_from_range(size, start, leaf_hashes, proof)
+    stop, others, path = start + len(leaf_hashes), iter(proof), list[bytes]()
+    if not start <= index < stop:
+        raise ValueError(f"Leaf {index} is not in [{start}, {stop}).")
+
+    def walk(lo: int, count: int) -> bytes:
+        if lo >= stop or lo + count <= start:
+            return next(others)
+        if count == 1:
+            return leaf_hashes[lo - start]
+        left = split_point(count)
+        hashes = walk(lo, left), walk(lo + left, count - left)
+        if lo <= index < lo + count:
+            path.append(hashes[1] if index < lo + left else hashes[0])
+        return hash_inner(*hashes)
+
+    walk(0, size)
+    return path
+
+
 def inclusion_proof(hashes: Sequence[bytes], index: int) -> list[bytes]:
     """RFC 9162, 2.1.3.1: sibling hashes of leaf ``index`` from the leaf up."""
     if not 0 <= index < len(hashes):
