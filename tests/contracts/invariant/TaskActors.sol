@@ -206,7 +206,11 @@ contract TaskActors is Endings {
 
     /// @dev Honest claims and the end of a task, from wherever it is: few runs get there by themselves, and a stacked task needs a settled one.
     function settleHonestly(uint256 taskSeed, uint256 actorSeed) external timed watched("settle") {
-        _liveToAudit(_load(taskSeed), _actor(actorSeed), type(uint8).max);
+        _settleHonestly(_load(taskSeed), _actor(actorSeed));
+    }
+
+    function _settleHonestly(uint256 index, address actor) private {
+        _liveToAudit(index, actor, type(uint8).max);
         require(market.stateOf(terms.id) == TaskState.Auditing, "ended otherwise");
         uint32[] memory segments = drawnSegments();
         for (uint256 i = 0; i < segments.length; ++i) {
@@ -433,14 +437,21 @@ contract TaskActors is Endings {
         treasuryBefore = treasury.balance();
     }
 
-    /// @dev A drawn segment's lot; a winning one pays what the treasury has, and the rest is owed.
-    function collectBonus(uint256 taskSeed, uint256 segmentSeed) external timed {
-        _load(taskSeed);
-        uint32 segment = _segment(segmentSeed);
-        uint256 before = treasury.balance();
-        lots.collect(terms, segment, checkpoints[segment - 1], checkpoints[segment], checkpointProof(segment));
-        ++done["bonuses"];
-        if (treasury.balance() + lots.bonusOf(terms) < before) treasuryFell = true;
+    /// @dev A settled task's first lot that wins and was not paid; the bonus is what the treasury has of it, and the rest is owed.
+    function collectBonus(uint256 taskSeed, uint256 actorSeed) external timed {
+        uint256 index = _load(taskSeed);
+        if (market.stateOf(terms.id) != TaskState.Settled) _settleHonestly(index, _actor(actorSeed));
+        treasuryBefore = treasury.balance();
+        uint32[] memory segments = drawnSegments();
+        for (uint256 i = 0; i < segments.length; ++i) {
+            uint32 segment = segments[i];
+            bytes32 ticket = keccak256(abi.encode("useful work", terms.id, segment));
+            if (segment == 0 || !lots.wins(terms.id, segment) || treasury.paid(ticket)) continue;
+            lots.collect(terms, segment, checkpoints[segment - 1], checkpoints[segment], checkpointProof(segment));
+            ++done["bonuses"];
+            break;
+        }
+        if (treasury.balance() + lots.bonusOf(terms) < treasuryBefore) treasuryFell = true;
         treasuryBefore = treasury.balance();
     }
 
