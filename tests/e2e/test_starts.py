@@ -7,8 +7,15 @@ import struct
 import pytest
 import torch
 
-from lockstep.chain.lockstep import Lockstep
-from lockstep.cli.demo.stage import Stage, job
+from lockstep.agents.base import Agent
+from lockstep.agents.solver import Solver
+from lockstep.agents.submitter import Order, Submitter
+from lockstep.agents.verifier import Verifier
+from lockstep.agents.whistleblower import Whistleblower
+from lockstep.chain.lockstep import Lockstep, PostedTask
+from lockstep.chain.types import MALFORMED, SlotState, TaskState
+from lockstep.cli.demo.acts import make_verifier
+from lockstep.cli.demo.stage import PRICE, Stage, job
 from lockstep.dispute.starts import MalformedStart, StartPart, find_malformed
 from lockstep.engine.checkpoint import checkpoint_parts, state_root
 from lockstep.numerics.dtypes import DType
@@ -17,9 +24,19 @@ from tests.strategies.checkpoints import Raw, raw_file, raw_root, raw_state
 
 pytestmark = [pytest.mark.chain, pytest.mark.timeout(600)]
 
+SPOILT = 2
+"""Number of the checkpoint that the dishonest solver spoils."""
 NANS = (0x7F800001, 0x7FC00001, 0xFFC00000, 0x7FFFFFFF)
 WORKLOAD = job("mlp").workload
 LAST = len(WORKLOAD.step.state) - 1
+
+
+class BlindVerifier(Verifier):
+    """Does not look at starts: leaves showing them to others."""
+
+    def convicts_start(self, posted: PostedTask, segment: int) -> bool:
+        """Nothing."""
+        return False
 
 
 def state() -> list[torch.Tensor]:
@@ -65,6 +82,41 @@ def test_what_is_found_in_a_published_checkpoint_the_chain_confirms(stage: Stage
         assert proof.part is part
         assert confirmed(chain, root, proof)
         assert find_malformed(raw_file(tensors), step, commitment, bytes(32)) is None
+
+
+class NaNSolver(Solver):
+    """Commits to a checkpoint with a NaN that no step makes, and publishes it."""
+
+    def _commit(self, posted: PostedTask) -> bool:
+        log = self._log(posted.terms.id)
+        root, name = log.read()[SPOILT]
+        tensors = raw_state(self.read_checkpoint(posted, name, bytes.fromhex(root)))
+        kind, shape, data = tensors[0]
+        tensors[0] = kind, shape, data[:8] + struct.pack("<I", NANS[0]) + data[12:]
+        log.add(SPOILT, [(raw_root(tensors).hex(), self.store.put(raw_file(tensors)))])
+        return super()._commit(posted)
+
+
+@pytest.mark.parametrize("shown_by", ["verifier", "whistleblower"])
+def test_start_that_no_replay_can_have_costs_its_solver(stage: Stage, shown_by: str) -> None:
+    """The segment after the spoilt checkpoint fails, by whoever shows it, and its verifier is whole."""
+    world, name = stage.world, {"verifier": "44", "whistleblower": "45"}[shown_by]
+    posted = world.agent(Submitter, f"{name} submitter").submit(
+        WORKLOAD, Order(4, 1, audits=None, price=PRICE, seed=int(name))
+    )
+    task = posted.terms.id
+    solver = world.agent(NaNSolver, f"{name} solver", [task])
+    kind = Verifier if shown_by == "verifier" else BlindVerifier
+    agents: list[Agent] = [solver, make_verifier(stage, kind, f"{name} verifier", posted, 5)]
+    if shown_by == "whistleblower":
+        agents.append(world.agent(Whistleblower, f"{name} whistleblower", [task]))
+    worth = world.parties[f"{name} verifier"].worth
+    assert world.run(task, agents) is TaskState.REJECTED
+    slots = [solver.lockstep.slot(task, segment) for segment in range(5)]
+    assert [slot.standing == MALFORMED for slot in slots] == [False, False, False, True, False]
+    assert slots[SPOILT].state is slots[SPOILT + 1].state is SlotState.FAILED
+    assert world.parties[f"{name} verifier"].worth > worth
+    agents[1].retire()  # type: ignore[attr-defined]
 
 
 def test_good_checkpoints_and_unreadable_files_show_nothing() -> None:

@@ -24,11 +24,12 @@ CONTRACTS = (
     "JackpotTreasury",
     "StakeVault",
     "UsefulWorkDraw",
+    "DataDemands",
 )
 PANICS = {"Panic(uint256)"}
 BEGINNINGS = {
     "task": {"None", "Open", "Rejected"},
-    "segment": {"None", "Drawn silent", "Missed"},
+    "segment": {"None", "Drawn silent"},
     "claim": {"Held"},
     "dispute": {"None", "States"},
     "seat": {"None", "Struck"},

@@ -59,7 +59,7 @@ contract ClaimTransitionsTest is Endings, TransitionTable {
         if (_same(how, "void")) return market.voidInvalidProgram(terms, fault());
         if (_same(how, "malformed start")) {
             vm.prank(address(starts));
-            court.startMalformed(terms.id, _segment, outsider);
+            court.failStart(terms.id, _segment, outsider);
             return market.settle(terms);
         }
         passClaimWindow(_segment);
@@ -82,7 +82,7 @@ contract ClaimTransitionsTest is Endings, TransitionTable {
         if (_same(how, "void")) return market.voidInvalidProgram(terms, fault());
         if (_same(how, "malformed start")) {
             vm.prank(address(starts));
-            return court.startMalformed(terms.id, _segment, outsider);
+            return court.failStart(terms.id, _segment, outsider);
         }
         if (_same(how, "unblinding") || _same(how, "opened")) passClaimWindow(_segment);
         if (_same(how, "opened")) unblind(whistleblower, _segment, honestEnd(_segment));

@@ -81,10 +81,13 @@ contract SegmentTransitionsTest is Endings, TransitionTable {
             court.finalize(terms, _segment, 10);
         }
         if (_same(state, "Redrawing")) rollToValue();
-        if (_same(state, "Missed")) missOut(_segment);
+        if (_same(state, "Withheld")) {
+            vm.prank(address(demands));
+            court.failStart(terms.id, _segment, outsider);
+        }
         if (_same(state, "Malformed")) {
             vm.prank(address(starts));
-            court.startMalformed(terms.id, _segment, outsider);
+            court.failStart(terms.id, _segment, outsider);
         }
         if (!_same(state, "Moot")) return;
         _passTo("late");
@@ -108,7 +111,7 @@ contract SegmentTransitionsTest is Endings, TransitionTable {
         Slot memory slot = court.slotOf(terms.id, _segment);
         if (slot.state == SlotState.Failed) return slot.standing == type(uint16).max ? "Malformed" : "Failed";
         if (slot.state != SlotState.Drawn) {
-            return ["None", "", "Redrawing", "Passed", "", "Missed", "Moot"][uint8(slot.state)];
+            return ["None", "", "Redrawing", "Passed", "", "Withheld", "Moot"][uint8(slot.state)];
         }
         ClaimRecord memory first = court.claimOf(ClaimRef(terms.id, _segment, slot.round, 0));
         name = first.bodyHash == 0 ? "Drawn silent" : "Drawn claimed";
@@ -122,6 +125,7 @@ contract SegmentTransitionsTest is Endings, TransitionTable {
 
     function _actor(string memory, string memory move, uint256 column) internal view override returns (address) {
         if (_same(_variantOf(move), "checker")) return address(starts);
+        if (_same(_variantOf(move), "demands")) return address(demands);
         if (_same(_variantOf(move), "game")) return game;
         address drawn = verifierOf(_segment);
         return [drawn == address(0) ? verifier : drawn, whistleblower, outsider][column];
@@ -157,8 +161,12 @@ contract SegmentTransitionsTest is Endings, TransitionTable {
             data = abi.encodeCall(court.convict, (ref, false, whistleblower));
         } else if (_same(name, "convictDigest")) {
             data = abi.encodeCall(court.convictDigest, (ref, 0, 0, whistleblower));
-        } else if (_same(name, "startMalformed")) {
-            data = abi.encodeCall(court.startMalformed, (terms.id, _segment, outsider));
+        } else if (_same(name, "failStart")) {
+            data = abi.encodeCall(court.failStart, (terms.id, _segment, outsider));
+        } else if (_same(name, "extendClaims")) {
+            // The deadline that it has: in any window a legal one.
+            (uint64 deadline,,) = court.windowsOf(terms.id, _segment);
+            data = abi.encodeCall(court.extendClaims, (terms.id, _segment, deadline));
         }
         if (data.length == 0) data = _claimMove(name, ref.round);
     }

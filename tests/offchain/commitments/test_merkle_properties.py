@@ -100,6 +100,19 @@ def test_every_range_proof_gives_the_root(size: int, data: st.DataObject) -> Non
 
 
 @given(SIZES, st.data())
+def test_an_inclusion_proof_comes_out_of_a_ranges_proof(size: int, data: st.DataObject) -> None:
+    hashes = leaf_hashes(size)
+    start = data.draw(st.integers(0, size - 1))
+    stop = data.draw(st.integers(start + 1, size))
+    index = data.draw(st.integers(start, stop - 1))
+    proof = merkle.prove_range(hashes, start, stop)
+    found = merkle.inclusion_from_range(size, start, hashes[start:stop], proof, index)
+    assert found == merkle.inclusion_proof(hashes, index)
+    with pytest.raises(ValueError, match="not in"):
+        merkle.inclusion_from_range(size, start, hashes[start:stop], proof, stop)
+
+
+@given(SIZES, st.data())
 def test_a_range_of_one_leaf_has_the_hashes_of_its_inclusion_proof(size: int, data: st.DataObject) -> None:
     hashes = leaf_hashes(size)
     index = data.draw(st.integers(0, size - 1))
