@@ -114,7 +114,7 @@ def test_start_that_no_replay_can_have_costs_its_solver(stage: Stage, shown_by: 
     assert world.run(task, agents) is TaskState.REJECTED
     slots = [solver.lockstep.slot(task, segment) for segment in range(5)]
     assert [slot.standing == MALFORMED for slot in slots] == [False, False, False, True, False]
-    assert slots[SPOILT].state is slots[SPOILT + 1].state is SlotState.FAILED
+    assert slots[SPOILT].state == slots[SPOILT + 1].state == SlotState.FAILED
     assert world.parties[f"{name} verifier"].worth > worth
     agents[1].retire()  # type: ignore[attr-defined]
 

@@ -16,7 +16,7 @@ abstract contract MoneyInvariant is Test {
     }
 
     function _selectors() private pure returns (bytes4[] memory selectors) {
-        selectors = new bytes4[](26);
+        selectors = new bytes4[](27);
         selectors[0] = TaskActors.moveStake.selector;
         selectors[1] = TaskActors.passTime.selector;
         selectors[2] = TaskActors.submit.selector;
@@ -43,6 +43,7 @@ abstract contract MoneyInvariant is Test {
         selectors[23] = TaskActors.demandData.selector;
         selectors[24] = TaskActors.joinDemand.selector;
         selectors[25] = TaskActors.collectBonus.selector;
+        selectors[26] = TaskActors.closeDemand.selector;
     }
 
     /// @dev Runs as long as the invariants' come to claims: what holds is not said of empty courts.
@@ -56,7 +57,7 @@ abstract contract MoneyInvariant is Test {
         uint256 closed;
         uint256 joined;
         bytes4[] memory selectors = _selectors();
-        for (uint256 run = 0; run < 32; ++run) {
+        for (uint256 run = 0; run < 64; ++run) {
             setUp();
             for (uint256 call = 0; call < 64; ++call) {
                 uint256 seed = uint256(keccak256(abi.encode(run, call)));

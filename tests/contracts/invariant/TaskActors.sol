@@ -269,8 +269,13 @@ contract TaskActors is Endings {
         market.releaseApplication(terms, _actor(actorSeed));
     }
 
+    /// @dev To a moment after a deadline; never back from where another task's end has brought the clock.
+    function _warpPast(uint256 deadline) private {
+        if (vm.getBlockTimestamp() <= deadline) vm.warp(deadline + 1);
+    }
+
     function _expire() private {
-        vm.warp(uint256(market.deadlineOf(terms.id)) + 1);
+        _warpPast(market.deadlineOf(terms.id));
         market.expire(terms);
     }
 
@@ -516,10 +521,10 @@ contract TaskActors is Endings {
         ++done["joined"];
     }
 
-    function closeDemand(uint256 seed, bool waits) external timed watched("close demand") {
+    function closeDemand(uint256 seed, uint8 choice) external timed watched("close demand") {
         Piece memory piece = _pieces[_openDemand(seed)];
         uint256 deadline = demands.demandOf(demands.idOf(piece)).deadline;
-        if (waits && vm.getBlockTimestamp() <= deadline) vm.warp(deadline + 1);
+        if (choice & 3 != 0) _warpPast(deadline);
         demands.close(piece);
         ++done["closed demands"];
     }
@@ -557,7 +562,7 @@ contract TaskActors is Endings {
         } else if (state == TaskState.Solving) {
             _expire();
         } else if (state == TaskState.Committed) {
-            vm.warp(uint256(market.deadlineOf(terms.id)) + 1);
+            _warpPast(market.deadlineOf(terms.id));
             market.expireUndrawn(terms);
         } else if (state == TaskState.Auditing) {
             uint32[] memory segments = drawnSegments();

@@ -88,7 +88,7 @@ contract ClaimTransitionsTest is Endings, TransitionTable {
         if (_same(how, "opened")) unblind(whistleblower, _segment, honestEnd(_segment));
         if (_same(how, "never opened")) passUnblindWindow(_segment);
         if (_same(how, "forgotten") || _same(how, "forfeited")) {
-            vm.warp(vm.getBlockTimestamp() + numbers.maxClaimWindow + numbers.unblindWindow + 1);
+            vm.warp(vm.getBlockTimestamp() + 2 * uint256(numbers.maxClaimWindow) + numbers.unblindWindow + 1);
         }
         if (_same(how, "forfeited")) court.forfeitBlind(whistleblower, commitment);
     }
