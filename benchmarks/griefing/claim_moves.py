@@ -28,7 +28,7 @@ def blind_never_opened(g: Ground) -> Row:
     commitment = g.place(attacker, segment)
     caller = g.party("keeper")
     g.end(caller, contested=False)
-    g.wait(g.world.anvil.now() + PROFILE.parameters.max_claim_window + PROFILE.parameters.unblind_window)
+    g.wait(g.world.anvil.now() + 2 * PROFILE.parameters.max_claim_window + PROFILE.parameters.unblind_window)
     caller.court("forfeitBlind", attacker.address, commitment)
     verifier.court("retireVerifier")
     return Row(

@@ -65,7 +65,7 @@ def silent_verifiers_all_rounds(g: Ground) -> Row:
         "solver",
         Loss(verifier.lost, verifier.gas("registerVerifier")),
         Loss(solver.lost, gas, work=fee),
-        "a share f of the stake has a chance of f^3 a segment; misses that grow with the task would mend it",
+        "the solver is whole but unpaid; a share f of the stake has a chance of f^3 a segment",
     )
 
 

@@ -142,7 +142,7 @@ class Script:
         elif what == "move":
             until = self.seen.view(self.seen.game, "deadlineOf", self.seen.disputes(number)[-1])
         elif what == "forgotten":
-            until = self.anvil.now() + self.seen.parameters.max_claim_window + self.seen.parameters.unblind_window
+            until = self.anvil.now() + 2 * self.seen.parameters.max_claim_window + self.seen.parameters.unblind_window
         else:
             until = getattr(self.seen.windows(number, LAST), what)
         self.anvil.advance_time(max(1, until - self.anvil.now() + 1))
