@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from lockstep.chain import lots
 from lockstep.chain.lockstep import Lockstep, PostedDemand, PostedTask
 from lockstep.chain.types import ClaimRef, DemandState, SlotState, TaskState
 from lockstep.dispute.transition import Outcome
@@ -72,9 +73,23 @@ def predicted(chain: Lockstep, posted: PostedTask, treasury: str) -> dict[str, i
     for where, account in lapsed.items():
         gains[account] += int(paid.demander[0, where])
     _pay_fees(chain, task, treasury, gains)
+    _pay_lots(chain, posted, treasury, gains)
     unowned = paid.claimant.sum() - sum(int(paid.claimant[0, w, r, p]) for w, r, p in accounts)
     assert unowned == 0, "The payout function pays a claim that nobody made."
     return dict(gains)
+
+
+def _pay_lots(chain: Lockstep, posted: PostedTask, treasury: str, gains: dict[str, int]) -> None:
+    """Add what the solver collected of its lots; what the treasury had not got is owed, and no gain yet."""
+    task, solver = posted.terms.id, chain.solver(posted.terms.id)
+    if solver is None or chain.state(task) is not TaskState.SETTLED:
+        return
+    won = [each for each in chain.drawn_segments(task) if each and chain.view(chain.lots, "wins", task, each)]
+    collected = [each for each in won if chain.view(chain.treasury, "paid", lots.ticket_id(task, each))]
+    bonus = lots.bonus(posted.terms, posted.terms.audits, posted.terms.levy, chain.parameters)
+    paid = bonus * len(collected) - int(chain.view(chain.treasury, "arrearsOf", solver))
+    gains[solver] += paid
+    gains[treasury] -= paid
 
 
 def _lapsed(chain: Lockstep, task: int, segment: int) -> PostedDemand:

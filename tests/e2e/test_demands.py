@@ -45,6 +45,10 @@ class HoardingSolver(Solver):
         self.store = self.hoard
         return super()._solve(posted)
 
+    def _collect(self, posted: PostedTask) -> bool:
+        """Leaves lots alone: they would blur what demands bring."""
+        return False
+
 
 class LateAnswerer(Answerer):
     """Answers in the last minute of the first demand that is open."""

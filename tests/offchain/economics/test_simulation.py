@@ -109,7 +109,7 @@ def test_diagrams_regions_are_named_and_defaults_are_where_the_inequalities_have
     for name in ("audits", "deposits", "collusion", "forced"):
         assert found[name].region(*found[name].here) == 0
     assert found["forced"].edge(False) == "breaks at 11; breaks at 23"
-    assert found["collusion"].edge(False).startswith("breaks at 14")
+    assert found["collusion"].edge(False).startswith("breaks at 21")
     regions = found["deposits"].drawn()
     assert set(np.unique(regions)) <= set(range(len(found["deposits"].regions)))
 
