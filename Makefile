@@ -14,7 +14,7 @@ demo: setup ## tell the whole story on a local chain: train, cheat, get caught, 
 test: setup ## run all tests, contracts and Python
 	@scripts/test
 
-test-long: setup ## run all tests with many more random inputs (an hour or so)
+test-long: setup ## run all tests with many more random inputs (three hours or so)
 	@scripts/test --long
 
 check: setup ## format, lint, types, dead code, layering, generated files

@@ -1,4 +1,4 @@
-"""On a CUDA device: exact against float32, TF32 and bfloat16, matmul and steps of GPT-mini."""
+"""On a CUDA device: exact and mixed against eager float32, TF32 and bfloat16, matmul and steps of GPT-mini."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from benchmarks.measure import Result, interleaved, ratio
+from benchmarks.measure import Result, interleaved, ratio, turn_about
 from benchmarks.step import SEED, eager_step, steps
 from benchmarks.zoo import captured_job, chosen, plain_job, tensors
+from lockstep.engine.mixed.runner import MixedRunner
 from lockstep.engine.routes import matmul_route
 from lockstep.engine.run import Runner
 from lockstep.engine.segment import initial_state
@@ -19,6 +20,7 @@ from lockstep.numerics.routes import contraction
 SIZES = (2048, 4096, 8192)
 MODELS = ("gpt-mini",)
 PRECISIONS = ("float32", "TF32", "bfloat16")
+MIXED = {"float32": "f32", "TF32": "tf32", "bfloat16": "bf16"}
 DEVICE = "cuda"
 
 
@@ -70,27 +72,27 @@ def products(quick: bool) -> Iterator[Result]:
 
 
 def trainings(quick: bool) -> Iterator[Result]:
-    """``gpu_step/MODEL/PRECISION``."""
+    """``gpu_step/MODEL/PRECISION``; ``gpu_mixed/MODEL/PRECISION``: the program in the same precision as its peer."""
     for model in chosen(MODELS):
         task = captured_job(model, plain_job(model))
         runner = Runner(task.step, task.constants, SEED, device=DEVICE)
-        exact = steps(runner, initial_state(task.init, task.constants, SEED))
+        start = initial_state(task.init, task.constants, SEED)
+        exact = steps(runner, start)
         for name in PRECISIONS:
             job = plain_job(model)
             data = [tensor.to(DEVICE) for tensor in tensors(job.train)]
             eager = eager_step(job.model.to(DEVICE), data[0], data[1], task.batch_size, job.loss)
+            native = MixedRunner(task.step, task.constants, SEED, precision=MIXED[name], device=DEVICE)
             with precision(name):
-                ours, peer = interleaved(awaited(exact), awaited(eager), 1.0 if quick else 10.0)
-            yield ratio(
-                f"gpu_step/{model}/{name}",
-                ours,
-                peer,
-                f"batch {task.batch_size}; {runner.name}, against eager torch {name}",
-            )
+                calls = [awaited(call) for call in (exact, steps(native, start), eager)]
+                ours, mixed, peer = turn_about(calls, 1.0 if quick else 12.0)
+            detail = f"batch {task.batch_size}; {{}}, against eager torch {name}"
+            yield ratio(f"gpu_step/{model}/{name}", ours, peer, detail.format(runner.name))
+            yield ratio(f"gpu_mixed/{model}/{name}", mixed, peer, detail.format(native.name))
 
 
 def measure(quick: bool = False) -> Iterator[Result]:
-    """``gpu_matmul/N/PRECISION`` and ``gpu_step/MODEL/PRECISION``."""
+    """``gpu_matmul/N/PRECISION``, ``gpu_step/MODEL/PRECISION`` and ``gpu_mixed/MODEL/PRECISION``."""
     if not torch.cuda.is_available():
         from benchmarks.run import Unavailable
 

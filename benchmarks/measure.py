@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 
@@ -21,21 +21,27 @@ class Result:
 
 
 def interleaved(first: Callable[[], object], second: Callable[[], object], seconds: float) -> tuple[float, float]:
-    """Median seconds of each, measured turn about so that both meet the same noise.
+    """Median seconds of each, measured turn about; see ``turn_about``."""
+    one, other = turn_about((first, second), seconds)
+    return one, other
 
-    Each is warmed up; then they alternate for about ``seconds`` in all, 7 times at least.
+
+def turn_about(calls: Sequence[Callable[[], object]], seconds: float) -> list[float]:
+    """Median seconds of each call, measured turn about so that all meet the same noise.
+
+    Each is warmed up; then they take turns for about ``seconds`` in all, 7 times at least.
     """
     for _ in range(3):
-        first()
-        second()
-    found: tuple[list[float], list[float]] = ([], [])
+        for call in calls:
+            call()
+    found: list[list[float]] = [[] for _ in calls]
     stop = time.perf_counter() + seconds
     while time.perf_counter() < stop or len(found[0]) < 7:
-        for times, call in zip(found, (first, second), strict=True):
+        for times, call in zip(found, calls, strict=True):
             start = time.perf_counter()
             call()
             times.append(time.perf_counter() - start)
-    return statistics.median(found[0]), statistics.median(found[1])
+    return [statistics.median(times) for times in found]
 
 
 def ratio(name: str, ours: float, peer: float, detail: str) -> Result:

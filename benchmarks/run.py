@@ -18,7 +18,7 @@ from pathlib import Path
 from benchmarks.measure import Result
 
 MODULES = ("matmul", "convolution", "step", "zoo", "compiled", "cached", "parallel", "checkpoints", "gas", "sortition")
-BY_NAME = ("dispute", "freivalds", "gpu")
+BY_NAME = ("closeness", "dispute", "freivalds", "gpu", "mixed")
 """Modules that take minutes or need a GPU: run where they are named."""
 OUTPUT = Path(__file__).resolve().parent.parent / "build" / "bench.json"
 

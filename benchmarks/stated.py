@@ -18,11 +18,9 @@ from lockstep.commitments import merkle
 from lockstep.commitments.tensor import TensorCommitment, commit_tensor
 from lockstep.dispute.leaf_proof import proven_types
 from lockstep.numerics.dtypes import ITEMSIZE, NUMPY, DType
-from lockstep.numerics.rows import row_sum
 from lockstep.program.graph import Input, Program, TensorType
-from lockstep.program.leaf import leaf_reads
-from lockstep.program.long_rows import block_part, block_reads, combine, opening_reads, row_blocks
-from lockstep.program.ops import InputKind, Op
+from lockstep.program.long_rows import block_part, block_reads, block_size, combine, opening_reads, row_blocks
+from lockstep.program.ops import InputKind
 
 EXPONENT = -7
 """Every shared exponent stated: any in the range of the arithmetic does."""
@@ -88,16 +86,13 @@ class Stated:
         def run(slot: int, start: int, length: int) -> np.ndarray:
             return arrays[slot].reshape(-1)[start : start + length]
 
-        if node.op in (Op.MATMUL, Op.SCATTER_ADD) or row_blocks(node, types) > 1:
-            parts = [
-                block_part(node, at, block, [run(*read) for read in block_reads(node, at, block, types)])
-                for block in range(row_blocks(node, types))
-            ]
-            exponents = [int(run(*read)[0]) for read in opening_reads(node, at) if read.length]
-            return combine(node, exponents, parts)
-        assert node.op is Op.SUM, f"Nothing states an element of {node.op.name}."
-        row, exponent = leaf_reads(node, at, types, lambda _: 0)
-        return row_sum(run(*row)[None], run(*exponent)).tobytes()
+        assert block_size(node.op), f"Nothing states an element of {node.op.name}."
+        parts = [
+            block_part(node, at, block, [run(*read) for read in block_reads(node, at, block, types)])
+            for block in range(row_blocks(node, types))
+        ]
+        exponents = [int(run(*read)[0]) for read in opening_reads(node, at) if read.length]
+        return combine(node, exponents, parts)
 
     def lie(self) -> TensorCommitment:
         """The node's tensor with the disputed element's lowest bit flipped."""

@@ -2,7 +2,8 @@
 
     python -m benchmarks.quality                            all models, seeds 1, 2, 3: hours
     python -m benchmarks.quality mlp gpt-small --seeds 1    only these
-    python -m benchmarks.quality --table                    no training: the table from what was trained
+    python -m benchmarks.quality mlp cnn --native           these, and in native floating point, too
+    python -m benchmarks.quality --table                    no training: the tables from what was trained
 
 A run that docs/data/quality.json holds already is not trained again, so a call may be stopped and repeated.
 """
@@ -34,6 +35,8 @@ def train(name: str, job: Job, arithmetic: str, seed: int, folder: Path, threads
     begun = time.perf_counter()
     if arithmetic == "exact":
         metrics = training.exact(task, seed, job.steps, threads)
+    elif arithmetic in table.NATIVE:
+        metrics = training.native(task, table.NATIVE[arithmetic], seed, job.steps, threads)
     else:
         metrics = training.float32(task, model, job.loss, job.optimiser, data, test, seed, job.steps, threads)
     seconds = round(time.perf_counter() - begun, 1)
@@ -50,6 +53,7 @@ def main() -> None:
     parser.add_argument("--seeds", default="1,2,3", help="tasks' seeds, with commas between (default: 1,2,3)")
     parser.add_argument("--folder", type=Path, default=FASHION_MNIST, help="where Fashion-MNIST's files are")
     parser.add_argument("--threads", type=int, default=1, help="of either arithmetic (default: 1)")
+    parser.add_argument("--native", action="store_true", help="also in native floating point")
     parser.add_argument("--table", action="store_true", help="train nothing; write the table")
     arguments = parser.parse_args()
     unknown = sorted(set(arguments.names) - set(JOBS))
@@ -58,7 +62,7 @@ def main() -> None:
     if not arguments.table:
         for seed in (int(text) for text in arguments.seeds.split(",")):
             for name in arguments.names or JOBS:
-                for arithmetic in ARITHMETICS:
+                for arithmetic in (*ARITHMETICS, *(table.NATIVE if arguments.native else ())):
                     if table.find(name, arithmetic, seed, JOBS[name].settings) is None:
                         run = train(name, JOBS[name], arithmetic, seed, arguments.folder, arguments.threads)
                         print(f"{name} {arithmetic} seed {seed}: {run.metrics} in {run.seconds} s", flush=True)

@@ -19,6 +19,9 @@ HEADER = (
     "| model | data | steps, batch | seeds | test | exact | float32 | exact - float32 | goal |\n"
     "| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n"
 )
+NATIVE = {"native f32": "f32", "native bf16": "bf16"}
+"""Arithmetics of ``lockstep train --precision``, and which precision it is."""
+NATIVE_HEADER = "| model | steps, batch | seeds | test | exact | native f32 | native bf16 |\n" + "| --- " * 7 + "|\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,24 +74,40 @@ def write() -> None:
 
 
 def text(found: Sequence[Run]) -> str:
-    """The table in Markdown: a row a model that was trained in both arithmetics."""
-    rows = (_row(name, job, found) for name, job in JOBS.items())
-    return HEADER + "".join(row for row in rows if row)
+    """The tables in Markdown: a row a model that was trained in both arithmetics, then those trained natively, too."""
+    rows = [_row(name, job, found) for name, job in JOBS.items()]
+    native = "".join(_native_row(name, job, found) for name, job in JOBS.items())
+    return HEADER + "".join(rows) + (f"\nIn native floating point:\n\n{NATIVE_HEADER}{native}" if native else "")
+
+
+def _values(name: str, job: Job, found: Sequence[Run], arithmetics: Sequence[str]) -> list[list[float]]:
+    """The metric of each arithmetic over the seeds that all of them have; nothing where there is no such seed."""
+    own = [run for run in found if run.name == name and run.settings == job.settings]
+    values = {(run.arithmetic, run.seed): run.metrics[job.metric] for run in own}
+    every = {seed for _, seed in values}
+    seeds = sorted(seed for seed in every if all((arithmetic, seed) in values for arithmetic in arithmetics))
+    return [[values[arithmetic, seed] for seed in seeds] for arithmetic in arithmetics] if seeds else []
+
+
+def _native_row(name: str, job: Job, found: Sequence[Run]) -> str:
+    values = _values(name, job, found, ("exact", *NATIVE))
+    if not values:
+        return ""
+    cells = [f"`{name}`", f"{job.steps:,}, {job.batch_size}", str(len(values[0])), job.metric, *map(_spread, values)]
+    return f"| {' | '.join(cells)} |\n"
 
 
 def _row(name: str, job: Job, found: Sequence[Run]) -> str:
-    own = [run for run in found if run.name == name and run.settings == job.settings]
-    values = {(run.arithmetic, run.seed): run.metrics[job.metric] for run in own}
-    seeds = sorted(seed for arithmetic, seed in values if arithmetic == "exact" and ("float32", seed) in values)
-    if not seeds:
+    values = _values(name, job, found, ("exact", "float32"))
+    if not values:
         return ""
-    exact, float32 = ([values[arithmetic, seed] for seed in seeds] for arithmetic in ("exact", "float32"))
+    exact, float32 = values
     differences = [ours - peer for ours, peer in zip(exact, float32, strict=True)]
     cells = (
         f"`{name}`",
         job.what,
         f"{job.steps:,}, {job.batch_size}",
-        str(len(seeds)),
+        str(len(exact)),
         job.metric,
         _spread(exact),
         _spread(float32),

@@ -1,4 +1,4 @@
-"""One training in either arithmetic: the same weights to begin with, the same batches in the same order.
+"""One training in one arithmetic: the same weights to begin with, the same batches in the same order.
 
 The float32 training reads its batches from a program that does nothing but the selection (rows, augmentation) of the
 task's step, so both see the same pixels and tokens at every step.
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from lockstep.engine.mixed.runner import MixedRunner
 from lockstep.engine.run import Runner
 from lockstep.engine.segment import initial_state, mean_metrics, run_segment
 from lockstep.program import selection
@@ -27,8 +28,17 @@ EVALUATION_BATCH = 256
 
 def exact(task: CapturedTask, seed: int, steps: int, threads: int) -> Metrics:
     """Train the captured task and measure it by its own evaluation program."""
+    return _run(task, Runner(task.step, task.constants, seed, threads=threads), seed, steps, threads)
+
+
+def native(task: CapturedTask, precision: str, seed: int, steps: int, threads: int) -> Metrics:
+    """The same, trained in native floating point; measured exactly."""
+    torch.set_num_threads(threads)
+    return _run(task, MixedRunner(task.step, task.constants, seed, precision=precision), seed, steps, threads)
+
+
+def _run(task: CapturedTask, runner: Runner, seed: int, steps: int, threads: int) -> Metrics:
     assert task.evaluate is not None
-    runner = Runner(task.step, task.constants, seed, threads=threads)
     state = run_segment(runner, initial_state(task.init, task.constants, seed), 0, steps).state
     judge = Runner(task.evaluate, task.evaluation_constants, seed, threads=threads)
     means = mean_metrics(judge, state, task.evaluation_steps)

@@ -38,6 +38,10 @@ def test_run_is_found_again_with_its_settings_and_not_with_others(
     assert "mlp" not in table.text(table.runs())  # there is nothing to compare it with
     table.append(replace(run, arithmetic="float32", metrics={"accuracy": 0.25}, program=""))
     assert "| `mlp` | digits | 600, 64 | 1 | accuracy | 0.5000 | 0.2500 | +0.2500 |" in table.text(table.runs())
+    table.append(replace(run, arithmetic="native f32", program=""))
+    assert "native floating point" not in table.text(table.runs())
+    table.append(replace(run, arithmetic="native bf16", metrics={"accuracy": 0.75}, program=""))
+    assert "| `mlp` | 600, 64 | 1 | accuracy | 0.5000 | 0.5000 | 0.7500 |" in table.text(table.runs())
 
 
 def test_both_trainings_of_a_job_end_alike(tmp_path: Path) -> None:
@@ -49,11 +53,13 @@ def test_both_trainings_of_a_job_end_alike(tmp_path: Path) -> None:
     try:
         exact = training.exact(task, 5, 30, 1)
         other = training.exact(task, 6, 30, 1)
+        native = training.native(task, "bf16", 5, 30, 1)
         float32 = training.float32(task, model, job.loss, job.optimiser, train, test, 5, 30, 1)
     finally:
         torch.set_num_threads(before)
     assert exact.keys() == float32.keys() == {"loss", "accuracy"}
     assert abs(exact["loss"] - float32["loss"]) < 1e-3 < abs(other["loss"] - float32["loss"])
+    assert 0 < abs(native["loss"] - exact["loss"]) < 1e-2
 
 
 def test_peer_of_an_optimiser_that_pytorch_has_not_is_refused() -> None:

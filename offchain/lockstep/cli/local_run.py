@@ -27,12 +27,13 @@ RECORD_LIMIT = 64 << 20
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is trained: hashes of both programs (hex), the seed, steps between checkpoints."""
+    """What is trained: hashes of both programs (hex), the seed, steps between checkpoints; in which precision."""
 
     step_program: str
     init_program: str
     seed: int
     segment_steps: int
+    precision: str = "exact"
 
 
 @dataclass(slots=True)
@@ -51,7 +52,8 @@ class LocalRun:
         self.record = self._read() or Record(job)
         if self.record.job != job:
             raise CommandError(
-                f"{folder} holds another job: model, options, seed or --segment-steps differ. Pass another --out."
+                f"{folder} holds another job: model, options, seed, --precision or --segment-steps differ. Pass another"
+                " --out."
             )
 
     @classmethod

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from safetensors import safe_open
 from typer.testing import CliRunner, Result
 
 from lockstep.cli.main import app
@@ -120,3 +121,41 @@ def test_train_damaged_folder_is_refused_with_a_sentence(source: str, tmp_path: 
     assert "is missing" in train(source, folder, code=1).stderr
     (folder / "run.json").write_text('{"job": 3}')
     assert "cannot be read" in train(source, folder, code=1).stderr
+
+
+def test_train_in_native_precision_says_so_and_goes_on_where_it_was(source: str, tmp_path: Path) -> None:
+    exact = train(source, tmp_path / "exact").output
+    folder = tmp_path / "bf16"
+    begun = train(source, folder, "--precision", "bf16", "--threads", 1, "--steps", 8).output
+    assert "computes in bf16, not exactly: no other machine finds the roots that follow" in begun
+    shown = train(source, folder, "--precision", "bf16", "--threads", 1).output
+    assert "goes on at step 8 on torch bf16 on cpu, not reproducible" in shown
+    assert [steps for steps, _ in roots(folder)] == list(range(0, STEPS + 1, 4))
+    start, *others = roots(folder)
+    assert start == roots(tmp_path / "exact")[0]
+    assert not set(others) & set(roots(tmp_path / "exact"))
+    losses = [float(re.findall(r"test loss (\d+\.\d+)", text)[0]) for text in (exact, shown)]
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)
+    with safe_open(folder / "weights.safetensors", "pt") as file:
+        assert file.metadata()["lockstep.precision"] == "bf16"
+    assert "holds another job" in train(source, folder, code=1).stderr
+    assert "holds another job" in train(source, folder, "--precision", "f32", code=1).stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--precision", "bf16", "--nproc", 2), "leave --nproc and --native out"),
+        (("--precision", "f32", "--native"), "leave --nproc and --native out"),
+        (("--precision", "tf32"), "tf32 is a precision of CUDA devices, and this is cpu"),
+        (("--device", "nowhere"), "There is no device 'nowhere' here"),
+    ],
+)
+def test_train_refuses_what_a_precision_cannot_do(
+    source: str, tmp_path: Path, options: tuple[object, ...], sentence: str
+) -> None:
+    assert sentence in " ".join(train(source, tmp_path / "run", *options, code=1).stderr.split())
+
+
+def test_train_refuses_a_precision_for_measuring(source: str, tmp_path: Path) -> None:
+    assert "perturbed" in train(source, tmp_path / "run", "--precision", "perturbed", code=2).stderr

@@ -9,6 +9,7 @@ import torch
 
 from lockstep.engine.checkpoint import state_root
 from lockstep.engine.errors import EngineError
+from lockstep.engine.mixed.runner import MixedRunner
 from lockstep.engine.routes import REFERENCE, best_route, matmul_route
 from lockstep.engine.run import Runner
 from lockstep.engine.segment import initial_state, segment_state_roots
@@ -50,3 +51,20 @@ def test_what_a_device_cannot_do_is_refused_with_a_sentence(wrong: dict[str, Any
     task = captured("mlp")
     with pytest.raises(EngineError, match="On cuda one process runs, with torch"):
         Runner(task.step, task.constants, 0, device="cuda", **wrong)
+
+
+@needs_cuda
+@pytest.mark.parametrize(("precision", "most"), [("f32", 2.0**-10), ("tf32", 2.0**-7), ("bf16", 2.0**-6)])
+@pytest.mark.parametrize("name", script().names())
+def test_native_precisions_are_close_there(name: str, precision: str, most: float) -> None:
+    task, seed = captured(name), script().SEED
+    state = initial_state(task.init, task.constants, seed)
+    exact, (loss, *_) = Runner(task.step, task.constants, seed).step(state, 0)
+    runner = MixedRunner(task.step, task.constants, seed, precision=precision, device="cuda")
+    found, metrics = runner.step(state, 0)
+    assert metrics[0] == pytest.approx(loss, rel=most)
+    for x, y in zip(found, exact, strict=True):
+        assert x.device.type == "cuda"
+        assert torch.equal(x.cpu(), y) if y.dtype != torch.float32 else bool(torch.isfinite(x).all())
+    again, _ = runner.step(found, 1)
+    assert all(bool(torch.isfinite(tensor).all()) for tensor in again if tensor.dtype == torch.float32)

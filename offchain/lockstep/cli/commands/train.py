@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lockstep.cli.errors import INTERRUPTED
+from lockstep.cli.errors import INTERRUPTED, CommandError
 from lockstep.cli.options import BatchSize, ModelSource, Processes, bundled
 from lockstep.cli.training import MAX_INT32, Training
 
@@ -18,9 +19,18 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from lockstep.agents.workload import Workload
-    from lockstep.cli.local_run import LocalRun
+    from lockstep.cli.local_run import Job, LocalRun
     from lockstep.cli.voice import Voice
     from lockstep.engine.run import Runner
+
+
+class PrecisionName(StrEnum):
+    """What a step may be computed in."""
+
+    EXACT = "exact"
+    F32 = "f32"
+    BF16 = "bf16"
+    TF32 = "tf32"
 
 
 @bundled
@@ -41,9 +51,20 @@ def train(
     native: Annotated[
         bool | None, typer.Option("--native/--torch", help="On what it runs.", show_default="the fastest there is")
     ] = None,
+    precision: Annotated[
+        PrecisionName,
+        typer.Option(
+            "--precision",
+            help="Other than exact: native floating point, with products of operands in this precision. The roots are"
+            " then this run's own: nobody else finds the same ones.",
+        ),
+    ] = PrecisionName.EXACT,
+    device: Annotated[str, typer.Option("--device", help="Where it runs: cpu, cuda, cuda:1.")] = "cpu",
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="Folder of the run.", show_default=".lockstep/train/ and the model's name"),
+        typer.Option(
+            "--out", help="Folder of the run.", show_default=".lockstep/train/, the model's name and the precision"
+        ),
     ] = None,
 ) -> None:
     """Train here, exactly as a solver would: the same programs, the same steps, the same roots. No node is needed.
@@ -51,10 +72,14 @@ def train(
     Progress is kept in a folder: stopped in any way, even by kill -9, the same command goes on from the last
     checkpoint. With --nproc the batch is split over processes, and every root stays what it is with one.
 
+    With --precision the same program runs in native floating point instead. It trains as well, but its roots cannot be
+    reproduced, so no solver can hand them in where a task is exact.
+
     Examples:
 
         lockstep train mlp --steps 320
         lockstep train resnet18 --nproc 4 --segment-steps 8
+        lockstep train gpt-small --precision bf16 --device cuda
         lockstep train train.py:build --out run
     """
     from lockstep.agents.workload import captured_workload
@@ -63,26 +88,54 @@ def train(
     from lockstep.cli.loop import stoppable
     from lockstep.cli.sources import captured_task
     from lockstep.cli.voice import Voice
-    from lockstep.engine.run import Runner
+    from lockstep.engine.parallel.ranks import torch_threads
 
-    folder = out or Path(".lockstep") / "train" / re.sub(r"\W+", "-", source).strip("-")
+    exact = precision is PrecisionName.EXACT
+    if not exact and (nproc > 1 or native is not None):
+        raise CommandError(f"--precision {precision} is run by PyTorch in one process: leave --nproc and --native out.")
+    _require_device(device)
+    name = re.sub(r"\W+", "-", source).strip("-")
+    folder = out or Path(".lockstep") / "train" / (name if exact else f"{name}-{precision}")
     captured = captured_task(source, batch_size, training.chosen(steps))
     workload = captured_workload(captured)
-    job = Job(workload.step_commitment.hash.hex(), workload.commitment(0).hash.hex(), seed, segment_steps)
+    hashes = workload.step_commitment.hash.hex(), workload.commitment(0).hash.hex()
+    job = Job(*hashes, seed, segment_steps, str(precision))
     voice = Voice(output(), "train")
     with LocalRun.opened(folder, job) as run, closing(voice):
         try:
-            with stoppable():
-                runner = Runner(
-                    workload.step, workload.constants, seed, threads=threads, native=native, processes=nproc
-                )
+            with stoppable(), nullcontext() if exact or threads is None else torch_threads(threads):
+                runner = _runner(workload, job, device, threads, native, nproc)
                 with closing(runner):
+                    if not exact:
+                        voice.say(f"computes in {precision}, not exactly: no other machine finds the roots that follow")
                     state = _train(run, workload, runner, voice, steps)
                 _finish(run, workload, voice, state)
         except KeyboardInterrupt:
             voice.close()
             voice.say("stops. Nothing is lost: the same command goes on from the last checkpoint")
             raise typer.Exit(INTERRUPTED) from None
+
+
+def _require_device(device: str) -> None:
+    """Refuse a device that is not there, before anything is captured for it."""
+    import torch
+
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise CommandError(f"There is no device {device!r} here ({reason}). Pass cpu, or leave --device out.") from None
+
+
+def _runner(workload: Workload, job: Job, device: str, threads: int | None, native: bool | None, nproc: int) -> Runner:
+    """What runs the steps."""
+    from lockstep.engine.mixed.runner import MixedRunner
+    from lockstep.engine.run import Runner
+
+    program, constants = workload.step, workload.constants
+    if job.precision != PrecisionName.EXACT:
+        return MixedRunner(program, constants, job.seed, precision=job.precision, device=device)
+    return Runner(program, constants, job.seed, threads=threads, native=native, processes=nproc, device=device)
 
 
 def _train(run: LocalRun, workload: Workload, runner: Runner, voice: Voice, steps: int) -> Sequence[Tensor]:
@@ -103,7 +156,7 @@ def _train(run: LocalRun, workload: Workload, runner: Runner, voice: Voice, step
     while run.done < steps:
         count = min(job.segment_steps - run.done % job.segment_steps, steps - run.done)
         segment = run_segment(runner, state, run.done, count, on_step)
-        state = segment.state
+        state = [tensor.cpu() for tensor in segment.state]
         root = run.save(program, run.done + count, state)
         voice.say(f"is at step {run.done} of {steps}, {_note(workload, segment.metrics[-1])}: root {root}")
     return state
@@ -123,7 +176,8 @@ def _finish(run: LocalRun, workload: Workload, voice: Voice, state: Sequence[Ten
     from lockstep.engine.segment import mean_metrics
 
     file = run.folder / WEIGHTS
-    write_weights(file, workload.step, state, {"lockstep.root": run.record.checkpoints[-1][1]})
+    about = {"lockstep.root": run.record.checkpoints[-1][1], "lockstep.precision": run.record.job.precision}
+    write_weights(file, workload.step, state, about)
     voice.say(f"has written {file}")
     if workload.predict is not None and workload.predict_steps:
         runner = Runner(workload.predict, workload.predict_constants, run.record.job.seed)
