@@ -105,11 +105,13 @@ CASES = (
     Case("scores", Op.MATMUL, False, elements),
     Case("longest_product", Op.MATMUL, False, proof_bytes),
     Case("embedding_gradient", Op.SCATTER_ADD, False, elements),
-    Case("loss_sum", Op.SUM, False, proof_bytes),
-    Case("score_gradient", Op.MATMUL, True, elements),
+    Case("loss_sum", Op.SUM, True, proof_bytes),
+    Case("score_gradient", Op.MATMUL, True, proof_bytes),
+    Case("largest_score", Op.REDUCE_MAX, True, proof_bytes),
+    Case("score_exponent", Op.EXPONENT, True, proof_bytes),
     Case("one_shot_scores", Op.MATMUL, False, elements, traced=True),
     Case("one_shot_longest_product", Op.MATMUL, False, proof_bytes, traced=True),
-    Case("one_shot_loss_sum", Op.SUM, False, proof_bytes, traced=True),
+    Case("one_shot_longest_sum", Op.SUM, False, proof_bytes, traced=True),
 )
 
 

@@ -40,7 +40,7 @@ when they are traced: ATen's operators, forward and backward, by family. {count}
 
 *Ops* are those of [PROGRAM.md](PROGRAM.md) that a rule may emit; which ones, a call's arguments decide. *Dearest leaf*
 is the most that proving one element of any of them costs in a transaction, at the largest shape a program may have: an
-upper bound, in gas. Rows longer than one leaf carries (16,384; for `scatter_add` 8,192) are opened block by block in a
+upper bound, in gas. Rows longer than one leaf carries (4,096; for `scatter_add` 2,048) are opened block by block in a
 dispute; sums of more than 16,384 are made in two levels. Neither is refused.
 """
 

@@ -121,3 +121,30 @@ def false_claim(g: Ground) -> Row:
         Loss(verifier.lost + wages, verifier.gas("postClaim")),
         Loss(solver.lost + fee, solver.gas("placeBlind", "unblind", "open", "timeout"), 0, g.claim_lock, clock),
     )
+
+
+def false_call(g: Ground) -> Row:
+    solver, attacker, verifier, segments = drawn(g)
+    for segment in segments:
+        g.claim(verifier, segment)
+    due = g.chain.windows(g.task, segments[0]).unblind
+    called = next(each for each in range(1, len(g.roots)) if each not in segments)
+    g.wait(g.chain.deadline(g.task) - 60)
+    g.call_up(attacker, called, root("lie"))
+    g.place(solver, called)
+    g.unblind(solver, called)
+    number = g.challenge(solver, called, 0)
+    g.wait(int(g.chain.view(g.chain.game, "deadlineOf", number)))
+    solver.game("timeout", number)
+    caller = g.party("keeper")
+    g.end(caller)
+    verifier.court("retireVerifier")
+    delay, locked = g.world.anvil.now() - due, g.numbers.fee + g.numbers.solver_deposit + g.claim_lock
+    return Row(
+        "call up a good segment that was not drawn, in the last minute, and say nothing in the dispute",
+        "callUp",
+        "anybody",
+        "solver",
+        Loss(attacker.lost, attacker.gas("callUp")),
+        Loss(solver.lost + g.numbers.fee, solver.gas("placeBlind", "unblind", "open", "timeout"), 0, locked, delay),
+    )

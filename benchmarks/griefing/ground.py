@@ -187,11 +187,18 @@ class Ground:
         proof = claims.checkpoint_proof(self.roots, segment)
         verifier.court("postClaim", self.terms, segment, self.body(segment, verifier, end).abi(), proof)
 
+    def call_up(self, volunteer: Party, segment: int, end: bytes) -> None:
+        """Condemn a segment that was not drawn."""
+        volunteer.chain.ensure_stake(self.claim_lock)
+        proof = claims.checkpoint_proof(self.roots, segment)
+        volunteer.court("callUp", self.terms, segment, self.body(segment, volunteer, end).abi(), proof)
+
     def place(self, claimant: Party, segment: int, end: bytes | None = None) -> bytes:
         """Place a blind claim; its commitment."""
         claimant.chain.ensure_stake(PROFILE.parameters.blind_bond)
         body = self.body(segment, claimant, end)
-        commitment = claims.blind_commitment(claimant.address, self.task, segment, 0, body, root("salt"))
+        round_ = self.chain.slot(self.task, segment).round
+        commitment = claims.blind_commitment(claimant.address, self.task, segment, round_, body, root("salt"))
         claimant.court("placeBlind", commitment)
         return commitment
 
@@ -207,7 +214,7 @@ class Ground:
         """Open a dispute about a claim's end root; its number."""
         self.wait(self.chain.windows(self.task, segment).unblind)
         challenger.chain.ensure_stake(PROFILE.disputes.opening_bond)
-        found = self.chain.claims(self.task, segment, 0)
+        found = self.chain.claims(self.task, segment, self.chain.slot(self.task, segment).round)
         own = next(claim for claim in found if claim.claimant == challenger.address)
         claim = next(each for each in found if each.ref.index == accused)
         challenger.game("open", self.terms, claim.ref.abi(), own.ref.index, claim.body.abi(), False, 0)
@@ -218,14 +225,15 @@ class Ground:
 
         ``contested`` False: with lone claims, which nobody can dispute, that is before the dispute windows.
         """
-        for segment in self.chain.drawn_segments(self.task):
+        for segment in self.chain.audited_segments(self.task):
             windows = self.chain.windows(self.task, segment)
             self.wait(windows.open if contested else windows.unblind)
         caller.market("settle", self.terms)
-        for segment in self.chain.drawn_segments(self.task):
-            for claim in self.chain.claims(self.task, segment, 0):
+        for segment in self.chain.audited_segments(self.task):
+            round_ = self.chain.slot(self.task, segment).round
+            for claim in self.chain.claims(self.task, segment, round_):
                 if not self.chain.claim(claim.ref).closed:
-                    caller.court("closeClaim", self.terms, segment, 0, claim.ref.index)
+                    caller.court("closeClaim", self.terms, segment, round_, claim.ref.index)
 
 
 def new_world(node: Anvil, folder: Path) -> World:

@@ -34,6 +34,7 @@ MOVES: tuple[Move, ...] = (
     claim_moves.right_claim_for_delay,
     claim_moves.frivolous_challenge,
     claim_moves.false_claim,
+    claim_moves.false_call,
 )
 
 

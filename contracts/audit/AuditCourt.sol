@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
-import {Conclusion, IAuditCourt, Opening} from "../interfaces/IAuditCourt.sol";
+import {ClaimBody, Conclusion, IAuditCourt, Opening} from "../interfaces/IAuditCourt.sol";
 import {TaskTerms} from "../interfaces/ITaskMarket.sol";
 import {TaskMath} from "../market/TaskMath.sol";
 import {Parameters} from "../types/Parameters.sol";
 import {AuditDraws} from "./AuditDraws.sol";
+import {CallUps} from "./CallUps.sol";
 import {Claims} from "./Claims.sol";
 import {CourtBase, CourtParts} from "./CourtBase.sol";
 import {Bench} from "./Finality.sol";
@@ -20,7 +21,12 @@ contract AuditCourt is AuditDraws, Claims, Multicall {
 
     constructor(CourtParts memory parts, Parameters memory parameters) CourtBase(parts, parameters) {}
 
-    // `Judgement` reads the arguments of these as they came: encoding them anew would be code that this contract has no room for.
+    // The libraries read the arguments of these as they came: encoding them anew would be code that this contract has no room for.
+
+    /// @inheritdoc IAuditCourt
+    function callUp(TaskTerms memory terms, uint32, ClaimBody calldata, bytes32[] calldata) external {
+        CallUps.callUp(_state, _bench(terms), _windowFor(terms), msg.data[4:]);
+    }
 
     /// @inheritdoc IAuditCourt
     function finalize(TaskTerms memory terms, uint32, uint256) external {
@@ -28,14 +34,10 @@ contract AuditCourt is AuditDraws, Claims, Multicall {
     }
 
     /// @inheritdoc IAuditCourt
-    function conclude(TaskTerms memory terms, bool, uint96) external returns (Conclusion memory) {
+    function conclude(TaskTerms memory terms, bool, uint96, uint256) external returns (Conclusion memory) {
         // INVARIANT: only the market ends a task, and it has checked the terms.
         require(msg.sender == address(market), NotModule(msg.sender));
-        bytes memory conclusion = Judgement.conclude(_state, _bench(terms), msg.data[4:]);
-        // It is encoded already.
-        assembly ("memory-safe") {
-            return(add(conclusion, 32), mload(conclusion))
-        }
+        _return(Judgement.conclude(_state, _bench(terms), msg.data[4:]));
     }
 
     /// @inheritdoc IAuditCourt

@@ -93,7 +93,7 @@ abstract contract AuditDraws is CourtBase {
         for (uint256 i = 0; i < segments.length; ++i) {
             _assign(terms.id, segments[i], 0, drawn[i], draw, deadline);
         }
-        market.beginAudit(terms.id);
+        market.beginAudit(terms.id, deadline);
     }
 
     /// @inheritdoc IAuditCourt

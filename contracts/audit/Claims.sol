@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
-import {Merkle} from "../commitments/Merkle.sol";
 import {ClaimBody, ClaimRecord, ClaimRef, IAuditCourt, Slot, SlotState} from "../interfaces/IAuditCourt.sol";
 import {Task, TaskState, TaskTerms} from "../interfaces/ITaskMarket.sol";
 import {TaskMath} from "../market/TaskMath.sol";
+import {ClaimBodies} from "./ClaimBodies.sol";
+import {ClaimReader} from "./ClaimReader.sol";
 import {CourtBase} from "./CourtBase.sol";
 import {ClaimData, ClaimHead, CourtKeys, DigestVerdict, SlotRecord} from "./CourtState.sol";
 import {ForcedErrors} from "./ForcedErrors.sol";
@@ -31,7 +32,7 @@ abstract contract Claims is CourtBase {
         require(msg.sender == slot.verifier, NotDrawnVerifier(msg.sender, slot.verifier));
         _requireWindow(0, slot.claimDeadline);
         require(slot.marks == 0, AlreadyClaimed(msg.sender));
-        _requireBody(terms, segment, body, checkpointProof, task.workRoot);
+        ClaimBodies.check(terms, segment, body, checkpointProof, task.workRoot);
         bool passes = _recordBody(_state.claims[CourtKeys.claimKey(slotKey, slot.round, 0)], body);
         _state.slots[slotKey].marks = passes ? CourtKeys.PASSES : CourtKeys.POSTED;
         emit ClaimPosted(terms.id, segment, slot.round, 0, msg.sender, body, 0);
@@ -61,7 +62,7 @@ abstract contract Claims is CourtBase {
         _requireWindow(uint256(slot.claimDeadline) + 1, uint256(slot.claimDeadline) + _unblindWindow);
         bytes32 bodyHash = keccak256(abi.encode(body));
         uint40 placedAt = _spendBlind(terms, segment, slot.round, slot.claimDeadline, bodyHash, salt);
-        _requireBody(terms, segment, body, checkpointProof, task.workRoot);
+        ClaimBodies.check(terms, segment, body, checkpointProof, task.workRoot);
         index = slot.claims;
         // INVARIANT: no place coincides with the mark of a malformed start.
         require(index < CourtKeys.MALFORMED - 1, BadClaim("index"));
@@ -163,7 +164,7 @@ abstract contract Claims is CourtBase {
             claims: slot.claims,
             openDisputes: slot.openDisputes,
             standing: slot.state > SlotState.Redrawing ? slot.marks : 0,
-            beaconValue: slot.round == 0
+            beaconValue: slot.round == 0 || slot.round == CourtKeys.CALLED
                 ? beacon.valueOf(address(market), bytes32(task))
                 : beacon.valueOf(address(this), CourtKeys.beaconKey(slotKey, slot.round))
         });
@@ -171,27 +172,7 @@ abstract contract Claims is CourtBase {
 
     /// @inheritdoc IAuditCourt
     function claimOf(ClaimRef calldata ref) external view returns (ClaimRecord memory) {
-        bytes32 slotKey = CourtKeys.slotKey(ref.task, ref.segment);
-        ClaimData memory claim = _state.claims[CourtKeys.claimKey(slotKey, ref.round, ref.index)];
-        ClaimHead memory head = claim.head;
-        if (head.claimant == address(0) && claim.bodyHash != 0) {
-            // A lone claim: only a round's drawn verifier has one, and only the last round's can still be lone.
-            head.claimant = _state.slots[slotKey].verifier;
-            head.passes = claim.endRoot == 0;
-        }
-        (address account,) = vault.engagementOf(address(this), CourtKeys.engagement(slotKey, ref.round, head.claimant));
-        return ClaimRecord({
-            bodyHash: claim.bodyHash,
-            endRoot: claim.endRoot,
-            claimant: head.claimant,
-            order: head.order,
-            passes: head.passes,
-            convicted: head.convicted,
-            digestConvicted: head.digestConvicted,
-            closed: head.claimant != address(0) && account == address(0),
-            openDisputes: head.openDisputes,
-            digestFinder: claim.digest.finder
-        });
+        _return(ClaimReader.claimOf(_state, vault, ref));
     }
 
     /// @inheritdoc IAuditCourt
@@ -208,6 +189,13 @@ abstract contract Claims is CourtBase {
 
     // Helpers
 
+    /// @dev Ends the call with what is encoded already.
+    function _return(bytes memory encoded) internal pure {
+        assembly ("memory-safe") {
+            return(add(encoded, 32), mload(encoded))
+        }
+    }
+
     function _convict(ClaimRef calldata ref, bool digest, DigestVerdict memory verdict) private {
         Judgement.convict(_state, ref, digest, verdict, _disputeTime(), Stake(vault, address(treasury), _claimBond));
     }
@@ -215,26 +203,6 @@ abstract contract Claims is CourtBase {
     /// @dev Seconds after a claim window until no dispute may be opened any more.
     function _disputeTime() private view returns (uint256) {
         return uint256(_unblindWindow) + _disputeWindow;
-    }
-
-    /// @dev Checks a body against the task: its checkpoints under the work root, its digest's length.
-    function _requireBody(
-        TaskTerms memory terms,
-        uint32 segment,
-        ClaimBody calldata body,
-        bytes32[] calldata checkpointProof,
-        bytes32 workRoot
-    ) private view {
-        require(body.endRoot != 0, BadClaim("end root"));
-        require(body.digest.length == 8 * terms.stepsOf(segment), BadClaim("digest"));
-        require(segment != 0 || body.startRoot == 0, BadClaim("start root"));
-        // A range of one leaf is proven as its inclusion where it is the first: one walk serves both, and the court's size.
-        bytes32[] memory leaves = new bytes32[](segment == 0 ? 1 : 2);
-        leaves[0] = _leafOf(body.startRoot);
-        leaves[leaves.length - 1] = _leafOf(body.checkpointRoot);
-        uint256 first = segment == 0 ? 0 : segment - 1;
-        bytes32 root = Merkle.rootFromRange(terms.segmentCount(), first, leaves, checkpointProof);
-        require(root == workRoot, BadCheckpointProof());
     }
 
     function _recordBody(ClaimData storage claim, ClaimBody calldata body) private returns (bool passes) {
@@ -272,10 +240,5 @@ abstract contract Claims is CourtBase {
     /// @dev By account too: a copied commitment must not be in the way of its maker's.
     function _blindKey(address claimant, bytes32 commitment) private pure returns (bytes32) {
         return keccak256(abi.encode("blind", claimant, commitment));
-    }
-
-    /// @dev Leaf of the work's tree.
-    function _leafOf(bytes32 checkpoint) private pure returns (bytes32) {
-        return sha256(abi.encodePacked(uint8(0), checkpoint));
     }
 }

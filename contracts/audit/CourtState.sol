@@ -4,7 +4,7 @@ pragma solidity ^0.8.28;
 import {SlotState} from "../interfaces/IAuditCourt.sol";
 import {Hashes} from "@openzeppelin/contracts/utils/cryptography/Hashes.sol";
 
-/// @notice A drawn segment, one word.
+/// @notice A drawn or called-up segment, one word.
 /// @dev INVARIANT: a drawn verifier's claim is in `marks` as long as it is the only one of its round; with the first other claim it gets a
 /// head of its own. So a claim that nobody answers costs one word less, and is never convicted.
 struct SlotRecord {
@@ -85,6 +85,7 @@ struct CourtState {
     mapping(bytes32 slotKey => Report) reports;
     mapping(bytes32 treeKey => SecretTree) trees;
     mapping(bytes32 entryKey => Namers) namers;
+    mapping(bytes32 callKey => uint32) calls; // segments called up, by task and number
 }
 
 /// @title Keys of segments, claims, deposits and draws.
@@ -94,6 +95,8 @@ library CourtKeys {
     uint16 internal constant PASSES = 2;
     /// @dev Mark of a segment whose start was malformed or withheld; it has no standing claim.
     uint16 internal constant MALFORMED = type(uint16).max;
+    /// @dev Round of a segment that was not drawn but called up: its only one.
+    uint8 internal constant CALLED = type(uint8).max;
 
     function slotKey(uint256 task, uint256 segment) internal pure returns (bytes32) {
         return Hashes.efficientKeccak256(bytes32(task), bytes32(segment));
@@ -116,6 +119,11 @@ library CourtKeys {
     /// @notice Entry of the drawn verifier's digest: `place` is its step + 1.
     function entryKey(bytes32 slot, uint256 round, uint256 place) internal pure returns (bytes32) {
         return Hashes.efficientKeccak256(slot, bytes32(round << 8 | place));
+    }
+
+    /// @notice A task's called-up segment, by number.
+    function callKey(uint256 task, uint256 number) internal pure returns (bytes32) {
+        return Hashes.efficientKeccak256(bytes32(task), bytes32(number));
     }
 
     /// @notice Beacon key of a segment's draw in a later round; the first round's value is the task's, under the market's key.

@@ -67,7 +67,8 @@ library Finality {
         }
         if (standing != 0) return end(state, place, passes ? SlotState.Passed : SlotState.Failed, standing);
         if (slot.marks != 0 && slot.round < bench.redraws) return _askRedraw(state, bench, place, slot.round + 1);
-        // INVARIANT: where a drawn verifier claimed and nobody's claim stood, it is never the solver that pays.
+        // INVARIANT: where a drawn verifier claimed and nobody's claim stood, it is never the solver that pays. A called-up segment, whose round
+        // is above all redraws, then ends as if nobody had called it.
         end(state, place, SlotState.Passed, 0);
     }
 
@@ -105,7 +106,7 @@ library Finality {
             ClaimData storage claim = _claim(state, key, slot.round, position);
             if (claim.head.claimant != address(0) && !claim.head.convicted) {
                 if (scan.cursor >= count) {
-                    bool honest = position == 1 || !claim.head.digestConvicted;
+                    bool honest = !claim.head.digestConvicted || (position == 1 && slot.round != CourtKeys.CALLED);
                     if (honest && agree(claim, _claim(state, key, slot.round, scan.standing))) {
                         _insert(state, key, slot.round, scan, uint16(position));
                     }

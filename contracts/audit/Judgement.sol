@@ -196,8 +196,9 @@ library Judgement {
         external
         returns (bytes memory)
     {
-        (TaskTerms memory terms, bool voided, uint96 finderPot) = abi.decode(arguments, (TaskTerms, bool, uint96));
-        return abi.encode(_conclude(state, bench, terms, voided, finderPot));
+        (TaskTerms memory terms, bool voided, uint96 finderPot, uint256 called) =
+            abi.decode(arguments, (TaskTerms, bool, uint96, uint256));
+        return abi.encode(_conclude(state, bench, terms, voided, finderPot, called));
     }
 
     function _conclude(
@@ -205,19 +206,23 @@ library Judgement {
         Bench memory bench,
         TaskTerms memory terms,
         bool voided,
-        uint96 finderPot
+        uint96 finderPot,
+        uint256 called
     ) private returns (Conclusion memory end) {
         uint32[] memory segments =
             SegmentDraw.segmentsOf(terms, bench.beacon.valueOf(address(bench.market), bytes32(terms.id)));
+        uint256 audits = segments.length;
+        if (called != 0) segments = _withCalled(state, terms.id, segments, called);
         bytes32[] memory failed = new bytes32[](segments.length);
         uint256 failures = 0;
         uint256 paid = 0;
-        end.verifiers = new address[](segments.length);
+        end.verifiers = new address[](audits);
         end.outcome = TaskState.Settled;
         for (uint256 i = 0; i < segments.length; ++i) {
             Place memory place = Place(terms.id, segments[i], CourtKeys.slotKey(terms.id, segments[i]));
             (SlotState outcome, address earner) = voided ? _void(state, place) : _settle(state, bench, place);
-            if (earner != address(0)) end.verifiers[paid++] = earner;
+            // INVARIANT: wages are for who was drawn; the escrow holds no more of them.
+            if (earner != address(0) && i < audits) end.verifiers[paid++] = earner;
             if (outcome == SlotState.Failed || outcome == SlotState.Withheld) failed[failures++] = place.key;
             if (outcome == SlotState.Failed) end.outcome = TaskState.Rejected;
             if (outcome > SlotState.Failed && end.outcome == TaskState.Settled) end.outcome = TaskState.Unavailable;
@@ -228,6 +233,18 @@ library Judgement {
         } else if (failures != 0) {
             end.solverAtFault = true;
             (end.finders, end.shares) = _sharePot(state, failed, failures, finderPot);
+        }
+    }
+
+    /// @dev The drawn segments, and behind them those that were called up.
+    function _withCalled(CourtState storage state, uint256 task, uint32[] memory drawn, uint256 called)
+        private
+        view
+        returns (uint32[] memory all)
+    {
+        all = new uint32[](drawn.length + called);
+        for (uint256 i = 0; i < all.length; ++i) {
+            all[i] = i < drawn.length ? drawn[i] : state.calls[CourtKeys.callKey(task, i - drawn.length)];
         }
     }
 
@@ -326,7 +343,7 @@ library Judgement {
         bool faulty = docket.claim.head.digestConvicted;
         if (_isExcused(docket, task)) {
             (docket.right, faulty) = (true, false);
-        } else if (bench.forcedBps != 0 && index == 0 && docket.right) {
+        } else if (bench.forcedBps != 0 && index == 0 && round != CourtKeys.CALLED && docket.right) {
             // INVARIANT: a secret is always opened, whatever it says. Otherwise silence would tell who was to err and did not.
             require(block.timestamp > task.deadline, IAuditCourt.SecretAwaited(task.deadline));
             faulty = true;
@@ -339,7 +356,11 @@ library Judgement {
         (TaskTerms memory terms, Opening memory opening) = abi.decode(arguments, (TaskTerms, Opening));
         Task memory task = _ended(bench, terms);
         Docket memory docket = _take(state, bench, terms.id, opening.segment, opening.round, 0);
-        require(!_isExcused(docket, task), IAuditCourt.WrongSlot(opening.segment, docket.slot.state));
+        // INVARIANT: nobody tells a volunteer to err.
+        require(
+            !_isExcused(docket, task) && opening.round != CourtKeys.CALLED,
+            IAuditCourt.WrongSlot(opening.segment, docket.slot.state)
+        );
         require(block.timestamp <= task.deadline, IAuditCourt.WrongWindow(0, task.deadline));
         address consumer = opening.round == 0 ? address(bench.market) : address(this);
         bytes32 drawKey = opening.round == 0 ? bytes32(terms.id) : CourtKeys.beaconKey(docket.key, opening.round);
@@ -478,7 +499,7 @@ library Judgement {
         emit IAuditCourt.ClaimClosed(docket.task, docket.segment, docket.round, docket.index, slashed);
         if (docket.held != slashed) bench.vault.release(docket.engagement, docket.held - slashed);
         if (slashed == 0) return;
-        Role role = docket.index == 0 ? Role.Verifier : Role.Whistleblower;
+        Role role = docket.index == 0 && docket.round != CourtKeys.CALLED ? Role.Verifier : Role.Whistleblower;
         bench.market.ledger().convict(docket.claimant, role);
         if (faulty) return _punishDigest(bench, docket);
         address[] memory finders = _findersOf(state, docket.key, docket.slot);

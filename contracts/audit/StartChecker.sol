@@ -41,17 +41,20 @@ contract StartChecker is IStartChecker {
         bytes32[] calldata startProof,
         MalformedStart calldata proof
     ) external {
-        Task memory task = market.taskOf(terms.id);
-        require(terms.hash() == task.termsHash, IAuditCourt.WrongTerms(terms.id));
         // The init segment starts from nothing, and the court knows the segments that are open.
         require(segment != 0, StartIsWellFormed());
-        bytes32 leaf = sha256(abi.encodePacked(uint8(0), start));
-        require(
-            Merkle.rootFromInclusion(terms.segmentCount(), segment - 1, leaf, startProof) == task.workRoot,
-            IAuditCourt.BadCheckpointProof()
-        );
-        require(isMalformed(start, terms.stepProgram, proof), StartIsWellFormed());
-        court.failStart(terms.id, segment, msg.sender);
+        _convict(terms, segment, segment - 1, start, startProof, proof);
+    }
+
+    /// @inheritdoc IStartChecker
+    function convictMalformedEnd(
+        TaskTerms memory terms,
+        uint32 segment,
+        bytes32 end,
+        bytes32[] calldata endProof,
+        MalformedStart calldata proof
+    ) external {
+        _convict(terms, segment, segment, end, endProof, proof);
     }
 
     /// @inheritdoc IStartChecker
@@ -77,6 +80,26 @@ contract StartChecker is IStartChecker {
         bytes32 tree = Merkle.rootFromInclusion(size, proof.position, hash, proof.path);
         require(TensorLib.root(header, tree) == root, NotInCheckpoint());
         return !_isNode(proof.preimage, header, proof.level, proof.position, chunks);
+    }
+
+    /// @dev Fails an open segment by checkpoint `index`, the one it starts from or the one it ends in.
+    function _convict(
+        TaskTerms memory terms,
+        uint32 segment,
+        uint256 index,
+        bytes32 checkpoint,
+        bytes32[] calldata path,
+        MalformedStart calldata proof
+    ) private {
+        Task memory task = market.taskOf(terms.id);
+        require(terms.hash() == task.termsHash, IAuditCourt.WrongTerms(terms.id));
+        bytes32 leaf = Merkle.leafOf(checkpoint);
+        require(
+            Merkle.rootFromInclusion(terms.segmentCount(), index, leaf, path) == task.workRoot,
+            IAuditCourt.BadCheckpointProof()
+        );
+        require(isMalformed(checkpoint, terms.stepProgram, proof), StartIsWellFormed());
+        court.failStart(terms.id, segment, msg.sender);
     }
 
     /// @dev Header of the tensor of a state's roots.

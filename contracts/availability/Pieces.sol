@@ -51,7 +51,9 @@ library Pieces {
             (header, subject.root) = ProgramLib.decodeConstantEntry(place.entry);
         } else {
             // The init segment starts from nothing.
-            require(piece.segment != 0 && !piece.init, IDataDemands.NoSuchPiece("segment"));
+            require(
+                (piece.segment != 0 || kind == PieceKind.Committed) && !piece.init, IDataDemands.NoSuchPiece("segment")
+            );
             require(
                 Merkle.rootFromInclusion(program.stateCount, piece.index, leaf, place.proof) == program.stateRoot,
                 IDataDemands.NoSuchPiece("entry")
@@ -73,8 +75,8 @@ library Pieces {
     ) internal view {
         require(piece.kind == PieceKind.Link && (piece.segment != 0 || start == 0), IDataDemands.WrongAnswer());
         bytes32[] memory leaves = new bytes32[](piece.segment == 0 ? 1 : 2);
-        leaves[0] = LeafProver.leafOf(start);
-        leaves[leaves.length - 1] = LeafProver.leafOf(checkpoint);
+        leaves[0] = Merkle.leafOf(start);
+        leaves[leaves.length - 1] = Merkle.leafOf(checkpoint);
         uint256 first = piece.segment == 0 ? 0 : piece.segment - 1;
         require(Merkle.rootFromRange(subject.size, first, leaves, proof) == subject.root, IDataDemands.WrongAnswer());
     }
@@ -104,7 +106,7 @@ library Pieces {
         StatePath calldata path
     ) internal view {
         require(keccak256(chunks.header) == subject.form, IDataDemands.WrongAnswer());
-        bytes32 tensor = piece.kind == PieceKind.State ? _tensorIn(piece, subject, path) : subject.root;
+        bytes32 tensor = piece.kind == PieceKind.Constant ? subject.root : _tensorIn(piece, subject, path);
         require(_rootOf(chunks, piece.run) == tensor, IDataDemands.WrongAnswer());
     }
 
@@ -114,8 +116,9 @@ library Pieces {
         view
         returns (bytes32)
     {
-        bytes32 leaf = LeafProver.leafOf(path.start);
-        bytes32 work = Merkle.rootFromInclusion(subject.size, piece.segment - 1, leaf, path.startProof);
+        bytes32 leaf = Merkle.leafOf(path.start);
+        uint256 index = piece.kind == PieceKind.Committed ? piece.segment : piece.segment - 1;
+        bytes32 work = Merkle.rootFromInclusion(subject.size, index, leaf, path.startProof);
         require(work == subject.root, IDataDemands.WrongAnswer());
         return LeafProver.rootInState(path.start, subject.entries, piece.index, path.roots, path.rootsProof);
     }

@@ -29,6 +29,11 @@ library Merkle {
         return hashPrefixed(0, data);
     }
 
+    /// @notice Leaf hash of a 32-byte object, `H(0x00 || object)`.
+    function leafOf(bytes32 object) internal pure returns (bytes32) {
+        return sha256(abi.encodePacked(uint8(0), object));
+    }
+
     /// @notice `H(tag || data)`.
     function hashPrefixed(uint8 tag, bytes calldata data) internal view returns (bytes32 digest) {
         assembly ("memory-safe") {

@@ -215,6 +215,11 @@ library ProgramLib {
         tensorRoot = bytes32(_at(entry, entry.length - 32, 32));
     }
 
+    /// @notice Header of the tensor that COMMITTED denotes behind the state's last entry: the draw's beacon value, as eight words.
+    function drawHeader() internal pure returns (bytes memory) {
+        return abi.encodePacked(DType.I32, uint8(1), uint32(8));
+    }
+
     /// @dev Whether the kinds of `count` inputs from an offset on are all known; a state has up to 4,096 inputs.
     function _areKnownKinds(bytes calldata node, uint256 position, uint256 count) private pure returns (bool known) {
         uint256 highest = InputKind.I32;

@@ -9,7 +9,6 @@ import {Dispute, DisputeParameters, IDisputeBoard, Outcome, Phase} from "../inte
 import {IStakeVault} from "../interfaces/IStakeVault.sol";
 import {ITaskMarket, TaskState, TaskTerms} from "../interfaces/ITaskMarket.sol";
 import {DisputeClock} from "./DisputeClock.sol";
-import {LeafProver} from "./LeafProver.sol";
 
 /// @title What every move shares: whose turn it is, the clocks, reveals kept for all disputes of a claim, bonds and ends.
 abstract contract DisputeBoard is IDisputeBoard {
@@ -313,7 +312,7 @@ abstract contract DisputeBoard is IDisputeBoard {
 
     /// @dev What a hash of a chunk tree is compared with: the whole tree's root goes into the tensor root, and that into the step's leaf.
     function _chunkTarget(bytes memory header, bool whole, bytes32 root) internal view returns (bytes32) {
-        return whole ? LeafProver.leafOf(TensorLib.root(header, root)) : root;
+        return whole ? Merkle.leafOf(TensorLib.root(header, root)) : root;
     }
 
     /// @dev Reverts unless this is the picked chunk, in its exact length.

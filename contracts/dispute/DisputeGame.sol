@@ -21,7 +21,6 @@ import {Limits} from "../types/Limits.sol";
 import {DisputeBoard} from "./DisputeBoard.sol";
 import {DisputeClock} from "./DisputeClock.sol";
 import {DisputeProofs} from "./DisputeProofs.sol";
-import {LeafProver} from "./LeafProver.sol";
 
 /// @title Moves, clocks and convictions of a dispute between two claims of one segment.
 contract DisputeGame is DisputeBoard, IDisputeGame {
@@ -133,7 +132,7 @@ contract DisputeGame is DisputeBoard, IDisputeGame {
         _requireCount(hashes.length, Merkle.childCount(size, dispute.level + 1, 0));
         bytes32 root = Merkle.fold(hashes);
         // INVARIANT: the last leaf is the state root, so that where the states differ a leaf of the trees does.
-        bytes32 last = LeafProver.leafOf(dispute.state);
+        bytes32 last = Merkle.leafOf(dispute.state);
         require(Merkle.rootFromInclusion(size, size - 1, last, lastProof) == root, DoesNotFold());
         _commitReveal(id, dispute, root, abi.encodePacked(hashes));
     }

@@ -41,9 +41,9 @@ contract DisputeProofs is DisputeBoard, IDisputeProofs {
     function prove(uint256 id, TaskTerms calldata terms, bytes calldata chunk, LeafProof calldata leaf) external {
         Dispute storage dispute = _begin(id, Phase.Prove);
         _requireMover(dispute.challenger);
-        _requireLive(id, dispute);
+        bytes32 beaconValue = _requireLive(id, dispute);
         _requireChunk(dispute, leaf.node, chunk);
-        (LeafPlace memory place, ProgramHeader memory program) = _placeOf(dispute, terms, leaf);
+        (LeafPlace memory place, ProgramHeader memory program) = _placeOf(dispute, terms, leaf, beaconValue);
         LeafProver.requireFalse(executor, place, leaf, program, chunk);
         _convict(id, dispute, "leaf");
     }
@@ -53,7 +53,8 @@ contract DisputeProofs is DisputeBoard, IDisputeProofs {
         Dispute storage dispute = _begin(id, Phase.Prove);
         _requireMover(dispute.challenger);
         _requireChunk(dispute, leaf.node, chunk);
-        (LeafPlace memory place, ProgramHeader memory program) = _placeOf(dispute, terms, leaf);
+        (, bytes32 beaconValue) = _isLive(dispute);
+        (LeafPlace memory place, ProgramHeader memory program) = _placeOf(dispute, terms, leaf, beaconValue);
         // INVARIANT: only a row that has parts is opened, so that an honest defender has what it is asked for.
         bytes32 claim = LeafProver.openRow(executor, place, leaf, program, chunk);
         dispute.target = claim;
@@ -81,12 +82,12 @@ contract DisputeProofs is DisputeBoard, IDisputeProofs {
     ) external {
         Dispute storage dispute = _begin(id, Phase.ProvePart);
         _requireMover(dispute.challenger);
-        _requireLive(id, dispute);
+        bytes32 beaconValue = _requireLive(id, dispute);
         _requireNode(dispute, leaf.node);
         require(leaf.element == dispute.index, WrongCount(leaf.element, dispute.index));
         require(keccak256(parts) == dispute.target, DoesNotFold());
         require(index < parts.length / 8, WrongCount(index, parts.length / 8));
-        (LeafPlace memory place, ProgramHeader memory program) = _placeOf(dispute, terms, leaf);
+        (LeafPlace memory place, ProgramHeader memory program) = _placeOf(dispute, terms, leaf, beaconValue);
         int64 stated = int64(uint64(bytes8(parts[8 * uint256(index):8 * uint256(index) + 8])));
         LeafProver.requireFalsePart(executor, place, leaf, program, index, stated);
         _convict(id, dispute, "part");
@@ -145,26 +146,37 @@ contract DisputeProofs is DisputeBoard, IDisputeProofs {
         });
         ProgramHeader memory program = _decode(leaf.header, _programOf(terms, ref.task, ref.segment));
         LeafPlace memory place = TraceProver.placeOf(trace, path, leaf, program.nodesRoot);
+        _addWork(place, terms, ref.segment, court.slotOf(ref.task, ref.segment).beaconValue);
         LeafProver.requireFalse(executor, place, leaf, program, path.chunk);
         emit OneShot(ref.task, ref.segment, ref.round, ref.index, challenger, path.step, path.node);
         court.convict(ref, false, msg.sender);
     }
 
     /// @dev What the proofs of a leaf are held against, and the program's header, which must be the leaf's.
-    function _placeOf(Dispute storage dispute, TaskTerms calldata terms, LeafProof calldata leaf)
+    function _placeOf(Dispute storage dispute, TaskTerms calldata terms, LeafProof calldata leaf, bytes32 beaconValue)
         private
         view
         returns (LeafPlace memory place, ProgramHeader memory program)
     {
-        place = LeafPlace({
-            stepRoot: _revealedRoot(_pathOf(dispute, Phase.Step, dispute.step, 0, 0, 0)),
-            previousState: dispute.previousState,
-            nodeCount: dispute.nodeCount,
-            chunk: dispute.index,
-            step: _firstStep(terms, dispute.segment) + dispute.step,
-            seed: terms.seed
-        });
+        place.stepRoot = _revealedRoot(_pathOf(dispute, Phase.Step, dispute.step, 0, 0, 0));
+        place.previousState = dispute.previousState;
+        place.nodeCount = dispute.nodeCount;
+        place.chunk = dispute.index;
+        place.step = _firstStep(terms, dispute.segment) + dispute.step;
+        place.seed = terms.seed;
+        _addWork(place, terms, dispute.segment, beaconValue);
         program = _decode(leaf.header, _programOf(terms, dispute.task, dispute.segment));
+    }
+
+    /// @dev What a program may read of the solver's work and of the draw (`InputKind.COMMITTED`).
+    function _addWork(LeafPlace memory place, TaskTerms calldata terms, uint256 segment, bytes32 beaconValue)
+        private
+        view
+    {
+        place.workRoot = market.taskOf(terms.id).workRoot;
+        place.segments = (uint256(terms.steps) + terms.segmentSteps - 1) / terms.segmentSteps + 1;
+        place.segment = segment;
+        place.beaconValue = beaconValue;
     }
 
     function _decode(bytes calldata header, bytes32 program) private view returns (ProgramHeader memory) {

@@ -18,6 +18,11 @@ struct LeafPlace {
     uint256 chunk; // index of the defender's chunk in the node's tensor; not read for a part
     uint32 step; // global: the value of STEP
     uint64 seed;
+    // of what the solver committed to
+    bytes32 workRoot;
+    uint256 segments; // of the task
+    uint256 segment;
+    bytes32 beaconValue; // of the segment's draw
 }
 
 /// @title The last move: what a leaf reads, proven against the defender's own commitments, and what the executor makes of it.
@@ -88,11 +93,6 @@ library LeafProver {
         tensorRoot = bytes32(roots[32 * position:32 * position + 32]);
     }
 
-    /// @notice Leaf hash of a 32-byte object, `H(0x00 || object)`.
-    function leafOf(bytes32 object) internal pure returns (bytes32) {
-        return sha256(abi.encodePacked(uint8(0), object));
-    }
-
     uint256 private constant _ROOTS_PER_CHUNK = Limits.CHUNK_BYTES / 32;
 
     /// @dev The defender's bytes of the element, which must lie in the chunk.
@@ -146,7 +146,28 @@ library LeafProver {
         data = proof.chunks[skip:skip + proof.count * DType.itemSize(TensorLib.dtypeOf(header))];
     }
 
-    /// @dev Reverts unless the node's input is this tensor: by the defender's step, the state before it, or the program.
+    /// @dev Root of what COMMITTED denotes: an entry of the checkpoint that the solver says the segment ends in, or the draw's beacon value.
+    /// `entry` is the chunk of roots, the checkpoint's root, and in a last byte how many hashes of `rootProof` place that one under the work
+    /// root; the others place the chunk in the checkpoint.
+    function _committedRoot(
+        uint256 index,
+        ReadProof calldata proof,
+        ProgramHeader memory header,
+        LeafPlace memory place
+    ) private view returns (bytes32) {
+        if (index == header.stateCount) {
+            return TensorLib.root(ProgramLib.drawHeader(), Merkle.leafOf(place.beaconValue));
+        }
+        uint256 end = proof.entry.length - 33;
+        bytes32 checkpoint = bytes32(proof.entry[end:end + 32]);
+        uint256 split = uint8(proof.entry[end + 32]);
+        bytes32 leaf = Merkle.leafOf(checkpoint);
+        bytes32 work = Merkle.rootFromInclusion(place.segments, place.segment, leaf, proof.rootProof[:split]);
+        require(work == place.workRoot, IDisputeBoard.DoesNotFold());
+        return rootInState(checkpoint, header.stateCount, index, proof.entry[:end], proof.rootProof[split:]);
+    }
+
+    /// @dev Reverts unless the node's input is this tensor: by the defender's step, the state before it, the program, or the solver's work.
     function _requireInput(
         uint256 kind,
         uint256 value,
@@ -157,11 +178,13 @@ library LeafProver {
     ) private view {
         bool folds;
         if (kind == InputKind.NODE) {
-            folds =
-                Merkle.rootFromInclusion(place.nodeCount, value, leafOf(tensorRoot), proof.rootProof) == place.stepRoot;
+            folds = Merkle.rootFromInclusion(place.nodeCount, value, Merkle.leafOf(tensorRoot), proof.rootProof)
+                == place.stepRoot;
         } else if (kind == InputKind.STATE) {
             folds =
                 rootInState(place.previousState, header.stateCount, value, proof.entry, proof.rootProof) == tensorRoot;
+        } else if (kind == InputKind.COMMITTED) {
+            folds = _committedRoot(value, proof, header, place) == tensorRoot;
         } else if (kind == InputKind.CONST) {
             (, bytes32 constantRoot) = ProgramLib.decodeConstantEntry(proof.entry);
             folds = constantRoot == tensorRoot

@@ -7,7 +7,7 @@ import {TensorLib} from "../commitments/TensorLib.sol";
 import {IDisputeBoard, LeafProof, TracePath} from "../interfaces/IDisputeGame.sol";
 import {DType} from "../types/DType.sol";
 import {Limits} from "../types/Limits.sol";
-import {LeafPlace, LeafProver} from "./LeafProver.sol";
+import {LeafPlace} from "./LeafProver.sol";
 
 /// @notice What a trace's path is held against.
 struct TracePlace {
@@ -43,7 +43,7 @@ library TraceProver {
         require(path.chunk.length == length, IDisputeBoard.WrongCount(path.chunk.length, length));
         bytes32 tree =
             Merkle.rootFromInclusion(TensorLib.chunkCount(header), chunk, Merkle.hashLeaf(path.chunk), path.chunkProof);
-        bytes32 tensorLeaf = LeafProver.leafOf(TensorLib.root(header, tree));
+        bytes32 tensorLeaf = Merkle.leafOf(TensorLib.root(header, tree));
         require(
             Merkle.rootFromInclusion(trace.nodeCount, path.node, tensorLeaf, path.tensorProof) == path.stepRoot,
             IDisputeBoard.DoesNotFold()
@@ -54,11 +54,11 @@ library TraceProver {
     function _previousState(TracePlace memory trace, TracePath calldata path) private view returns (bytes32) {
         require(path.step < trace.steps, IDisputeBoard.WrongCount(path.step, trace.steps));
         bytes32[] memory leaves = new bytes32[](path.step == 0 ? 1 : 2);
-        leaves[leaves.length - 1] = LeafProver.leafOf(path.stepRoot);
+        leaves[leaves.length - 1] = Merkle.leafOf(path.stepRoot);
         uint256 first = path.step;
         if (path.step != 0) {
-            leaves[0] = LeafProver.leafOf(path.previousStepRoot);
-            bytes32 last = LeafProver.leafOf(path.previousState);
+            leaves[0] = Merkle.leafOf(path.previousStepRoot);
+            bytes32 last = Merkle.leafOf(path.previousState);
             uint256 size = trace.nodeCount;
             require(
                 Merkle.rootFromInclusion(size, size - 1, last, path.previousProof) == path.previousStepRoot,

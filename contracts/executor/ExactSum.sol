@@ -10,7 +10,7 @@ import {Binary32} from "./Binary32.sol";
 /// @dev Between its ends a term depends on sign and exponent of x linearly: x * 2^(33 - E) = fraction * slope + intercept. Both
 /// are tabulated for the 512 values of the sign and exponent bits, in units of 2^-64; zeros, subnormals, underflow,
 /// clamping, infinities and NaN are entries like any other. A term then takes two look-ups and no branch, about 110 gas
-/// where computing it afresh took half as much again, and a row has up to 16,384.
+/// where computing it afresh took half as much again, and a leaf has up to 4,096.
 library ExactSum {
     int256 private constant HIGHEST_EXPONENT = 127;
     uint256 private constant TABLE_BYTES = 0x8000;

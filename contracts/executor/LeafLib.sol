@@ -62,7 +62,7 @@ library LeafLib {
     /// @notice Whether input `slot` is read from proofs: a NODE, STATE or CONST input.
     function isProven(Leaf memory leaf, bytes calldata node, uint256 slot) internal pure returns (bool) {
         (uint256 kind,) = input(leaf, node, slot);
-        return kind <= InputKind.CONST;
+        return kind <= InputKind.COMMITTED;
     }
 
     /// @notice Whether input `slot` is an f32 literal.
@@ -81,7 +81,7 @@ library LeafLib {
         uint256 dtype
     ) internal pure returns (uint256 bits) {
         (uint256 kind, uint256 value) = input(leaf, node, slot);
-        if (kind <= InputKind.CONST) {
+        if (kind <= InputKind.COMMITTED) {
             bits = fromLittleEndian(run(leaf, reads, slot, index, 1, dtype));
         } else if (kind == InputKind.STEP && dtype == DType.I32) {
             bits = leaf.step;

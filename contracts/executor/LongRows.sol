@@ -43,6 +43,8 @@ contract LongRows is IRowExecutor {
             uint256[2] memory rows = Contraction.rowsOf(leaf, node);
             exponentA = LeafLib.scalar(leaf, node, reads, 1, rows[0], DType.E16);
             exponentB = LeafLib.scalar(leaf, node, reads, 3, rows[1], DType.E16);
+        } else if (leaf.op == Op.SUM) {
+            exponentA = LeafLib.scalar(leaf, node, reads, 1, leaf.element, DType.E16);
         } else if (leaf.op == Op.SCATTER_ADD) {
             exponentA = LeafLib.scalar(leaf, node, reads, 2, leaf.element / _outputRows(node), DType.E16);
         }
@@ -68,6 +70,7 @@ contract LongRows is IRowExecutor {
         Leaf memory leaf = LeafLib.open(node, element, 0, 0);
         Block memory block_ = _blockOf(leaf, reads, index);
         if (leaf.op == Op.MATMUL) part = _contract(leaf, node, reads, block_);
+        else if (leaf.op == Op.SUM) part = _add(leaf, node, reads, block_);
         else if (leaf.op == Op.SCATTER_ADD) part = _scatter(leaf, node, reads, block_);
         else part = _largest(leaf, node, reads, block_);
         LeafLib.close(leaf, reads);
@@ -77,7 +80,7 @@ contract LongRows is IRowExecutor {
     function _combined(uint256 op, int256 sum, int256 largest, uint256 packed) private pure returns (uint256) {
         int256 exponentA = int16(uint16(packed >> 64));
         if (op == Op.MATMUL) return Contraction.round(sum, exponentA, int16(uint16(packed >> 80)));
-        if (op == Op.SCATTER_ADD) {
+        if (op == Op.SUM || op == Op.SCATTER_ADD) {
             return ExactSum.isUsable(exponentA) ? ExactSum.round(sum, exponentA) : Binary32.NAN;
         }
         if (op == Op.EXPONENT) return uint256(largest) & 0xffff;
@@ -94,6 +97,18 @@ contract LongRows is IRowExecutor {
         uint256[2] memory rows = Contraction.rowsOf(leaf, node);
         bytes calldata a = _run(leaf, reads, 0, rows[0], block_, DType.M16);
         return int64(Lanes.dot16(a, _run(leaf, reads, 2, rows[1], block_, DType.M16)));
+    }
+
+    /// @dev Sum of a block's terms; 0 under an exponent that gives no number.
+    function _add(Leaf memory leaf, bytes calldata node, Read[] calldata reads, Block memory block_)
+        private
+        pure
+        returns (int64)
+    {
+        (uint256 pointer, uint256 words) = Lanes.load32(_run(leaf, reads, 0, leaf.element, block_, DType.F32));
+        int256 exponent = LeafLib.signed16(leaf, node, reads, 1, leaf.element, DType.E16);
+        if (!ExactSum.isUsable(exponent)) return 0;
+        return int64(ExactSum.sumAll(pointer, words, exponent));
     }
 
     /// @dev Sum of a block's terms with the element's index; 0 under an exponent that gives no number.
@@ -177,9 +192,8 @@ contract LongRows is IRowExecutor {
     /// @dev Elements of a block; other ops have no rows that one leaf does not carry.
     function _blockSize(uint256 op) private pure returns (uint256) {
         if (op == Op.SCATTER_ADD) return Limits.SCATTER_BLOCK;
-        require(
-            op == Op.EXPONENT || op == Op.MATMUL || op == Op.REDUCE_MAX || op == Op.ARGMAX, IOpExecutor.MalformedNode()
-        );
+        bool isLargest = op == Op.EXPONENT || op == Op.REDUCE_MAX || op == Op.ARGMAX;
+        require(isLargest || op == Op.MATMUL || op == Op.SUM, IOpExecutor.MalformedNode());
         return Limits.ROW_BLOCK;
     }
 

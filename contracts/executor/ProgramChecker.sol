@@ -65,7 +65,8 @@ contract ProgramChecker is IProgramChecker {
         if (kind == InputKind.NODE) return value < index;
         if (kind == InputKind.STATE) return !isInit && value < stateCount;
         if (kind == InputKind.CONST) return value < constantCount;
-        if (op == Op.STATE || kind == InputKind.COMMITTED) return false;
+        if (op == Op.STATE) return false;
+        if (kind == InputKind.COMMITTED) return !isInit && value <= stateCount; // behind the last entry: the draw
         if (kind == InputKind.F32) return value == Binary32.canonical(value);
         return kind == InputKind.I32 || value == 0; // STEP and SEED are written with 0
     }
@@ -79,7 +80,7 @@ contract ProgramChecker is IProgramChecker {
         (uint256 kind,) = ProgramLib.inputAt(node, slot);
         if (kind == InputKind.STEP) return abi.encodePacked(DType.I32, uint8(0));
         if (kind == InputKind.SEED) return abi.encodePacked(DType.I32, uint8(1), uint32(2));
-        if (kind > InputKind.CONST) {
+        if (kind > InputKind.COMMITTED) {
             uint8 literal = kind == InputKind.F32 ? DType.F32 : DType.I32;
             if ((Family.ELEMENTWISE >> (op >> 4)) & 1 == 0) return abi.encodePacked(literal, uint8(0));
             header = bytes.concat(output);

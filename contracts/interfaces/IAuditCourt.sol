@@ -60,14 +60,14 @@ enum SlotState {
 /// @notice What the court stores of a drawn segment.
 struct Slot {
     SlotState state;
-    uint8 round;
+    uint8 round; // 255: the segment was not drawn but called up
     uint8 misses;
-    address verifier;
+    address verifier; // drawn, or who called the segment up
     uint64 claimDeadline; // last second for claims, of this round
     uint16 claims; // places taken in this round, the drawn verifier's included whether it has claimed or not
     uint16 openDisputes;
     uint16 standing; // index + 1 of the standing claim once final; 2^16 - 1: the start was malformed, or data withheld
-    bytes32 beaconValue; // of this round
+    bytes32 beaconValue; // of this round; a called-up segment's is the task's
 }
 
 /// @notice What the market needs to know to pay when a task ends.
@@ -93,6 +93,8 @@ interface IAuditCourt {
         bytes32 beaconValue,
         uint64 claimDeadline
     );
+    /// @notice A segment that was not drawn is to be looked at: a volunteer's claim, posted with this event, condemns it.
+    event SegmentCalled(uint256 indexed task, uint32 indexed segment, address indexed volunteer, uint64 claimDeadline);
     event BlindPlaced(bytes32 indexed commitment, address indexed claimant, uint40 order);
     event BlindForfeited(bytes32 indexed commitment, address indexed claimant);
     event BlindReclaimed(bytes32 indexed commitment, address indexed claimant);
@@ -140,6 +142,10 @@ interface IAuditCourt {
     error BadBlind(bytes32 commitment);
     /// @notice Thrown when a claimant posts twice in a round.
     error AlreadyClaimed(address claimant);
+    /// @notice Thrown when a solver would condemn its own work.
+    error OwnWork(uint256 task);
+    /// @notice Thrown when as many segments of a task were called up as may be.
+    error TooManyCalls(uint256 task);
     /// @notice Thrown when a module function is called by anybody else.
     error NotModule(address caller);
     /// @notice Thrown when nobody is registered to be drawn; `expireUndrawn` is the way out.
@@ -187,6 +193,15 @@ interface IAuditCourt {
         ClaimBody calldata body,
         bytes32[] calldata checkpointProof
     ) external returns (uint16 index);
+    /// @notice Anybody but the solver, until the claim window of the first draw is over: calls up a segment that was not drawn, by a claim that
+    /// condemns it; deposit and bond are locked. The claim has the first place of the segment's only round, whose claim window begins now.
+    /// @param checkpointProof As for `postClaim`.
+    function callUp(
+        TaskTerms calldata terms,
+        uint32 segment,
+        ClaimBody calldata body,
+        bytes32[] calldata checkpointProof
+    ) external;
     /// @notice Anybody: a claim that does not say what it is about; the flat bond is locked.
     /// @param commitment `keccak256(abi.encode(claimant, task, segment, round, keccak256(abi.encode(body)), salt))`.
     function placeBlind(bytes32 commitment) external;
@@ -228,7 +243,10 @@ interface IAuditCourt {
     /// @notice Market: finalizes what is left, closes what is simple, and says who is paid.
     /// @param voided Whether the program was found invalid.
     /// @param finderPot What finders of the fraud share if the task is rejected.
-    function conclude(TaskTerms calldata terms, bool voided, uint96 finderPot) external returns (Conclusion memory);
+    /// @param called Segments that were called up.
+    function conclude(TaskTerms calldata terms, bool voided, uint96 finderPot, uint256 called)
+        external
+        returns (Conclusion memory);
 
     function slotOf(uint256 task, uint32 segment) external view returns (Slot memory);
     function claimOf(ClaimRef calldata ref) external view returns (ClaimRecord memory);

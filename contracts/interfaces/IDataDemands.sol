@@ -3,12 +3,13 @@ pragma solidity ^0.8.28;
 
 import {TaskTerms} from "./ITaskMarket.sol";
 
-/// @notice What of a segment's start can be demanded.
+/// @notice What of a segment's start and end can be demanded.
 enum PieceKind {
     Link, // the roots of the checkpoints it starts from and ends in, and their proof under the work root
     Items, // entries of a list of one of the task's programs
     Constant, // chunks of a constant of one of them
-    State // chunks of an entry of the checkpoint it starts from
+    State, // chunks of an entry of the checkpoint it starts from
+    Committed // chunks of an entry of the checkpoint it ends in: a replay in tolerance mode reads that
 }
 
 /// @notice What can be demanded at once, and once: a run of 32 entries or chunks.
@@ -17,23 +18,23 @@ struct Piece {
     uint32 segment; // a drawn one
     PieceKind kind;
     bool init; // Items, Constant: of the init program; else of the step program
-    uint32 index; // Items: the list (0 nodes, 1 state, 2 constants, 3 metrics). Constant, State: the entry. Link: 0
+    uint32 index; // Items: the list (0 nodes, 1 state, 2 constants, 3 metrics). Constant, State, Committed: the entry. Link: 0
     uint32 run; // which 32 of the list or the tensor; the last run may be shorter. Link: 0
 }
 
 /// @notice What shows that a piece exists; empty for a link.
 struct Place {
     bytes header; // encoded header of the program
-    bytes entry; // Constant, State: the encoded entry
+    bytes entry; // Constant, State, Committed: the encoded entry
     bytes32[] proof; // and its inclusion under the header
 }
 
 /// @notice What an answer is held against. The chain derives it and keeps its hash; the `Demanded` event has it.
 struct Subject {
-    bytes32 root; // Link, State: of the work; Items: of the list; Constant: the tensor's
-    bytes32 form; // Constant, State: keccak256 of the tensor's header
-    uint32 size; // Link, State: segments of the task; Items: entries of the list
-    uint32 entries; // State: entries of the state
+    bytes32 root; // Link, State, Committed: of the work; Items: of the list; Constant: the tensor's
+    bytes32 form; // Constant, State, Committed: keccak256 of the tensor's header
+    uint32 size; // Link, State, Committed: segments of the task; Items: entries of the list
+    uint32 entries; // State, Committed: entries of the state
     uint32 length; // bytes that are paid for
 }
 
@@ -46,7 +47,7 @@ struct Chunks {
 
 /// @notice Where in the work an answered chunk of a state lies; empty for a constant's.
 struct StatePath {
-    bytes32 start; // root of the checkpoint
+    bytes32 start; // root of the checkpoint, which for Committed is the one the segment ends in
     bytes32[] startProof; // and its inclusion under the work root
     bytes roots; // chunk of the state's roots that holds the entry's
     bytes32[] rootsProof; // and its inclusion in their tree

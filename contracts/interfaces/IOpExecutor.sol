@@ -47,10 +47,10 @@ interface IOpExecutor {
         returns (bytes memory value);
 }
 
-/// @title Elements whose row is longer than one leaf carries: of `exponent`, `matmul`, `reduce_max`, `argmax`, `scatter_add`.
+/// @title Elements whose row is longer than one leaf carries: of `exponent`, `matmul`, `sum`, `reduce_max`, `argmax`, `scatter_add`.
 /// @notice Such a row is cut into blocks of `Limits.ROW_BLOCK` elements (`scatter_add`: `Limits.SCATTER_BLOCK`), the last perhaps
 /// shorter. The *part* of a block is a signed 64-bit number, and the element is a function of its row's parts: of their sum
-/// (`matmul`, `scatter_add`) or of the largest (the others). What each part is, `docs/PROGRAM.md` says. Parts are written one after
+/// (`matmul`, `sum`, `scatter_add`) or of the largest (the others). What each part is, `docs/PROGRAM.md` says. Parts are written one after
 /// the other, 8 bytes each, big-endian. Both functions are total: a block has a part for every content, and any numbers combine.
 interface IRowExecutor {
     /// @notice Thrown when a row has one block only: then `IOpExecutor.execute` computes its element.
@@ -62,7 +62,7 @@ interface IRowExecutor {
     /// @notice What the parts of an element's row have to combine to.
     /// @param stated The element as its claimant states it: little-endian bytes, as many as the dtype takes.
     /// @param reads By slot: of the operand with the row (`matmul`: the first) its type alone, which is its header with start 0 and no
-    /// data; then, of `matmul` and `scatter_add`, the exponents of the element.
+    /// data; then, of `matmul`, `sum` and `scatter_add`, the exponents of the element.
     /// @return claim For `combines` only.
     function openRow(bytes calldata node, uint256 element, bytes calldata stated, Read[] calldata reads)
         external

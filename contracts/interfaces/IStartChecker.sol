@@ -52,6 +52,16 @@ interface IStartChecker {
         MalformedStart calldata proof
     ) external;
 
+    /// @notice Anybody: the same of the checkpoint that a drawn segment ends in, which a program in tolerance mode reads.
+    /// @param end C_i, with its inclusion proof under the work root.
+    function convictMalformedEnd(
+        TaskTerms calldata terms,
+        uint32 segment,
+        bytes32 end,
+        bytes32[] calldata endProof,
+        MalformedStart calldata proof
+    ) external;
+
     /// @notice Whether the preimage shows that the checkpoint is malformed. Reverts where the proof does not hold.
     function isMalformed(bytes32 checkpoint, bytes32 stepProgram, MalformedStart calldata proof)
         external

@@ -67,7 +67,8 @@ struct Task {
     bytes32 termsHash; // keccak256(abi.encode(TaskTerms))
     TaskState state;
     address solver; // from acceptance on
-    uint40 deadline; // of the state: last second to draw the solver (Open), acknowledge, commit, draw or, once settled, open secrets
+    uint40 deadline; // of the state: last second to draw the solver (Open), acknowledge, commit, draw, call segments up or, once settled, open secrets
+    uint48 called; // segments that were called up
     bytes32 workRoot; // tree over H(0x00 || C_0) .. H(0x00 || C_S)
 }
 
@@ -155,15 +156,16 @@ interface ITaskMarket {
     function settle(TaskTerms calldata terms) external;
     /// @notice Anybody: proves that a program breaks the rules; ends the task at the submitter's cost.
     function voidInvalidProgram(TaskTerms calldata terms, ProgramFault calldata fault) external;
-    /// @notice Court: the audits are drawn.
-    function beginAudit(uint256 id) external;
+    /// @notice Court: the audits are drawn; segments may be called up until `deadline`.
+    function beginAudit(uint256 id, uint256 deadline) external;
+    /// @notice Court: one more segment was called up.
+    function countCall(uint256 id) external;
 
     /// @notice Id of the newest task.
     function taskCount() external view returns (uint256);
     function taskOf(uint256 id) external view returns (Task memory);
     function stateOf(uint256 id) external view returns (TaskState);
     function solverOf(uint256 id) external view returns (address);
-    function workRootOf(uint256 id) external view returns (bytes32);
     function termsHashOf(uint256 id) external view returns (bytes32);
     function deadlineOf(uint256 id) external view returns (uint64);
     /// @notice Everything a submitter, solver and verifier will pay, lock and get, from an offer alone.

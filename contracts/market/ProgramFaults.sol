@@ -96,7 +96,8 @@ contract ProgramFaults is IProgramFaults {
             require(ProgramLib.isEncoded(fault.entries[position]), AccuseThatOne(position));
             return ProgramLib.tensorHeaderOf(fault.entries[position]);
         }
-        if (kind == InputKind.STATE && value < header.stateCount) {
+        if (kind == InputKind.COMMITTED && value == header.stateCount) return ProgramLib.drawHeader();
+        if ((kind == InputKind.STATE || kind == InputKind.COMMITTED) && value < header.stateCount) {
             _requireState(header, value, fault, position);
             require(_isState(fault.entries[position]), AccuseThatOne(position));
             (bytes memory stateHeader,,) = ProgramLib.decodeStateEntry(fault.entries[position]);

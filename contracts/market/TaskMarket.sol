@@ -179,12 +179,19 @@ contract TaskMarket is ITaskMarket, SolverSelection {
     // The end
 
     /// @inheritdoc ITaskMarket
-    function beginAudit(uint256 id) external {
-        require(msg.sender == address(court), NotCourt(msg.sender));
-        Task storage task = _tasks[id];
-        require(task.state == TaskState.Committed, WrongState(id, task.state, TaskState.Committed));
+    function beginAudit(uint256 id, uint256 deadline) external {
+        Task storage task = _requireCourt(id, TaskState.Committed);
         task.state = TaskState.Auditing;
-        task.deadline = 0;
+        task.deadline = uint40(deadline);
+    }
+
+    /// @inheritdoc ITaskMarket
+    function countCall(uint256 id) external {
+        Task storage task = _requireCourt(id, TaskState.Auditing);
+        // The court allows a few.
+        unchecked {
+            ++task.called;
+        }
     }
 
     /// @inheritdoc ITaskMarket
@@ -192,7 +199,7 @@ contract TaskMarket is ITaskMarket, SolverSelection {
         Task storage task = _require(terms, TaskState.Auditing);
         uint96 deposit = _solverDeposit(terms);
         Conclusion memory end =
-            court.conclude(terms, false, uint96(uint256(deposit) * _finderBps / ParametersLib.WHOLE));
+            court.conclude(terms, false, uint96(uint256(deposit) * _finderBps / ParametersLib.WHOLE), task.called);
         task.state = end.outcome;
         task.deadline = uint40(block.timestamp + _openingWindow);
         _payOut(terms, end, task.solver);
@@ -213,7 +220,7 @@ contract TaskMarket is ITaskMarket, SolverSelection {
         require(faults.isFault(fault.init ? terms.initProgram : terms.stepProgram, fault), ProgramIsValid());
         task.state = TaskState.Void;
         Conclusion memory end;
-        if (state == TaskState.Auditing) end = court.conclude(terms, true, 0);
+        if (state == TaskState.Auditing) end = court.conclude(terms, true, 0, task.called);
         end.outcome = TaskState.Void;
         _payOut(terms, end, state == TaskState.Solving ? address(0) : task.solver);
         vault.release(_depositOf(terms.id), _solverDeposit(terms));
@@ -234,11 +241,6 @@ contract TaskMarket is ITaskMarket, SolverSelection {
     /// @inheritdoc ITaskMarket
     function solverOf(uint256 id) external view returns (address) {
         return _tasks[id].solver;
-    }
-
-    /// @inheritdoc ITaskMarket
-    function workRootOf(uint256 id) external view returns (bytes32) {
-        return _tasks[id].workRoot;
     }
 
     /// @inheritdoc ITaskMarket
@@ -365,12 +367,19 @@ contract TaskMarket is ITaskMarket, SolverSelection {
         vault.escrow(msg.sender, uint96(amount), bytes32(id));
     }
 
+    /// @dev The task, for the court, in the state needed.
+    function _requireCourt(uint256 id, TaskState needed) private view returns (Task storage task) {
+        require(msg.sender == address(court), NotCourt(msg.sender));
+        task = _tasks[id];
+        require(task.state == needed, WrongState(id, task.state, needed));
+    }
+
     /// @dev Reverts unless `root` is checkpoint `index` of the `size` under a work root.
     function _requireLeaf(uint256 size, uint256 index, bytes32 root, bytes32[] calldata proof, bytes32 workRoot)
         private
         view
     {
-        bytes32 leaf = sha256(abi.encodePacked(uint8(0), root));
+        bytes32 leaf = Merkle.leafOf(root);
         require(Merkle.rootFromInclusion(size, index, leaf, proof) == workRoot, BadProof());
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
+import {CourtKeys} from "../audit/CourtState.sol";
 import {ClaimRecord, ClaimRef, IAuditCourt, Slot} from "../interfaces/IAuditCourt.sol";
 import {IReputationLedger, Role} from "../interfaces/IReputationLedger.sol";
 import {ITaskMarket, Task, TaskState, TaskTerms} from "../interfaces/ITaskMarket.sol";
@@ -46,7 +47,8 @@ contract ReputationLedger is IReputationLedger {
         _requireSettled(terms);
         Slot memory slot = court.slotOf(terms.id, segment);
         // No claim can have the last index, so the mark of a malformed start names none.
-        require(slot.standing != 0, NothingEarned(terms.id));
+        // INVARIANT: the levy is shared by the audits that were drawn.
+        require(slot.standing != 0 && slot.round != CourtKeys.CALLED, NothingEarned(terms.id));
         ClaimRecord memory claim = court.claimOf(ClaimRef(terms.id, segment, slot.round, slot.standing - 1));
         // INVARIANT: only what was judged earns; a digest that was convicted does not, forced or not.
         require(claim.closed && !claim.digestConvicted, NothingEarned(terms.id));

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
+import {CourtKeys} from "../audit/CourtState.sol";
 import {Merkle} from "../commitments/Merkle.sol";
-import {IAuditCourt, SlotState} from "../interfaces/IAuditCourt.sol";
+import {IAuditCourt, Slot, SlotState} from "../interfaces/IAuditCourt.sol";
 import {IJackpotTreasury} from "../interfaces/IJackpotTreasury.sol";
 import {IRandomBeacon} from "../interfaces/IRandomBeacon.sol";
 import {ITaskMarket, Task, TaskState, TaskTerms} from "../interfaces/ITaskMarket.sol";
@@ -39,14 +40,16 @@ contract UsefulWorkDraw is IUsefulWorkDraw {
         Task memory task = market.taskOf(terms.id);
         require(terms.hash() == task.termsHash, ITaskMarket.WrongTerms(terms.id));
         require(task.state == TaskState.Settled, ITaskMarket.WrongState(terms.id, task.state, TaskState.Settled));
-        // INVARIANT: only what was replayed is a ticket, and only where it did something: a state that stays costs nothing to make.
+        Slot memory slot = court.slotOf(terms.id, segment);
+        // INVARIANT: only what was drawn and replayed is a ticket, or a solver's friend could call more up; and only where it did something: a
+        // state that stays costs nothing to make.
         require(
-            segment != 0 && court.slotOf(terms.id, segment).state == SlotState.Passed && start != end,
+            segment != 0 && slot.state == SlotState.Passed && slot.round != CourtKeys.CALLED && start != end,
             NoTicket(terms.id, segment)
         );
         bytes32[] memory leaves = new bytes32[](2);
-        leaves[0] = sha256(abi.encodePacked(uint8(0), start));
-        leaves[1] = sha256(abi.encodePacked(uint8(0), end));
+        leaves[0] = Merkle.leafOf(start);
+        leaves[1] = Merkle.leafOf(end);
         require(
             Merkle.rootFromRange(terms.segmentCount(), segment - 1, leaves, proof) == task.workRoot,
             NotCommitted(start, end)

@@ -23,9 +23,9 @@ library Limits {
     /// @dev Inputs of a concat.
     uint256 internal constant MAX_CONCAT = 256;
     /// @dev Elements of a row that one leaf carries.
-    uint256 internal constant ROW_BLOCK = 16_384;
+    uint256 internal constant ROW_BLOCK = 4096;
     /// @dev Elements of a scatter_add's row that one leaf carries.
-    uint256 internal constant SCATTER_BLOCK = 8192;
+    uint256 internal constant SCATTER_BLOCK = 2048;
     /// @dev Longest row of exponent, reduce_max, argmax and of matmul's operands.
     uint256 internal constant MAX_ROW = 0x1000000;
     /// @dev Longest row of scatter_add.

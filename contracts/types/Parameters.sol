@@ -73,6 +73,8 @@ library ParametersLib {
         // INVARIANT: nobody replays for less than it costs.
         require(p.minWageMultiple != 0, BadParameters("minWageMultiple"));
         require(p.minAudits != 0, BadParameters("minAudits"));
+        // INVARIANT: the last round's number is that of called-up segments.
+        require(p.redraws < type(uint8).max, BadParameters("redraws"));
         require(p.maxClaimWindow >= p.claimWindow, BadParameters("maxClaimWindow"));
         require(p.beaconDelay != 0, BadParameters("beaconDelay"));
     }

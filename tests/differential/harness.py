@@ -50,7 +50,7 @@ _NODES = ["address", f"{_NODE}[]"]
 _CHECK = "(bytes,uint256,uint256,uint256,uint256,bool,bytes[])"
 _CHECKS = ["address", f"{_CHECK}[]"]
 
-PROVEN = frozenset({InputKind.NODE, InputKind.STATE, InputKind.CONST})
+PROVEN = frozenset({InputKind.NODE, InputKind.STATE, InputKind.CONST, InputKind.COMMITTED})
 
 
 @dataclass(frozen=True, slots=True)

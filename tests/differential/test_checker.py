@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from lockstep.commitments.tensor import tensor_header
+from lockstep.numerics.dtypes import DType
 from lockstep.program import spec
 from lockstep.program.encoding import EncodingError, decode_node, encode_node
-from lockstep.program.graph import Node, Program
+from lockstep.program.graph import Input, Node, Program
 from lockstep.program.infer import ProgramError, check_shape, check_site, infer
-from lockstep.program.ops import ELEMENTWISE_FAMILIES, InputKind, Op
+from lockstep.program.ops import DRAW_WORDS, ELEMENTWISE_FAMILIES, InputKind, Op
 from tests.differential.harness import PROVEN, Check, ExecutorHarness
 from tests.strategies.programs import random_program_case
 from tests.strategies.values import Rng
@@ -29,7 +30,10 @@ def header_of(program: Program, node: Node, slot: int) -> bytes:
         InputKind.NODE: program.nodes,
         InputKind.STATE: program.state,
         InputKind.CONST: program.constants,
+        InputKind.COMMITTED: program.state,
     }
+    if source == Input(InputKind.COMMITTED, len(program.state)):
+        return tensor_header(DType.I32, (DRAW_WORDS,))
     if source.kind not in PROVEN or source.value >= len(tables[source.kind]):
         return b""
     given = tables[source.kind][source.value].type

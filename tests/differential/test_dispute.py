@@ -18,8 +18,10 @@ from lockstep.dispute.player import NothingToContestError, challenger_move
 from lockstep.dispute.proofs import IllegalMoveError
 from lockstep.dispute.transition import Outcome, Phase, Side
 from lockstep.engine.routes import from_numpy
+from lockstep.numerics.dtypes import DType
+from lockstep.program.graph import Input, Node, Program, StateEntry
 from lockstep.program.long_rows import block_size
-from lockstep.program.ops import Op
+from lockstep.program.ops import DRAW_WORDS, InputKind, Op
 from tests.differential.dispute_harness import BOND, TREASURY, ChainGame, DisputeHarness
 from tests.differential.harness import ExecutorHarness
 from tests.offchain.dispute.long_world import LyingMatch, long_world, lying_run
@@ -34,6 +36,7 @@ from tests.offchain.dispute.world import (
     ladder,
     lie_about_value,
     random_world,
+    reading_the_end,
 )
 from tests.strategies import random_program_case
 from tests.strategies.long_rows import LONG_OPS
@@ -55,8 +58,8 @@ class Both:
 
     def __init__(self, harness: DisputeHarness, match: Match) -> None:
         self.match = match
-        self.now = max(START, harness.node.now() + 10)
-        self.chain = ChainGame(harness, match.world.terms, BEACON, match.rules, self.now)
+        self.now = max(START, harness.node.now() + 100)  # deploying makes blocks, a second each
+        self.chain = ChainGame(harness, match.world.terms, BEACON, match.rules, self.now, match.world.work.root)
         for claim in match.game.claims.values():
             self.chain.add_claim(claim)
         self.count = 0
@@ -238,13 +241,16 @@ def test_games_against_honest_claims_are_the_same(disputes: DisputeHarness, seed
 def test_games_over_the_whole_op_set_are_the_same(disputes: DisputeHarness, seed: int) -> None:
     rng = np.random.default_rng(200 + seed)
     case = random_program_case(rng, 12)
+    start = [from_numpy(np.asarray(array)) for array in case.state]
+    reads_end = seed % 2 == 1
     world = World(
-        case.program,
-        [from_numpy(np.asarray(array)) for array in case.state],
+        reading_the_end(case.program, rng) if reads_end else case.program,
+        start,
         [from_numpy(np.asarray(array)) for array in case.constants],
         steps=1,
         segment_steps=1,
         seed=case.seed,
+        end=[value.flip(0) if value.ndim else value for value in start] if reads_end else None,
     )
     for _ in range(3):
         liar = world.run()
@@ -255,6 +261,25 @@ def test_games_over_the_whole_op_set_are_the_same(disputes: DisputeHarness, seed
         both = Both(disputes, match)
         assert both.play(both.open(), rng, noise=0.2) is Outcome.DEFENDER_CONVICTED
         assert both.chain.gas[-1][0] == "prove"
+
+
+@pytest.mark.chain
+@pytest.mark.parametrize("honest", [False, True])
+def test_games_over_the_draw_and_the_end_are_the_same(disputes: DisputeHarness, honest: bool) -> None:
+    """A leaf that reads the draw's value, and a checkpoint of more entries than one chunk of roots holds."""
+    rng = np.random.default_rng(800 + honest)
+    entries = tuple(StateEntry(DType.I32, (DRAW_WORDS,)) for _ in range(40))
+    draw, last = Input(InputKind.COMMITTED, len(entries)), Input(InputKind.COMMITTED, len(entries) - 1)
+    made = [Node(Op.IADD, DType.I32, (DRAW_WORDS,), (draw, last))]
+    outputs = [Input(InputKind.STATE, index) for index in range(len(entries) - 1)] + [Input(InputKind.NODE, 0)]
+    made.append(Node(Op.STATE, DType.ROOT, (len(entries),), tuple(outputs)))
+    start, end = ([from_numpy(rng.integers(-9, 9, DRAW_WORDS).astype(np.int32)) for _ in entries] for _ in range(2))
+    world = World(Program(tuple(made), entries), start, steps=1, segment_steps=1, end=end)
+    liar = world.run()
+    lie_about_value(rng, liar)
+    both = Both(disputes, Match(world, *((world.run(), liar) if honest else (liar, world.run()))))
+    wanted = Outcome.CHALLENGE_FAILED if honest else Outcome.DEFENDER_CONVICTED
+    assert both.play(both.open(), rng, noise=0.3 * (not honest)) is wanted
 
 
 @pytest.mark.chain

@@ -82,12 +82,11 @@ def predicted(chain: Lockstep, posted: PostedTask, treasury: str) -> dict[str, i
 def _pay_lots(chain: Lockstep, posted: PostedTask, treasury: str, gains: dict[str, int]) -> None:
     """Add what the solver collected of its lots; what the treasury had not got is owed, and no gain yet."""
     task, solver = posted.terms.id, chain.solver(posted.terms.id)
-    if solver is None or chain.state(task) is not TaskState.SETTLED:
+    won = chain.won_lots(task)
+    if solver is None or not won:
         return
-    won = [each for each in chain.drawn_segments(task) if each and chain.view(chain.lots, "wins", task, each)]
-    collected = [each for each in won if chain.view(chain.treasury, "paid", lots.ticket_id(task, each))]
     bonus = lots.bonus(posted.terms, posted.terms.audits, posted.terms.levy, chain.parameters)
-    paid = bonus * len(collected) - int(chain.view(chain.treasury, "arrearsOf", solver))
+    paid = bonus * (len(won) - len(chain.open_lots(task))) - int(chain.view(chain.treasury, "arrearsOf", solver))
     gains[solver] += paid
     gains[treasury] -= paid
 

@@ -178,7 +178,7 @@ class Script:
     def beginAudit(self, who: str) -> None:  # noqa: N802
         """Try to put the task where only the court puts it."""
         chain = self.chain(who)
-        chain.send(chain.market, "beginAudit", self.task.terms.id, doing="begin the audit")
+        chain.send(chain.market, "beginAudit", self.task.terms.id, 0, doing="begin the audit")
 
     # Claims
 

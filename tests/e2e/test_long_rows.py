@@ -34,6 +34,7 @@ SEGMENT = 4
 F32, I32 = DType.F32, DType.I32
 ENTRIES = {
     Op.MATMUL: ("product", F32, (1, 1)),
+    Op.SUM: ("sum", F32, (1,)),
     Op.REDUCE_MAX: ("largest", F32, (1,)),
     Op.ARGMAX: ("place", I32, (1,)),
     Op.EXPONENT: ("exponent", I32, (1,)),
@@ -63,6 +64,7 @@ def workload() -> Workload:
         b.add_state(name, dtype, shape)
     made = {
         Op.MATMUL: b.contract(row, row),
+        Op.SUM: b.sum_rows(row),
         Op.REDUCE_MAX: b.max_rows(row),
         Op.ARGMAX: b.argmax_rows(row),
         Op.EXPONENT: b.cast(b.exponent(row), I32),

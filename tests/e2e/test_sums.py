@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from lockstep.agents import replica as replicas
-from lockstep.agents.claimant import checkpoint_roots
 from lockstep.agents.publisher import SumsPublisher
+from lockstep.agents.reader import checkpoint_roots
 from lockstep.agents.solver import Solver
 from lockstep.agents.submitter import Submitter
 from lockstep.agents.sums import KIND, SumsManifest, sums_key

@@ -17,7 +17,7 @@ from lockstep.program.ops import EXPONENT_FLOOR_QUANTIZE, EXPONENT_FLOOR_SUM, In
 from tests.strategies.nodes import NodeCase
 from tests.strategies.values import Array, Rng, e16_values, f32_values, i32_values, m16_values
 
-LONG_OPS = (Op.EXPONENT, Op.MATMUL, Op.REDUCE_MAX, Op.ARGMAX, Op.SCATTER_ADD)
+LONG_OPS = (Op.EXPONENT, Op.MATMUL, Op.SUM, Op.REDUCE_MAX, Op.ARGMAX, Op.SCATTER_ADD)
 F32, I32, M16, E16 = DType.F32, DType.I32, DType.M16, DType.E16
 
 
@@ -28,14 +28,16 @@ def long_case(rng: Rng, op: Op, length: int, hostile: bool = False) -> NodeCase:
         ea, eb = (e16_values(rng, (2,), hostile) for _ in range(2))
         return _case(op, F32, (2, 2), (), (M16, a), (E16, ea), (M16, b), (E16, eb))
     x = np.concatenate([f32_values(rng, (1, length), noisy=hostile) for _ in range(2)])
-    if op is Op.SCATTER_ADD:
+    if op in (Op.SUM, Op.SCATTER_ADD):
+        e = contraction.exponent(canonical(x), EXPONENT_FLOOR_SUM)
+        if hostile and rng.random() < 0.5:
+            e = e16_values(rng, (2,), hostile)
+        if op is Op.SUM:
+            return _case(op, F32, (2,), (), (F32, x), (E16, e))
         rows = int(rng.choice([1, 3]))
         index = rng.integers(-1, rows + 1, length).astype(np.int32)
         if rng.random() < 0.2:
             index = i32_values(rng, (length,))
-        e = contraction.exponent(canonical(x), EXPONENT_FLOOR_SUM)
-        if hostile and rng.random() < 0.5:
-            e = e16_values(rng, (2,), hostile)
         return _case(op, F32, (2, rows), (), (F32, x), (I32, index), (E16, e))
     if op is Op.EXPONENT:
         floor = int(rng.choice([EXPONENT_FLOOR_QUANTIZE, EXPONENT_FLOOR_SUM]))

@@ -88,7 +88,7 @@ class Answerer(Agent):
             return "answerItems", pieces.answer_items(demand, workload)
         if piece.kind == PieceKind.CONSTANT:
             return "answerChunks", pieces.answer_constant(demand, workload)
-        _, name = stored[piece.segment - 1]
+        _, name = stored[pieces.checkpoint_of(piece)]
         if self._state is None or self._state[0] != name:
             data = self.store.get_buffer(name, workload.checkpoint_limit)
             self._state = name, parse_checkpoint(data, workload.step)

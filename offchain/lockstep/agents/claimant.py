@@ -10,30 +10,24 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor
-
-from lockstep.agents.base import Agent
-from lockstep.agents.pieces import link_piece, read_link
+from lockstep.agents.reader import Link, Reader
 from lockstep.agents.replica import Replica, Shortcut, Tamper
 from lockstep.agents.sums import find_sums, sums_key
 from lockstep.agents.traces import open_trace, publish_trace
-from lockstep.agents.workload import WorkloadError, find_fault, read_start
 from lockstep.chain.errors import Reverted
 from lockstep.chain.lockstep import PostedClaim, PostedTask
 from lockstep.chain.types import ClaimBody, ClaimRef, Slot, SlotState
 from lockstep.dispute import claims
 from lockstep.dispute.digest import DigestKey, ReplayDigest, first_wrong_entry
-from lockstep.dispute.evidence import Evidence
+from lockstep.dispute.evidence import Ending, Evidence
 from lockstep.dispute.moves import Move, RevealParts
 from lockstep.dispute.one_shot import RowTooLongError, TraceMismatchError, find_one_shot
 from lockstep.dispute.player import NothingToContestError, challenger_move, defender_move
 from lockstep.dispute.position import Position, defender_ref
-from lockstep.dispute.starts import find_malformed
 from lockstep.dispute.transition import Outcome, Phase, Side
-from lockstep.engine.checkpoint import parse_checkpoint, state_root
+from lockstep.engine.checkpoint import state_root
+from lockstep.engine.committed import reads_committed
 from lockstep.engine.errors import EngineError
-from lockstep.program.faults import ProgramFault
-from lockstep.storage.manifest import WorkManifest, get_manifest
 from lockstep.storage.store import StorageError
 
 MOVES = {
@@ -61,19 +55,6 @@ LATE_ERRORS = frozenset({"WrongPhase", "Moot", "ClockExpired"})
 """Refusals that mean: something else happened since the position was read."""
 
 
-class DataMissingError(RuntimeError):
-    """What the solver must publish is missing, damaged, or not what it committed to."""
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """Roots of the checkpoints a segment starts from and ends in, and their proof under the work root."""
-
-    start: bytes
-    checkpoint: bytes
-    proof: list[bytes]
-
-
 @dataclass(frozen=True, slots=True)
 class Checked:
     """A party's own run of a segment: what it ends in, and its digest."""
@@ -84,7 +65,7 @@ class Checked:
     end_root: bytes
 
 
-class Claimant(Agent):
+class Claimant(Reader):
     """Replays segments and stands by what it says about them.
 
     ``publishes_trace``: whether its claims come with the trace of the run, which costs hashing everything and lets
@@ -99,150 +80,17 @@ class Claimant(Agent):
         super().__init__(*arguments, **options)
         self._checked: dict[tuple[int, int], Checked] = {}
         self._gave_up: set[int] = set()
-        self._examined: set[tuple[int, str]] = set()
-        self._accused: set[tuple[int, int, str]] = set()
 
     def release(self, task: int) -> None:
         """Give back the memory that a finished task took."""
         super().release(task)
         self._checked = {key: checked for key, checked in self._checked.items() if key[0] != task}
 
-    def exposes(self, posted: PostedTask) -> bool:
-        """Void a task whose program breaks the rules, where the chain can be shown how; whether that was done.
-
-        A drawn verifier can replay nothing of it, and would pay for silence.
-        """
-        task, uri = posted.terms.id, self.uri(posted)
-        if (task, uri) in self._examined:
-            return False
-        try:
-            self.bench(posted)
-            return False
-        except WorkloadError as error:
-            self._examined.add((task, uri))
-            self.complain(f"cannot work on task {task}: {error}")
-        try:
-            for program, fault in find_fault(self.store, posted.terms, uri):
-                if self.lockstep.is_fault(program, fault):
-                    return self._void(posted, fault)
-        except WorkloadError:
-            pass  # said above
-        return False
-
-    def _void(self, posted: PostedTask, fault: ProgramFault) -> bool:
-        market, terms = self.lockstep.market, posted.terms
-        try:
-            self.lockstep.send(market, "voidInvalidProgram", terms.abi(), fault.abi(), doing="void a task")
-        except Reverted as error:
-            if error.error != "WrongState":
-                raise
-            return False  # somebody else was first
-        self.narrate(f"voids task {terms.id}: its program is invalid ({fault.kind.name.lower()} {fault.index})")
-        return True
-
-    def convicts_start(self, posted: PostedTask, segment: int) -> bool:
-        """Show the chain that a segment starts from no state of the program; whether that was done.
-
-        Nobody can replay from it, and a drawn verifier would pay for silence.
-        """
-        task = posted.terms.id
-        try:
-            link, workload = self.link(posted, segment), self.bench(posted).workload
-            name = self._start_name(posted, segment, link.start)
-            if segment == 0 or (task, segment, name) in self._accused:
-                return False
-            data = self.store.get_buffer(name, workload.checkpoint_limit)
-        except (DataMissingError, WorkloadError, StorageError):
-            return False  # said where the replay needs them
-        self._accused.add((task, segment, name))
-        found = find_malformed(data, workload.step, workload.step_commitment, link.start)
-        if found is None:
-            return False
-        path = claims.start_inclusion(posted.terms, segment, (link.start, link.checkpoint), link.proof)
-        arguments = posted.terms.abi(), segment, link.start, path, found.abi()
-        try:
-            self.lockstep.send(
-                self.lockstep.starts, "convictMalformedStart", *arguments, doing="show a malformed start"
-            )
-        except Reverted as error:
-            if error.error != "WrongSlot":
-                raise
-            return False  # somebody else was first
-        self.narrate(f"shows that segment {segment} of task {task} starts from no state of the program")
-        return True
-
     # Replaying
 
     def tamper(self, posted: PostedTask, segment: int) -> Tamper | None:
         """What this party changes in its run of a segment: nothing."""
         return None
-
-    def published(self, posted: PostedTask) -> WorkManifest:
-        """What the solver published: its checkpoint roots, held to the work root, and their files.
-
-        Raises:
-            DataMissingError: it is missing, damaged, or not what the solver committed to
-
-        """
-        work = self.lockstep.work(posted.terms.id)
-        if work is None:
-            raise DataMissingError(f"Task {posted.terms.id} has no committed work.")
-        try:
-            manifest = get_manifest(self.store, work.uri, WorkManifest)
-        except StorageError as error:
-            raise DataMissingError(str(error)) from error
-        segments = claims.last_segment(posted.terms) + 1
-        if len(manifest.roots) != segments or claims.work_tree(checkpoint_roots(manifest)).root != work.root:
-            raise DataMissingError("The solver's manifest does not list the checkpoints it committed to.")
-        if len(manifest.checkpoints) != segments:
-            raise DataMissingError("The solver's manifest does not name a file for each checkpoint.")
-        return manifest
-
-    def link(self, posted: PostedTask, segment: int) -> Link:
-        """The checkpoints a segment starts from and ends in: as published, or as answered to a demand on chain.
-
-        Raises:
-            DataMissingError: there is neither
-
-        """
-        try:
-            roots = checkpoint_roots(self.published(posted))
-        except DataMissingError:
-            task = posted.terms.id
-            for demand in self.lockstep.demands(task):
-                if demand.piece == link_piece(task, segment) and demand.answer is not None:
-                    return Link(*read_link(demand.answer))
-            raise
-        start = claims.INIT_START_ROOT if segment == 0 else roots[segment - 1]
-        return Link(start, roots[segment], claims.checkpoint_proof(roots, segment))
-
-    def start(self, posted: PostedTask, segment: int) -> list[Tensor]:
-        """State a segment starts from, as published or as put together from answers; nothing for the init segment.
-
-        Raises:
-            DataMissingError: it cannot be had
-            WorkloadError: the task's programs or data cannot be had or break the rules
-
-        """
-        if segment == 0:
-            return []
-        workload, root = self.bench(posted).workload, self.link(posted, segment).start
-        try:
-            if segment == 1 and workload.start is not None and not self._recovered_start(posted, root):
-                return read_start(self.store, workload, posted.terms)
-            name = self._start_name(posted, segment, root)
-            return parse_checkpoint(self.store.get_buffer(name, workload.checkpoint_limit), workload.step, root)
-        except (StorageError, EngineError) as error:
-            raise DataMissingError(str(error)) from error
-
-    def _recovered_start(self, posted: PostedTask, root: bytes) -> str | None:
-        """Artifact of a checkpoint that was put together from answers."""
-        name: str | None = self.journal.get(self.scope(posted.terms.id), f"start/{root.hex()}")
-        return name
-
-    def _start_name(self, posted: PostedTask, segment: int, root: bytes) -> str:
-        """Artifact of the checkpoint a segment starts from, as put together from answers or as published."""
-        return self._recovered_start(posted, root) or self.published(posted).checkpoints[segment - 1]
 
     def check(self, posted: PostedTask, segment: int) -> Checked:
         """This party's own run of a segment, made once.
@@ -253,6 +101,9 @@ class Claimant(Agent):
 
         """
         key = (posted.terms.id, segment)
+        known = self._checked.get(key)
+        if known is not None and known.replica.committed and not self._is_current(posted, segment, known):
+            del self._checked[key]  # another draw: such a program reads its value
         if key not in self._checked:
             link, start = self.link(posted, segment), self.start(posted, segment)
             first, steps = claims.first_step(posted.terms, segment), claims.segment_steps(posted.terms, segment)
@@ -264,6 +115,7 @@ class Claimant(Agent):
                 steps,
                 self.tamper(posted, segment),
                 self._shortcut(posted, segment, steps, link),
+                self.committed(posted, segment),
             )
             self._checked[key] = Checked(
                 replica,
@@ -273,9 +125,14 @@ class Claimant(Agent):
             )
         return self._checked[key]
 
+    def _is_current(self, posted: PostedTask, segment: int, checked: Checked) -> bool:
+        """Whether a run read the value of the segment's present draw."""
+        value = self.lockstep.slot(posted.terms.id, segment).beacon_value
+        return checked.replica.committed[-1].numpy().tobytes() == value
+
     def _shortcut(self, posted: PostedTask, segment: int, steps: int, link: Link) -> Shortcut | None:
         """The check of the sums published for a segment."""
-        if not self.uses_sums or segment == 0:
+        if not self.uses_sums or segment == 0 or reads_committed(self.bench(posted).workload.step):
             return None
         task, key = posted.terms.id, sums_key(link.start, link.checkpoint)
         what = f"segment {segment} of task {task}"
@@ -323,9 +180,11 @@ class Claimant(Agent):
 
     def evidence(self, posted: PostedTask, segment: int) -> Evidence:
         """What this party can show for its run."""
-        checked = self.check(posted, segment)
+        checked, link = self.check(posted, segment), self.link(posted, segment)
         commitment = self.bench(posted).workload.commitment(segment)
-        return Evidence(checked.replica, commitment, posted.terms.seed, checked.start_root)
+        path = claims.end_inclusion(posted.terms, segment, (link.start, link.checkpoint), link.proof)
+        ending = Ending(link.checkpoint, tuple(path))
+        return Evidence(checked.replica, commitment, posted.terms.seed, checked.start_root, ending)
 
     # Claims
 
@@ -482,11 +341,6 @@ class Claimant(Agent):
             if claim.ref == ref:
                 return claim.body
         raise LookupError(f"No event shows claim {ref}; is the node behind?")
-
-
-def checkpoint_roots(manifest: WorkManifest) -> list[bytes]:
-    """The checkpoint roots a manifest lists."""
-    return [bytes.fromhex(root) for root in manifest.roots]
 
 
 def short(address: str) -> str:

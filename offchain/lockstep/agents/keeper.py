@@ -207,7 +207,7 @@ class Keeper(Agent):
         task = posted.terms.id
         acted = self._close_demands(posted) or self._call_time(posted, now)
         final = True
-        for segment in self.lockstep.drawn_segments(task):
+        for segment in self.lockstep.audited_segments(task):
             slot = self.lockstep.slot(task, segment)
             if slot.state == SlotState.REDRAWING:
                 acted |= self._redraw(posted, segment) or self._finalize(posted, segment)
@@ -308,9 +308,9 @@ class Keeper(Agent):
         task, acted = posted.terms.id, self._close_demands(posted)
         acted |= self._call_time(posted, self.lockstep.now())
         due: list[PostedClaim] = []
-        for segment in self.lockstep.drawn_segments(task):
+        for segment in self.lockstep.audited_segments(task):
             slot = self.lockstep.slot(task, segment)
-            for round_ in range(slot.round + 1):
+            for round_ in slot.rounds:
                 due += [
                     claim
                     for claim in self.lockstep.claims(task, segment, round_)

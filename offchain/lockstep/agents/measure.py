@@ -40,14 +40,14 @@ def measure(
             return {}
         program, header = decode_program(store.get(manifest.predict, PROGRAM_LIMIT))
         check_program(program, header)
-        if program.state != workload.step.state:
+        if program.state != workload.step.state[: workload.own_state]:
             raise WorkloadError("The task's measuring program is for another state than the one that was trained.")
         constants = load_constants(store, manifest.predict_constants, program)
         runner = Runner(program, constants, terms.seed, memory_limit=memory_limit)
-        means = mean_metrics(runner, state, manifest.predict_steps)
+        means = mean_metrics(runner, state[: workload.own_state], manifest.predict_steps)
     except (StorageError, EncodingError, ProgramError, EngineError) as error:
         raise WorkloadError(f"The state cannot be measured: {error}") from error
-    names = workload.step.names.metrics
+    names = (workload.native or workload.step).names.metrics
     if len(names) != len(program.metrics):
         names = tuple(f"metric {index}" for index in range(len(program.metrics)))
     return dict(zip(names, means, strict=True))

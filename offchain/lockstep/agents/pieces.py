@@ -62,10 +62,10 @@ def constant_pieces(task: int, segment: int, program: Program, index: int, *, in
     return [Piece(task, segment, PieceKind.CONSTANT, init, index, run) for run in runs]
 
 
-def state_pieces(task: int, segment: int, program: Program) -> list[Piece]:
-    """Pieces of the checkpoint a segment starts from, of the step program's shape."""
+def state_pieces(task: int, segment: int, program: Program, kind: PieceKind = PieceKind.STATE) -> list[Piece]:
+    """Pieces of the checkpoint a segment starts from (COMMITTED: must end in), of the step program's shape."""
     return [
-        Piece(task, segment, PieceKind.STATE, False, index, run)
+        Piece(task, segment, kind, False, index, run)
         for index, entry in enumerate(program.state)
         for run in range(-(-byte_length(entry) // RUN_BYTES))
     ]
@@ -114,7 +114,7 @@ def place_of(piece: Piece, made: ProgramCommitment) -> Place:
             return Place()
         case PieceKind.ITEMS:
             return Place(made.header)
-        case PieceKind.STATE:
+        case PieceKind.STATE | PieceKind.COMMITTED:
             return Place(made.header, made.state_bytes[piece.index], tuple(made.state.inclusion_proof(piece.index)))
     assert made.constants is not None
     return Place(made.header, made.constant_bytes[piece.index], tuple(made.constants.inclusion_proof(piece.index)))
@@ -147,15 +147,20 @@ def answer_constant(demand: PostedDemand, workload: Workload) -> tuple[Any, ...]
     return (*_head(demand), _chunks(piece, entry, values), (bytes(32), [], b"", []))
 
 
+def checkpoint_of(piece: Piece) -> int:
+    """Number of the checkpoint that a piece of a state belongs to."""
+    return piece.segment if piece.kind == PieceKind.COMMITTED else piece.segment - 1
+
+
 def answer_state(demand: PostedDemand, workload: Workload, state: Sequence[Tensor], roots: Sequence[bytes]) -> Any:
-    """Arguments of ``answerChunks`` for chunks of the state that the demand's segment starts from."""
+    """Arguments of ``answerChunks`` for chunks of checkpoint ``checkpoint_of(piece)``."""
     piece = demand.piece
     entry, tree = workload.step.state[piece.index], claims.work_tree(roots)
     rows = commit_roots(tensor_roots(state))
     chunk = piece.index // ROOTS
     path = (
-        roots[piece.segment - 1],
-        tree.inclusion_proof(piece.segment - 1),
+        roots[checkpoint_of(piece)],
+        tree.inclusion_proof(checkpoint_of(piece)),
         rows.chunk(chunk),
         rows.tree.inclusion_proof(chunk),
     )
@@ -181,6 +186,6 @@ def _run(piece: Piece, size: int) -> tuple[int, int]:
 
 def entry_of(piece: Piece, made: ProgramCommitment) -> Entry:
     """The entry of a piece of a constant or a state, from its program's commitment."""
-    if piece.kind == PieceKind.STATE:
+    if piece.kind in (PieceKind.STATE, PieceKind.COMMITTED):
         return decode_state_entry(made.state_bytes[piece.index])[0]
     return decode_constant_entry(made.constant_bytes[piece.index])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from lockstep.agents.claimant import Claimant, DataMissingError, checkpoint_roots
+from lockstep.agents.claimant import Claimant
+from lockstep.agents.reader import DataMissingError, checkpoint_roots
 from lockstep.agents.sums import publish_sums, sums_key
 from lockstep.agents.workload import WorkloadError
 from lockstep.chain.lockstep import PostedTask

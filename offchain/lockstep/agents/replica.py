@@ -102,9 +102,14 @@ class Workbench:
         return self.init_runner if segment == 0 else self.step_runner
 
     def open(
-        self, segment: int, state: Sequence[Tensor], step: int, overrides: Mapping[int, Tensor] | None = None
+        self,
+        segment: int,
+        state: Sequence[Tensor],
+        step: int,
+        overrides: Mapping[int, Tensor] | None = None,
+        committed: Sequence[Tensor] = (),
     ) -> StepOpening:
-        """Everything global step ``step`` of a segment computes from ``state``."""
+        """Everything global step ``step`` of a segment computes from ``state``; the rest as for ``open_step``."""
         workload = self.workload
         return open_step(
             workload.program(segment),
@@ -114,11 +119,15 @@ class Workbench:
             step,
             overrides=overrides,
             memory_limit=self.memory_limit,
+            committed=committed,
         )
 
 
 class Replica:
-    """A run of ``steps`` steps from ``start`` (empty for the init segment), the first with STEP = ``first_step``."""
+    """A run of ``steps`` steps from ``start`` (empty for the init segment), the first with STEP = ``first_step``.
+
+    ``committed`` is for a program that reads what its segment must end in (``lockstep.engine.committed``).
+    """
 
     def __init__(
         self,
@@ -129,7 +138,9 @@ class Replica:
         steps: int,
         tamper: Tamper | None = None,
         shortcut: Shortcut | None = None,
+        committed: Sequence[Tensor] = (),
     ) -> None:
+        self.committed = list(committed)
         self.bench = bench
         self.segment = segment
         self.start = list(start)
@@ -158,15 +169,18 @@ class Replica:
             if found is not None:
                 return found
         try:
-            return self.bench.runner(self.segment).step(state, self.first_step + step)
+            return self.bench.runner(self.segment).step(state, self.first_step + step, committed=self.committed)
         except LostRankError:
             self.bench.close()  # so that the next attempt starts with new processes
             raise
 
     def _tampered(self, state: Sequence[Tensor], step: int) -> StepOpening:
-        honest = self.bench.open(self.segment, state, self.first_step + step)
+        honest = self._open(state, step)
         overrides = {node: change(honest.value(node).clone()) for node, change in self.tamper[step].items()}
-        return self.bench.open(self.segment, state, self.first_step + step, overrides)
+        return self._open(state, step, overrides)
+
+    def _open(self, state: Sequence[Tensor], step: int, overrides: Mapping[int, Tensor] | None = None) -> StepOpening:
+        return self.bench.open(self.segment, state, self.first_step + step, overrides, self.committed)
 
     def run(self, on_step: OnStep | None = None) -> list[Tensor]:
         """Run the segment, and return its end state."""
@@ -213,6 +227,6 @@ class Replica:
             if step in self.tamper:
                 opening = self._tampered(state, step)
             else:
-                opening = self.bench.open(self.segment, state, self.first_step + step)
+                opening = self._open(state, step)
             self._openings = {step: opening}
         return self._openings[step]

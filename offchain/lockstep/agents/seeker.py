@@ -8,7 +8,7 @@ them again where they are read.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from safetensors.numpy import save
 
 from lockstep.agents import pieces
 from lockstep.agents.base import RECOVERED
+from lockstep.agents.reader import DataMissingError, Link
 from lockstep.agents.workload import WorkloadError, load_constant, load_program
 from lockstep.chain.amounts import amount_text
 from lockstep.chain.errors import Reverted
@@ -25,6 +26,7 @@ from lockstep.chain.options import TaskOptions
 from lockstep.chain.terms import WHOLE_BPS
 from lockstep.chain.types import DemandState, Piece, PieceKind, Place
 from lockstep.engine.checkpoint import header_of
+from lockstep.engine.committed import reads_committed
 from lockstep.numerics.dtypes import NUMPY
 from lockstep.program.encoding import EncodingError, ProgramCommitment, hash_header
 from lockstep.program.graph import Program
@@ -132,7 +134,7 @@ class Seeker:
         return True
 
     def _entry(self, piece: Piece, made: ProgramCommitment | None) -> pieces.Entry | None:
-        if made is None or piece.kind not in (PieceKind.CONSTANT, PieceKind.STATE):
+        if made is None or piece.kind in (PieceKind.LINK, PieceKind.ITEMS):
             return None
         return pieces.entry_of(piece, made)
 
@@ -151,7 +153,7 @@ class _Search:
         return bool(TaskOptions.unpack(self.posted.terms.options).parent)
 
     def _key(self, piece: Piece) -> tuple[int, int, bool, int, int]:
-        own = piece.kind in (PieceKind.LINK, PieceKind.STATE)
+        own = piece.kind in (PieceKind.LINK, PieceKind.STATE, PieceKind.COMMITTED)
         return piece.segment if own else -1, piece.kind, piece.init, piece.index, piece.run
 
     def recover(self) -> bool:
@@ -159,8 +161,13 @@ class _Search:
         programs = self._programs()
         recovered = programs is not None and self._workload(programs)
         link = self._link()
-        if link is not None and programs is not None and self.segment:
-            recovered |= self._state(link, programs[False])
+        if link is None or programs is None:
+            return recovered
+        made = programs[self.segment == 0]
+        if self.segment and self._lacks(self.party.start):
+            recovered |= self._state(link.start, made, PieceKind.STATE)
+        if reads_committed(made[0]) and self._lacks(self.party.committed):
+            recovered |= self._state(link.checkpoint, made, PieceKind.COMMITTED)
         return recovered
 
     def _take(self, wanted: Sequence[Piece], made: ProgramCommitment | None, header: bytes) -> list[bytes] | None:
@@ -170,12 +177,10 @@ class _Search:
         whole = [data for data in found if data is not None]
         return whole if len(whole) == len(found) else None
 
-    def _link(self) -> bytes | None:
-        """Root of the start, where it is known."""
-        from lockstep.agents.claimant import DataMissingError
-
+    def _link(self) -> Link | None:
+        """Roots of the start and the end, where they are known."""
         try:
-            return self.party.link(self.posted, self.segment).start
+            return self.party.link(self.posted, self.segment)
         except DataMissingError:
             self._take([pieces.link_piece(self.posted.terms.id, self.segment)], None, b"")
             return None
@@ -264,16 +269,18 @@ class _Search:
 
     # The state
 
-    def _state(self, start: bytes, made: Made) -> bool:
-        """Store the checkpoint that the segment starts from, where it was answered and nobody else has it."""
-        from lockstep.agents.claimant import DataMissingError
-
+    def _lacks(self, read: Callable[[PostedTask, int], object]) -> bool:
+        """Whether a checkpoint cannot be had as it is."""
         with suppress(DataMissingError, WorkloadError):
-            self.party.start(self.posted, self.segment)
+            read(self.posted, self.segment)
             return False
-        scope, name = self.party.scope(self.posted.terms.id), f"start/{start.hex()}"
+        return True
+
+    def _state(self, root: bytes, made: Made, kind: PieceKind) -> bool:
+        """Store the checkpoint that the segment starts from, or must end in, where all of it was answered."""
+        scope, name = self.party.scope(self.posted.terms.id), f"checkpoint/{root.hex()}"
         program, commitment = made
-        wanted = pieces.state_pieces(self.posted.terms.id, self.segment, program)
+        wanted = pieces.state_pieces(self.posted.terms.id, self.segment, program, kind)
         answers = self._take(wanted, commitment, commitment.header)
         if answers is None or self.party.journal.get(scope, name) is not None:
             return False
@@ -283,8 +290,9 @@ class _Search:
         # Byte for byte, whatever they say: what is no state of the program can be shown to be none.
         file = [header_of(program).data, *(part for index in range(len(program.state)) for part in parts[index])]
         self.party.journal.put(scope, name, self.party.store.put_parts([memoryview(part) for part in file]))
+        which = "start" if kind == PieceKind.STATE else "end"
         self.party.narrate(
-            f"puts the start of segment {self.segment} of task {self.posted.terms.id} together from answers on chain"
+            f"puts the {which} of segment {self.segment} of task {self.posted.terms.id} together from answers on chain"
         )
         return True
 

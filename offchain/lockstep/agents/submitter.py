@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from lockstep.agents.base import Agent
+from lockstep.agents.nearness import tolerant
 from lockstep.agents.workload import Workload, load_workload, publish, stacked
 from lockstep.chain import lots
 from lockstep.chain import terms as arithmetic
@@ -18,6 +19,7 @@ from lockstep.chain.options import TaskOptions
 from lockstep.chain.types import TaskOffer, TaskState
 from lockstep.dispute import claims
 from lockstep.engine.checkpoint import checkpoint_parts, parse_checkpoint
+from lockstep.program.tolerance import Schedule, Tolerance
 from lockstep.storage.manifest import WorkManifest, get_manifest
 
 DEFAULT_PRICE = 1_000
@@ -121,6 +123,11 @@ class Submitter(Agent):
             first = TaskOptions.unpack(before.options).first_step + before.steps
         deadline = self.lockstep.now() + order.apply_window if order.apply_window else 0
         return TaskOptions(order.parent, first, deadline, order.family if deadline else 0)
+
+    def tolerate(self, workload: Workload, order: Order, tolerance: Tolerance) -> Workload:
+        """The same work in tolerance mode, for this order's segments; raises as ``tolerant``."""
+        schedule = Schedule(self._options(order).first_step, order.steps, order.segment_steps)
+        return tolerant(workload, tolerance, schedule)
 
     # Stacked tasks
 

@@ -6,8 +6,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from lockstep.agents.claimant import Claimant, DataMissingError
+from lockstep.agents.claimant import Claimant
 from lockstep.agents.keeper import RACE_ERRORS
+from lockstep.agents.reader import DataMissingError
 from lockstep.agents.seeker import Seeker
 from lockstep.agents.sums import KIND, sums_key
 from lockstep.agents.task_secrets import SeedLostError, TaskSecrets

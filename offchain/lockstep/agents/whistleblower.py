@@ -7,15 +7,19 @@ import secrets
 from dataclasses import replace
 from typing import Any
 
-from lockstep.agents.claimant import Checked, Claimant, DataMissingError, short
+from lockstep.agents.claimant import Checked, Claimant, short
 from lockstep.agents.entry import Decision, decide
 from lockstep.agents.outlook import Prices, read_outlook
+from lockstep.agents.reader import DataMissingError
 from lockstep.agents.workload import WorkloadError
 from lockstep.chain.errors import Reverted
 from lockstep.chain.lockstep import PostedTask
-from lockstep.chain.types import ClaimBody, Slot, SlotState
+from lockstep.chain.options import TaskOptions
+from lockstep.chain.types import CALLED_ROUND, ClaimBody, Slot, SlotState
 from lockstep.dispute import claims, forced
 
+LOST_CALLS = frozenset({"WrongSlot", "WrongWindow", "WrongTaskState", "TooManyCalls"})
+"""Refusals of a call that mean: somebody else called the segment up, or it is too late."""
 INSURANCE_SHARE = 10
 """The last tenth of a claim window is when a whistleblower no longer waits for the drawn verifier."""
 
@@ -24,15 +28,18 @@ class Whistleblower(Claimant):
     """Replays what verifiers claim; where it finds another end, or a made-up digest, it claims blindly and disputes.
 
     ``prices`` makes it look only where that pays, at a share of the claims drawn at random (``agents/entry.py``);
-    None, the default of the class, at every one.
+    None, the default of the class, at every one. ``undrawn`` is the share of the segments that were not drawn which it
+    replays as well, to call up those that are bad.
     """
 
     role = "whistleblower"
     prices: Prices | None = None
+    undrawn = 0.0
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._replayed = 0
+        self._searched: set[tuple[int, int]] = set()
 
     @property
     def speed(self) -> float | None:
@@ -84,7 +91,59 @@ class Whistleblower(Claimant):
             for segment in segments:
                 acted |= self._advance(posted, segment)
             acted |= self.play(posted)
+            acted |= bool(segments) and self.undrawn > 0 and self._search(posted)
         return acted
+
+    # Segments that were not drawn
+
+    def _search(self, posted: PostedTask) -> bool:
+        """Replay one of the undrawn segments that are to be looked at, while it can still be called up."""
+        task = posted.terms.id
+        if self.lockstep.now() > self.lockstep.deadline(task):
+            return False
+        audited = self.lockstep.audited_segments(task)
+        first = 1 if TaskOptions.unpack(posted.terms.options).parent else 0
+        for segment in range(first, claims.last_segment(posted.terms) + 1):
+            seen = segment in audited or (task, segment) in self._searched
+            if seen or self._lot(task, segment, CALLED_ROUND) >= self.undrawn:
+                continue
+            if self._volunteer(posted, segment):
+                return True
+        return False
+
+    def _volunteer(self, posted: PostedTask, segment: int) -> bool:
+        """Replay an undrawn segment, and call it up if it does not end in the solver's checkpoint."""
+        task = posted.terms.id
+        try:
+            checked = self.check(posted, segment)
+            self._searched.add((task, segment))
+            if checked.end_root == checked.checkpoint_root:
+                del self._checked[task, segment]  # as large as its states, and needed no more
+                return True
+            proof = self.link(posted, segment).proof
+        except (DataMissingError, WorkloadError) as error:
+            self.complain(f"cannot replay segment {segment} of task {task}: {error}")
+            return False
+        numbers = self.lockstep.numbers(posted.terms)
+        self.lockstep.ensure_stake(numbers.claim_deposit + self.lockstep.parameters.claim_bond)
+        slot = replace(self.lockstep.slot(task, segment), round=CALLED_ROUND, beacon_value=self._task_value(task))
+        body = self.body(posted, segment, slot).abi()
+        arguments = (posted.terms.abi(), segment, body, proof)
+        try:
+            self.lockstep.send(self.lockstep.court, "callUp", *arguments, doing=f"call segment {segment} up")
+        except Reverted as error:
+            if error.error not in LOST_CALLS:
+                raise
+            return False  # somebody was first: from now on it is a segment with a claim
+        self.narrate(f"calls up segment {segment} of task {task}, which does not end in the solver's checkpoint")
+        return True
+
+    def _task_value(self, task: int) -> bytes:
+        """The value that drew a task's audits."""
+        drawn = self.lockstep.drawn_segments(task)[0]
+        return self.lockstep.beacon_value(task, drawn, 0)
+
+    # Segments with claims
 
     def _advance(self, posted: PostedTask, segment: int) -> bool:
         slot = self.lockstep.slot(posted.terms.id, segment)

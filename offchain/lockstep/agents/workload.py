@@ -7,7 +7,8 @@ checker (which includes that every op has an executor leaf that can carry it).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
@@ -26,8 +27,9 @@ from lockstep.program.encoding import EncodingError, ProgramCommitment, commit_p
 from lockstep.program.faults import ProgramFault, Suspect
 from lockstep.program.graph import ConstantEntry, Names, Program
 from lockstep.program.spec import ProgramError, check_program, check_task_programs
+from lockstep.program.tolerance import Tolerance, tolerant_state
 from lockstep.program.work import program_work
-from lockstep.storage.manifest import TaskManifest, get_manifest, put_manifest
+from lockstep.storage.manifest import TaskManifest, ToleranceTerms, get_manifest, put_manifest
 from lockstep.storage.store import ArtifactStore, StorageError
 
 PROGRAM_LIMIT = 64 << 20
@@ -50,7 +52,8 @@ class Workload:
 
     ``predict`` measures a trained state: its metrics, averaged over ``predict_steps`` steps on constants of its own.
     Only its submitter has it here; see ``lockstep.agents.measure``. A stacked task has no init program but ``start``,
-    the artifact of the checkpoint it starts from.
+    the artifact of the checkpoint it starts from. In tolerance mode ``native`` is the program that ``step`` was made
+    from, as the submitter says it: nobody but a solver relies on it (``lockstep.agents.nearness``).
     """
 
     step: Program
@@ -63,6 +66,13 @@ class Workload:
     predict_constants: tuple[np.ndarray, ...] = field(default=(), repr=False)
     predict_steps: int = 0
     start: str | None = None
+    native: Program | None = None
+    tolerance: Tolerance | None = None
+
+    @property
+    def own_state(self) -> int:
+        """State entries of the model and its optimiser; behind them are those of tolerance mode."""
+        return len(self.step.state if self.native is None else self.native.state)
 
     @property
     def init_work(self) -> int:
@@ -186,6 +196,10 @@ def publish(store: ArtifactStore, workload: Workload, title: str = "") -> str:
             else None,
             predict_constants=_put_constants(store, workload.predict_constants),
             predict_steps=workload.predict_steps,
+            native=None
+            if workload.native is None
+            else store.put(commit_program(workload.native, program_work(workload.native)).file_bytes()),
+            tolerance=None if workload.tolerance is None else ToleranceTerms(**asdict(workload.tolerance)),
         ),
     )
 
@@ -221,7 +235,24 @@ def load_workload(store: ArtifactStore, terms: TaskTerms, uri: str, memory_limit
         init_constants = load_constants(store, manifest.init_constants, init, budget)
     except (StorageError, EncodingError, ProgramError, EngineError) as error:
         raise WorkloadError(str(error)) from error
-    return Workload(step, init, step_commitment, init_commitment, constants, init_constants)
+    native = _load_native(store, manifest, step)
+    return Workload(step, init, step_commitment, init_commitment, constants, init_constants, **native)
+
+
+def _load_native(store: ArtifactStore, manifest: TaskManifest, step: Program) -> dict[str, Any]:
+    """What the submitter says a solver trains by; nothing where that is no program, or not of this state."""
+    if manifest.native is None or manifest.tolerance is None:
+        return {}
+    try:
+        native, header = decode_program(store.get(manifest.native, PROGRAM_LIMIT))
+        check_program(native, header)
+        tolerance = Tolerance(**manifest.tolerance.model_dump())
+    except (StorageError, EncodingError, ProgramError):
+        return {}
+    if tolerant_state(native, tolerance.runs) != step.state:
+        return {}
+    names = Names(step.names.state[: len(native.state)], metrics=step.names.metrics[: len(native.metrics)])
+    return {"native": replace(native, names=names), "tolerance": tolerance}
 
 
 def _load_stacked(
@@ -240,7 +271,9 @@ def _load_stacked(
         raise WorkloadError("The work that the task states is not the work of its programs.")
     check_memory(step, memory_limit)
     constants = load_constants(store, manifest.constants, step)
-    return Workload(step, None, commitment, None, constants, (), start=manifest.start)
+    return Workload(
+        step, None, commitment, None, constants, (), start=manifest.start, **_load_native(store, manifest, step)
+    )
 
 
 def find_fault(store: ArtifactStore, terms: TaskTerms, uri: str) -> Iterator[tuple[bytes, ProgramFault]]:

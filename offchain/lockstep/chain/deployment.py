@@ -34,6 +34,8 @@ FAMILIES = (
     "LongRows",
 )
 """What ``OpExecutor`` forwards to, in the order of its constructor's ``OpFamilies``."""
+LIBRARIES = ("Judgement", "CallUps", "ClaimReader")
+"""The court's code beside it."""
 CIRCLE = (
     "StakeVault",
     "TaskMarket",
@@ -151,7 +153,8 @@ def deploy(
         addresses["FaucetToken"] = str(to_checksum_address(token))
     executor = put("OpExecutor", tuple(put(name) for name in FAMILIES))
     faults = put("ProgramFaults", put("ProgramChecker"))
-    put("Judgement")
+    for library in LIBRARIES:
+        put(library)
 
     nonce = client.nonce()
     vault, market, court, starts, treasury, proofs, game, beacon, ledger, lots, demands = (

@@ -26,6 +26,7 @@ from lockstep.chain.lots import ticket_id
 from lockstep.chain.options import TaskOptions
 from lockstep.chain.parameters import DemandParameters, DisputeParameters, Parameters, Profile, RevealParameters
 from lockstep.chain.types import (
+    CALLED_ROUND,
     ClaimBody,
     ClaimRecord,
     ClaimRef,
@@ -363,11 +364,14 @@ class Lockstep:
         return int(self.view(self.ledger, "earnedOf", account, role))
 
     def open_lots(self, task: int) -> list[int]:
-        """Audited segments of a settled task whose lot wins and was not collected; their states may have stayed."""
+        """Segments of ``won_lots`` whose bonus was not collected."""
+        return [each for each in self.won_lots(task) if not self.view(self.treasury, "paid", ticket_id(task, each))]
+
+    def won_lots(self, task: int) -> list[int]:
+        """Audited segments of a settled task whose lot wins; their states may have stayed."""
         if self.state(task) is not TaskState.SETTLED:
             return []
-        won = [each for each in self.drawn_segments(task) if each and self.view(self.lots, "wins", task, each)]
-        return [each for each in won if not self.view(self.treasury, "paid", ticket_id(task, each))]
+        return [each for each in self.drawn_segments(task) if each and self.view(self.lots, "wins", task, each)]
 
     def work(self, task: int) -> Work | None:
         """What the solver committed, None before it did."""
@@ -382,19 +386,27 @@ class Lockstep:
         found = self._logs("AuditCourt", "AuditsDrawn", task=task)
         return list(found[-1]["args"]["segments"]) if found else []
 
+    def called_segments(self, task: int) -> list[int]:
+        """Segments that volunteers called up, in their order."""
+        return [log["args"]["segment"] for log in self._logs("AuditCourt", "SegmentCalled", task=task)]
+
+    def audited_segments(self, task: int) -> list[int]:
+        """Segments about which there are claims: the drawn ones, then the called-up ones."""
+        return self.drawn_segments(task) + self.called_segments(task)
+
     def live_segments(self, task: int) -> list[int]:
-        """Drawn segments of a task that is being audited; empty for any other task."""
-        return self.drawn_segments(task) if self.state(task) is TaskState.AUDITING else []
+        """Drawn and called-up segments of a task that is being audited; empty for any other task."""
+        return self.audited_segments(task) if self.state(task) is TaskState.AUDITING else []
 
     def slot(self, task: int, segment: int) -> Slot:
-        """Where a drawn segment stands; all of the task's are read at once."""
-        drawn = self.drawn_segments(task)
-        if segment in drawn:
-            self._look_at(self.court, "slotOf", [(task, each) for each in drawn])
+        """Where a segment stands; all that are audited of the task are read at once."""
+        audited = self.audited_segments(task)
+        if segment in audited:
+            self._look_at(self.court, "slotOf", [(task, each) for each in audited])
         return Slot.from_abi(self.view(self.court, "slotOf", task, segment))
 
     def windows(self, task: int, segment: int) -> Windows:
-        """The drawn segment's windows, from its claim deadline and the deployment's numbers."""
+        """An audited segment's windows, from its claim deadline and the deployment's numbers."""
         claim = self.slot(task, segment).claim_deadline
         unblind = claim + self.parameters.unblind_window
         return Windows(claim, unblind, unblind + self.parameters.dispute_window)
@@ -447,6 +459,7 @@ class Lockstep:
         ref = claim.ref
         return (
             ref.index == 0
+            and ref.round != CALLED_ROUND
             and self.parameters.forced_bps != 0
             and self.state(ref.task) != TaskState.VOID
             and self.now() <= self.deadline(ref.task)

@@ -53,12 +53,13 @@ class Role(IntEnum):
 
 
 class PieceKind(IntEnum):
-    """What of a segment's start can be demanded; twin of ``PieceKind`` in ``IDataDemands.sol``."""
+    """What of a segment's start and end can be demanded; twin of ``PieceKind`` in ``IDataDemands.sol``."""
 
     LINK = 0
     ITEMS = 1
     CONSTANT = 2
     STATE = 3
+    COMMITTED = 4
 
 
 class DemandState(IntEnum):
@@ -155,9 +156,13 @@ MALFORMED = 2**16 - 1
 """``Slot.standing`` of a segment whose start was malformed."""
 
 
+CALLED_ROUND = 255
+"""The only round of a segment that was not drawn but called up; ``CourtKeys.CALLED``."""
+
+
 @dataclass(frozen=True, slots=True)
 class Slot(_Struct):
-    """What the court stores of a drawn segment; see ``IAuditCourt.Slot``."""
+    """What the court stores of a drawn or called-up segment; see ``IAuditCourt.Slot``."""
 
     state: int
     round: int
@@ -168,6 +173,16 @@ class Slot(_Struct):
     open_disputes: int
     standing: int
     beacon_value: bytes
+
+    @property
+    def is_called(self) -> bool:
+        """Whether a volunteer called the segment up, and nobody drew it."""
+        return self.round == CALLED_ROUND
+
+    @property
+    def rounds(self) -> range:
+        """Numbers of the rounds so far."""
+        return range(self.round if self.is_called else 0, self.round + 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ EXPECTED = {
     "lockstep.storage.store": "StorageError",
     "lockstep.agents.workload": "WorkloadError",
     "lockstep.agents.journal": "JournalError",
-    "lockstep.agents.claimant": "DataMissingError",
+    "lockstep.agents.reader": "DataMissingError",
     "lockstep.engine.errors": "EngineError",
     "lockstep.program.infer": "ProgramError",  # CaptureError is one
     "lockstep.program.encoding": "EncodingError",

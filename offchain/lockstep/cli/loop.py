@@ -130,8 +130,8 @@ class Loop(Rounds):
         with chain.hold():
             return chain.state(task).terminal and all(
                 chain.claim(claim.ref).closed
-                for segment in chain.drawn_segments(task)
-                for round_ in range(chain.slot(task, segment).round + 1)
+                for segment in chain.audited_segments(task)
+                for round_ in chain.slot(task, segment).rounds
                 for claim in chain.claims(task, segment, round_)
             )
 

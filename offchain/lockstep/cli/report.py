@@ -80,7 +80,7 @@ def task_report(lockstep: Lockstep, posted: PostedTask) -> Document:
         "work_root": work.root.hex() if work else None,
         "final_root": work.final_root.hex() if work else None,
         "work_manifest": work.uri if work else None,
-        "audited": [_segment(lockstep, posted, segment) for segment in sorted(lockstep.drawn_segments(task))],
+        "audited": [_segment(lockstep, posted, segment) for segment in sorted(lockstep.audited_segments(task))],
         "disputes": [_dispute(lockstep, number) for number in lockstep.disputes(task)],
         "demands": [_demand(lockstep, demand) for demand in lockstep.demands(task)],
     }
@@ -106,11 +106,12 @@ def _segment(lockstep: Lockstep, posted: PostedTask, segment: int) -> Document:
     terms, task = posted.terms, posted.terms.id
     slot, windows = lockstep.slot(task, segment), lockstep.windows(task, segment)
     first = claims.first_step(terms, segment)
-    rounds = [lockstep.claims(task, segment, round_) for round_ in range(slot.round + 1)]
+    rounds = [lockstep.claims(task, segment, round_) for round_ in slot.rounds]
     return {
         "segment": segment,
         "steps": None if segment == 0 else [first, first + claims.segment_steps(terms, segment) - 1],
         "state": SlotState(slot.state).name.lower(),
+        "called_up": slot.is_called,
         "round": slot.round,
         "verifier": slot.verifier,
         "open_disputes": slot.open_disputes,

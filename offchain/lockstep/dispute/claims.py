@@ -126,6 +126,14 @@ def start_inclusion(terms: TaskTerms, segment: int, roots: Sequence[bytes], proo
     return merkle.inclusion_from_range(last_segment(terms) + 1, segment - 1, hashes, proof, segment - 1)
 
 
+def end_inclusion(terms: TaskTerms, segment: int, roots: Sequence[bytes], proof: Sequence[bytes]) -> list[bytes]:
+    """Inclusion proof of the checkpoint a segment must end in, out of ``checkpoint_proof`` of its ``roots``."""
+    if segment == 0:
+        return list(proof)
+    hashes = [merkle.hash_leaf(root) for root in roots]
+    return merkle.inclusion_from_range(last_segment(terms) + 1, segment - 1, hashes, proof, segment)
+
+
 def checkpoint_proof(checkpoints: Sequence[bytes], segment: int) -> list[bytes]:
     """Range proof of a segment's start and end, C_{i-1} and C_i, under the work root; of C_0 alone for segment 0."""
     return work_tree(checkpoints).prove(max(segment - 1, 0), segment + 1)

@@ -7,6 +7,7 @@ that a leaf reads. ``Evidence`` answers from a ``Run``: an honest party's, or on
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
@@ -39,8 +40,12 @@ class Opening(Protocol):
     def state(self) -> Sequence[Tensor]:
         """State before the step; empty where the program reads none."""
 
+    @property
+    def committed(self) -> Sequence[Tensor]:
+        """What the program reads of its segment's end, and the draw; empty where it reads none."""
+
     def tensor(self, source: Input) -> Tensor | None:
-        """The tensor of a NODE, STATE or CONST input."""
+        """The tensor of a NODE, STATE, CONST or COMMITTED input."""
 
     def commitment(self, source: Input) -> TensorCommitment:
         """Its chunk tree and bytes."""
@@ -68,10 +73,24 @@ class Run(Protocol):
         """State after step ``step``; -1: the start."""
 
 
-class Evidence:
-    """A run with its program's commitment, seed and start root, in the terms of the game."""
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The checkpoint a segment must end in, and its inclusion proof under the work root."""
 
-    def __init__(self, run: Run, commitment: ProgramCommitment, seed: int, start_root: bytes) -> None:
+    root: bytes
+    proof: tuple[bytes, ...]
+
+
+class Evidence:
+    """A run with its program's commitment, seed and start root, in the terms of the game.
+
+    ``ending`` is needed where the program reads the checkpoint that the segment must end in.
+    """
+
+    def __init__(
+        self, run: Run, commitment: ProgramCommitment, seed: int, start_root: bytes, ending: Ending | None = None
+    ) -> None:
+        self.ending = ending
         self.run = run
         self.program_commitment = commitment
         self.seed = seed
@@ -118,13 +137,13 @@ class Evidence:
         return self.tensor(step, Input(InputKind.NODE, node))
 
     def tensor(self, step: int, source: Input) -> TensorCommitment:
-        """Chunk tree and bytes of a NODE, STATE or CONST input's tensor."""
+        """Chunk tree and bytes of a NODE, STATE, CONST or COMMITTED input's tensor."""
         return self.opening(step).commitment(source)
 
     def element(self, step: int, source: Input, element: int) -> int:
         """An element of an i32 tensor, as a signed number (a gather's index)."""
         tensor = self.opening(step).tensor(source)
-        assert tensor is not None, "Only NODE, STATE and CONST inputs have tensors."
+        assert tensor is not None, "Only proven inputs have tensors."
         return int(tensor.reshape(-1)[element])
 
     def state_before(self, step: int) -> TensorCommitment:
@@ -132,6 +151,11 @@ class Evidence:
         if step not in self._before:
             self._before = {step: commit_roots(tensor_roots(list(self.opening(step).state)))}
         return self._before[step]
+
+    @cached_property
+    def committed_state(self) -> TensorCommitment:
+        """The checkpoint that the segment must end in as the tensor of its tensors' roots."""
+        return commit_roots(tensor_roots(list(self.opening(0).committed[:-1])))
 
     def state_after(self, step: int) -> Sequence[Tensor]:
         """State tensors after a step."""

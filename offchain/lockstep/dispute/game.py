@@ -40,6 +40,7 @@ from lockstep.dispute.proofs import (
     IllegalMoveError,
     LeafPlace,
     ProgramView,
+    WorkPlace,
     open_row,
     parts_combine,
     require,
@@ -82,8 +83,10 @@ class Game:
         beacon_value: bytes,
         executor: Executor,
         rules: Rules | None = None,
+        work_root: bytes = bytes(32),
     ) -> None:
         self.terms = terms
+        self.work_root = work_root
         self.beacon_value = beacon_value
         self.executor = executor
         self.rules = rules or Rules()
@@ -258,6 +261,7 @@ class Game:
                 claims.first_step(self.terms, segment),
                 self.terms.seed,
                 self.executor,
+                self._work(segment),
             )
         except ValueError as error:
             raise IllegalMoveError(str(error)) from error
@@ -354,7 +358,11 @@ class Game:
             chunk=dispute.index,
             step=claims.global_step(self.terms, dispute.segment, dispute.step),
             seed=self.terms.seed,
+            work=self._work(dispute.segment),
         )
+
+    def _work(self, segment: int) -> WorkPlace:
+        return WorkPlace(self.work_root, claims.last_segment(self.terms) + 1, segment, self.beacon_value)
 
     def _prove_digest(self, dispute: Dispute, move: ProveDigest) -> Dispute:
         require(dispute.digest, "The dispute is not about a digest entry.")

@@ -71,7 +71,7 @@ def chunk_range(itemsize: int, start: int, count: int) -> tuple[int, int]:
 
 
 def proven_types(program: Program, node: Node) -> list[TensorType | None]:
-    """Type of each NODE, STATE and CONST input of a node by slot, None for the other kinds."""
+    """Type of each proven input of a node by slot, None for the other kinds."""
     return [program.input_type(source) if source.kind in PROVEN_KINDS else None for source in node.inputs]
 
 
@@ -180,6 +180,13 @@ def _prove_input(
             assert commitment.constants is not None, "A program with a CONST input has constants."
             proof = merkle.inclusion_proof(commitment.constants.levels[0], source.value)
             return commitment.constant_bytes[source.value], tuple(proof)
+        case InputKind.COMMITTED if source.value == len(evidence.program(step).state):
+            return b"", ()  # the draw's value is on chain
+        case InputKind.COMMITTED:
+            assert evidence.ending is not None, "Who replays such a program knows what the segment must end in."
+            ending = evidence.ending
+            roots, path = prove_root_in_state(evidence.committed_state, source.value)
+            return roots + ending.root + bytes([len(ending.proof)]), (*ending.proof, *path)
     raise ValueError(f"A {source.kind.name} input is not proven.")
 
 

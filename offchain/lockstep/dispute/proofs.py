@@ -32,7 +32,7 @@ from lockstep.program.long_rows import (
     opening_reads,
     row_blocks,
 )
-from lockstep.program.ops import InputKind
+from lockstep.program.ops import DRAW_WORDS, InputKind
 
 Read = tuple[int, int, bytes, bytes]
 """(slot, start, tensor header, data): what the executor is given."""
@@ -82,6 +82,16 @@ class ProgramView:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkPlace:
+    """What a program may read of the solver's work and of the draw: COMMITTED inputs are held against it."""
+
+    root: bytes
+    segments: int
+    segment: int
+    beacon_value: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class LeafPlace:
     """What a leaf's proofs are held against."""
 
@@ -90,6 +100,7 @@ class LeafPlace:
     chunk: int
     step: int
     seed: int
+    work: WorkPlace
 
 
 def parse_header(header: bytes) -> tuple[DType, Shape]:
@@ -199,6 +210,8 @@ def _read(node: Node, proof: ReadProof, program: ProgramView, place: LeafPlace) 
         case InputKind.STATE:
             arguments = (program.state_count, source.value, proof.entry, proof.root_proof)
             require(root_in_state(place.previous_state, *arguments) == root, "The input is not the state's.")
+        case InputKind.COMMITTED:
+            require(_committed_root(source.value, proof, program, place.work) == root, "The input is not the work's.")
         case InputKind.CONST:
             require(proof.entry[-32:] == root, "The input is not the constant.")
             leaf = merkle.hash_leaf(proof.entry)
@@ -207,6 +220,18 @@ def _read(node: Node, proof: ReadProof, program: ProgramView, place: LeafPlace) 
         case _:
             raise IllegalMoveError(f"A {source.kind.name} input is not proven.")
     return proof.slot, proof.start, proof.header, data
+
+
+def _committed_root(index: int, proof: ReadProof, program: ProgramView, work: WorkPlace) -> bytes:
+    """Root of what COMMITTED denotes; see ``LeafProver._committedRoot``."""
+    if index == program.state_count:
+        return root_from_tree(DType.I32, (DRAW_WORDS,), merkle.hash_leaf(work.beacon_value))
+    require(len(proof.entry) > 33, "The checkpoint is not shown.")
+    roots, checkpoint, split = proof.entry[:-33], proof.entry[-33:-1], proof.entry[-1]
+    leaf = merkle.hash_leaf(checkpoint)
+    found = merkle.root_from_inclusion(work.segments, work.segment, leaf, proof.root_proof[:split])
+    require(found == work.root, "The checkpoint is not the work's.")
+    return root_in_state(checkpoint, program.state_count, index, roots, proof.root_proof[split:])
 
 
 def _range(proof: ReadProof) -> tuple[bytes, bytes]:
@@ -259,6 +284,7 @@ def require_false_trace(
     first_step: int,
     seed: int,
     executor: Executor,
+    work: WorkPlace,
 ) -> None:
     """Return when a leaf of the trace is false."""
     path, leaf, size = proof.path, proof.leaf, program.node_count
@@ -284,5 +310,5 @@ def require_false_trace(
         "The tensor is not the step's.",
     )
     previous = path.previous_state if path.step else body.start_root
-    place = LeafPlace(path.step_root, previous, chunk, first_step + path.step, seed)
+    place = LeafPlace(path.step_root, previous, chunk, first_step + path.step, seed, work)
     require_false_leaf(leaf, program, place, path.chunk, executor)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lockstep.engine.committed import bound
 from lockstep.engine.errors import EngineError, NativeLimitError
 from lockstep.engine.plan import Plan, check_memory, make_plan
 from lockstep.engine.routes import from_numpy, own_input, run_node
@@ -55,6 +56,17 @@ def check_state(program: Program, state: Sequence[TensorLike]) -> list[Tensor]:
     return [as_carrier(value, entry.type, f"State tensor {i}") for i, (value, entry) in enumerate(pairs)]
 
 
+def check_committed(program: Program, committed: Sequence[TensorLike]) -> list[Tensor]:
+    """What a program reads of its segment's end and draw (``committed_tensors``), checked; else nothing."""
+    entries = bound(program).state[len(program.state) :]
+    if len(committed) != len(entries):
+        raise EngineError(
+            f"The program reads {len(entries)} tensors of its segment's end and draw, and {len(committed)} were given."
+        )
+    pairs = zip(committed, entries, strict=True)
+    return [as_carrier(value, entry.type, f"Committed tensor {i}") for i, (value, entry) in enumerate(pairs)]
+
+
 def reads_state(program: Program) -> bool:
     """Whether any node reads the state before the step (an init program's do not)."""
     return any(source.kind is InputKind.STATE for node in program.nodes for source in node.inputs)
@@ -94,12 +106,15 @@ class Runner:
     ) -> None:
         if device != "cpu" and (processes > 1 or native):
             raise EngineError(f"On {device} one process runs, with torch: processes and native=True are for the CPU.")
+        whole = bound(program)
+        if processes > 1 and whole is not program:
+            raise EngineError("A program in tolerance mode is replayed by one process: leave --nproc out.")
         if processes > 1:
             from lockstep.engine.parallel.ranks import extra_memory
 
             check_memory(program, memory_limit, extra_memory(program, processes))
         else:
-            check_memory(program, memory_limit)
+            check_memory(whole, memory_limit)
         assert_denormals()
         self.program = program
         self.constants = check_constants(program, constants)
@@ -107,26 +122,26 @@ class Runner:
         self._device = torch.device(device).type
         self._backend: Backend
         if device != "cpu":
-            self._backend = TorchBackend(program, self.constants, seed, device)
+            self._backend = TorchBackend(whole, self.constants, seed, device)
         elif processes > 1:
             from lockstep.engine.parallel.ranks import RanksBackend
 
             self._backend = RanksBackend(program, self.constants, seed, processes, threads, native is not False)
-        elif native is not False and native_is_usable(program):
+        elif native is not False and native_is_usable(whole):
             from lockstep.engine.native.runner import NativeBackend
 
             count = torch.get_num_threads() if threads is None else threads
             try:
-                self._backend = NativeBackend(program, self.constants, seed, count)
+                self._backend = NativeBackend(whole, self.constants, seed, count)
             except NativeLimitError as error:
                 if native:
                     raise
                 log.info("PyTorch runs this program: the native engine cannot hold it (%s)", error)
-                self._backend = TorchBackend(program, self.constants, seed)
+                self._backend = TorchBackend(whole, self.constants, seed)
         elif native:
             raise EngineError("The native engine cannot be used here; the log of lockstep.engine says why.")
         else:
-            self._backend = TorchBackend(program, self.constants, seed)
+            self._backend = TorchBackend(whole, self.constants, seed)
 
     @property
     def name(self) -> str:
@@ -134,15 +149,24 @@ class Runner:
         return self._backend.name
 
     def step(
-        self, state: Sequence[TensorLike], step: int, out: Sequence[Tensor] | None = None
+        self,
+        state: Sequence[TensorLike],
+        step: int,
+        out: Sequence[Tensor] | None = None,
+        committed: Sequence[TensorLike] = (),
     ) -> tuple[list[Tensor], list[float]]:
         """New state (contiguous tensors, f32 NaNs canonical) and metrics of global step ``step``.
 
         The given state is not changed. ``out`` are tensors the new state may be written into: of the
         state's types, contiguous, sharing no memory with ``state``; entries that do not change are
-        passed on instead. ``EngineError`` where a state does not fit the program.
+        passed on instead. ``committed`` is for a program that reads what its segment must end in
+        (``lockstep.engine.committed``). ``EngineError`` where a state does not fit the program.
         """
-        return self._backend.step(self._checked(state), step, out)
+        given, behind = self._checked(state), check_committed(self.program, committed)
+        if not behind:
+            return self._backend.step(given, step, out)
+        after, metrics = self._backend.step([*given, *behind], step, None if out is None else [*out, *behind])
+        return after[: len(given)], metrics
 
     def profile(self, state: Sequence[TensorLike], step: int = 0, repeat: int = 20) -> list[tuple[str, float]]:
         """Where a step's time goes: least seconds over ``repeat`` runs of each node or native instruction, by name.

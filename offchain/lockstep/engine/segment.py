@@ -34,11 +34,16 @@ class Segment:
 
 
 def run_segment(
-    runner: Runner, state: Sequence[TensorLike], first_step: int, steps: int, on_step: OnStep | None = None
+    runner: Runner,
+    state: Sequence[TensorLike],
+    first_step: int,
+    steps: int,
+    on_step: OnStep | None = None,
+    committed: Sequence[TensorLike] = (),
 ) -> Segment:
     """Run ``steps`` (>= 1) steps from ``state``, the first of them with STEP = ``first_step``.
 
-    The given state is not changed.
+    The given state is not changed. ``committed`` as for ``Runner.step``.
     """
     if steps < 1:
         raise EngineError(f"A segment has at least one step, not {steps}.")
@@ -47,7 +52,7 @@ def run_segment(
     # Two states take turns, so that a step allocates nothing; the given one is never written to.
     buffers = (runner.empty_state(), runner.empty_state())
     for step in range(first_step, first_step + steps):
-        current, values = runner.step(current, step, buffers[step % 2])
+        current, values = runner.step(current, step, buffers[step % 2], committed)
         metrics.append(values)
         if on_step is not None:
             on_step(step, current, values)

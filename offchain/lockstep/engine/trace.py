@@ -15,10 +15,11 @@ from torch import Tensor
 
 from lockstep.commitments import merkle
 from lockstep.commitments.tensor import TensorCommitment, commit_tensor
+from lockstep.engine.committed import bound
 from lockstep.engine.errors import EngineError
 from lockstep.engine.hashing import commit, tensor_root
 from lockstep.engine.plan import check_memory
-from lockstep.engine.run import TensorLike, assert_denormals, check_constants, check_state
+from lockstep.engine.run import TensorLike, assert_denormals, check_committed, check_constants, check_state
 from lockstep.engine.stream import NodeStream, Values, settled, stream_bytes, total_bytes
 from lockstep.numerics.dtypes import ITEMSIZE, NUMPY, DType
 from lockstep.program.graph import Input, Program
@@ -43,18 +44,26 @@ class StepOpening:
     asked for later is computed again, together with what its node reads: that comes next in a dispute.
     """
 
-    def __init__(self, stream: NodeStream, state: Sequence[Tensor], step: int, overrides: Values) -> None:
-        self.program = stream.program
-        self.state, self.step = list(state), step
+    def __init__(
+        self,
+        program: Program,
+        stream: NodeStream,
+        state: Sequence[Tensor],
+        step: int,
+        overrides: Values,
+        committed: Sequence[Tensor] = (),
+    ) -> None:
+        self.program = program
+        self.state, self.step, self.committed = list(state), step, list(committed)
         self.constants = stream.constants
         self._stream, self._overrides = stream, overrides
-        self._holds = total_bytes(stream.program) <= HELD_BYTES
+        self._holds = total_bytes(program) <= HELD_BYTES
         self._values: dict[int, Tensor] = {}
         self._commitments: dict[tuple[InputKind, int], TensorCommitment] = {}
         metrics: dict[int, float] = {}
         self.node_roots: list[bytes] = []
         nodes = self.program.nodes
-        for index, value in stream.run(self.state, step, overrides):
+        for index, value in stream.run([*self.state, *self.committed], step, overrides):
             self.node_roots.append(tensor_root(value, nodes[index].dtype))
             if index in self.program.metrics:
                 metrics[index] = float(value.reshape(-1)[0])
@@ -103,13 +112,17 @@ class StepOpening:
 
     def values(self) -> Iterator[tuple[int, Tensor]]:
         """(node, value) of every node in order; the last, ``state``, is uint8 [n, 32]. Computed anew unless held."""
-        yield from self._values.items() if self._holds else self._stream.run(self.state, self.step, self._overrides)
+        yield from (
+            self._values.items()
+            if self._holds
+            else self._stream.run([*self.state, *self.committed], self.step, self._overrides)
+        )
         yield len(self.program.nodes) - 1, self._new_state
 
     def _some(self, nodes: Collection[int]) -> Values:
         if self._holds:
             return self._values
-        return self._stream.some(nodes, self.state, self.step, self._overrides)
+        return self._stream.some(nodes, [*self.state, *self.committed], self.step, self._overrides)
 
     def value(self, index: int) -> Tensor:
         """Node ``index``'s tensor in its carrier, contiguous, NaNs canonical."""
@@ -123,8 +136,10 @@ class StepOpening:
         return self._values[index]
 
     def tensor(self, source: Input) -> Tensor | None:
-        """The tensor a NODE, STATE or CONST input denotes; None for the other kinds."""
+        """The tensor a NODE, STATE, CONST or COMMITTED input denotes; None for the other kinds."""
         match source.kind:
+            case InputKind.COMMITTED:
+                return self.committed[source.value]
             case InputKind.NODE:
                 return self.value(source.value)
             case InputKind.STATE:
@@ -135,7 +150,7 @@ class StepOpening:
                 return None
 
     def commitment(self, source: Input) -> TensorCommitment:
-        """Chunk tree and bytes of a NODE, STATE or CONST input's tensor, kept once made."""
+        """Chunk tree and bytes of what ``tensor`` gives, kept once made."""
         key = (source.kind, source.value)
         if key not in self._commitments:
             tensor = self.tensor(source)
@@ -163,18 +178,24 @@ class Tracer:
     def __init__(
         self, program: Program, constants: Sequence[TensorLike], seed: int, *, memory_limit: int | None = None
     ) -> None:
-        check_memory(program, memory_limit, tracing_memory(program))
+        whole = bound(program)
+        check_memory(whole, memory_limit, tracing_memory(program))
         assert_denormals()
         self.program = program
-        self.stream = NodeStream(program, check_constants(program, constants), seed)
+        self.stream = NodeStream(whole, check_constants(program, constants), seed)
 
     def open(
-        self, state: Sequence[TensorLike], step: int, overrides: Mapping[int, Tensor] | None = None
+        self,
+        state: Sequence[TensorLike],
+        step: int,
+        overrides: Mapping[int, Tensor] | None = None,
+        committed: Sequence[TensorLike] = (),
     ) -> StepOpening:
-        """Run one step and hash every node; ``overrides`` as for ``open_step``."""
+        """Run one step and hash every node; the rest as for ``open_step``."""
         nodes = self.program.nodes
         given = {index: settled(value, nodes[index].dtype) for index, value in (overrides or {}).items()}
-        return StepOpening(self.stream, check_state(self.program, state), step, given)
+        behind = check_committed(self.program, committed)
+        return StepOpening(self.program, self.stream, check_state(self.program, state), step, given, behind)
 
 
 def open_step(
@@ -186,13 +207,14 @@ def open_step(
     *,
     overrides: Mapping[int, Tensor] | None = None,
     memory_limit: int | None = None,
+    committed: Sequence[TensorLike] = (),
 ) -> StepOpening:
     """Run one step and hash every node. ``Tracer`` is for more than one.
 
     ``overrides`` replaces nodes' values, and what follows is computed from them: how a test plays a
-    party that lies about a node. Memory is checked before anything is allocated.
+    party that lies about a node. ``committed`` as for ``Runner.step``. Memory is checked before anything is allocated.
     """
-    return Tracer(program, constants, seed, memory_limit=memory_limit).open(state, step, overrides)
+    return Tracer(program, constants, seed, memory_limit=memory_limit).open(state, step, overrides, committed)
 
 
 class TraceWriter:

@@ -1,8 +1,8 @@
 """Rows cut into blocks: what one block contributes to an element of its row, and what the blocks' parts make.
 
-A part is a signed 64-bit number. An element of ``matmul`` or ``scatter_add`` is a function of the sum of its row's
-parts, one of ``exponent``, ``reduce_max`` or ``argmax`` of the largest. Every content of a block has a part; twin of
-``contracts/executor/LongRows.sol``.
+A part is a signed 64-bit number. An element of ``matmul``, ``sum`` or ``scatter_add`` is a function of the sum
+of its row's parts, one of ``exponent``, ``reduce_max`` or ``argmax`` of the largest. Every content of a block has a
+part; twin of ``contracts/executor/LongRows.sol``.
 """
 
 from __future__ import annotations
@@ -22,11 +22,16 @@ def contract(a: I16, b: I16) -> int:
     return int(a.astype(np.int64) @ b.astype(np.int64))
 
 
-def scatter(x: F32, index: I32, e: int, row: int) -> int:
-    """f32 [N], i32 [N]: the sum of a block's terms whose index is ``row``; 0 under an exponent that gives no number."""
+def add(x: F32, e: int) -> int:
+    """f32 [K]: the sum of a block's terms; 0 under an exponent that gives no number."""
     if not LOWEST_SUM_EXPONENT <= e <= HIGHEST_EXPONENT:
         return 0
-    return int(sum_terms(x[index == row], np.asarray(e, np.int16)).sum())
+    return int(sum_terms(x, np.asarray(e, np.int16)).sum())
+
+
+def scatter(x: F32, index: I32, e: int, row: int) -> int:
+    """f32 [N], i32 [N]: as ``add``, of the terms whose index is ``row``."""
+    return add(x[index == row], e)
 
 
 def block_exponent(x: F32, floor: int) -> int:
@@ -56,8 +61,8 @@ def contracted(total: int, ea: int, eb: int) -> int:
     return round_f32(total, ea + eb - 26)
 
 
-def scattered(total: int, e: int) -> int:
-    """Bits of the ``scatter_add`` element that parts of this sum make."""
+def added(total: int, e: int) -> int:
+    """Bits of the ``sum`` or ``scatter_add`` element that parts of this sum make."""
     return round_f32(total, e - 33) if LOWEST_SUM_EXPONENT <= e <= HIGHEST_EXPONENT else _NAN
 
 

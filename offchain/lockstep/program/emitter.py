@@ -30,7 +30,7 @@ from lockstep.program.graph import (
     View,
 )
 from lockstep.program.infer import ELEMENTWISE, ProgramError, infer
-from lockstep.program.ops import INIT_SITE_BIT, InputKind, Op
+from lockstep.program.ops import DRAW_WORDS, INIT_SITE_BIT, InputKind, Op
 from lockstep.program.views import canonical, compose, is_contiguous, padded_axes
 
 Array = npt.NDArray[Any]
@@ -115,9 +115,12 @@ class Emitter:
         if array.dtype not in dtypes:
             raise ProgramError(f"Constant {name} is {array.dtype}; it is float32, int32, uint8 or uint16.")
         dtype = dtypes[array.dtype]
-        entry = ConstantEntry(dtype, array.shape, tensor_root(array, dtype))
-        self._constants.append((name, entry))
         self._arrays.append(array)
+        return self.declare_constant(name, ConstantEntry(dtype, array.shape, tensor_root(array, dtype)))
+
+    def declare_constant(self, name: str, entry: ConstantEntry) -> Value:
+        """Append a constant whose array somebody else has."""
+        self._constants.append((name, entry))
         return Value(Input(InputKind.CONST, len(self._constants) - 1), entry.type)
 
     @property
@@ -261,7 +264,9 @@ class Emitter:
         match source.kind:
             case InputKind.NODE:
                 return self._nodes[source.value].type
-            case InputKind.STATE:
+            case InputKind.COMMITTED if source.value == len(self._state):
+                return TensorType(DType.I32, (DRAW_WORDS,))
+            case InputKind.STATE | InputKind.COMMITTED:
                 return self._state[source.value][1].type
             case InputKind.CONST:
                 return self._constants[source.value][1].type

@@ -154,9 +154,12 @@ class Suspect:
 
     def _denoted(self, kind: int, value: int) -> tuple[_Entries, int] | None:
         """The entry an input denotes, None where it denotes none."""
-        part = {InputKind.NODE: self._nodes, InputKind.STATE: self._state, InputKind.CONST: self._constants}.get(
-            kind  # type: ignore[call-overload]
-        )
+        part = {
+            InputKind.NODE: self._nodes,
+            InputKind.STATE: self._state,
+            InputKind.CONST: self._constants,
+            InputKind.COMMITTED: self._state,
+        }.get(kind)  # type: ignore[call-overload]
         return (part, value) if part is not None and value < len(part) else None
 
     def _fault(self, kind: FaultKind, index: int, shown: Sequence[tuple[_Entries, int] | None]) -> ProgramFault:

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass, field
 
 from lockstep.numerics.dtypes import DType
-from lockstep.program.ops import InputKind, Op
+from lockstep.program.ops import DRAW_WORDS, InputKind, Op
 
 Shape = tuple[int, ...]
 
@@ -139,6 +139,8 @@ class Program:
         match source.kind:
             case InputKind.NODE:
                 return self.nodes[source.value].type
+            case InputKind.COMMITTED if source.value == len(self.state):
+                return TensorType(DType.I32, (DRAW_WORDS,))
             case InputKind.STATE | InputKind.COMMITTED:
                 return self.state[source.value].type
             case InputKind.CONST:

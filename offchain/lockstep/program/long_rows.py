@@ -1,6 +1,6 @@
 """Elements whose row is longer than one leaf carries: its blocks, what each reads, their parts, and what these make.
 
-``exponent``, ``matmul``, ``reduce_max``, ``argmax`` and ``scatter_add`` have such rows. The parts are
+``exponent``, ``matmul``, ``sum``, ``reduce_max``, ``argmax`` and ``scatter_add`` have such rows. The parts are
 ``lockstep.numerics.parts``; the twin on chain is ``contracts/executor/LongRows.sol``; the rules in words are
 ``docs/PROGRAM.md``, "Rows of several blocks".
 """
@@ -21,7 +21,7 @@ from lockstep.program.ops import ROW_BLOCK, SCATTER_BLOCK, Op
 
 PART_BYTES = 8
 _MAX_OPS = (Op.EXPONENT, Op.REDUCE_MAX, Op.ARGMAX)
-_BLOCK = {**dict.fromkeys((*_MAX_OPS, Op.MATMUL), ROW_BLOCK), Op.SCATTER_ADD: SCATTER_BLOCK}
+_BLOCK = {**dict.fromkeys((*_MAX_OPS, Op.MATMUL, Op.SUM), ROW_BLOCK), Op.SCATTER_ADD: SCATTER_BLOCK}
 """Elements of a block, by op."""
 
 Array = npt.NDArray[Any]
@@ -51,6 +51,8 @@ def opening_reads(node: Node, element: int) -> list[LeafRead]:
     if node.op is Op.MATMUL:
         a, b = matmul_rows(node, element)
         reads += [LeafRead(1, a, 1), LeafRead(3, b, 1)]
+    elif node.op is Op.SUM:
+        reads.append(LeafRead(1, element, 1))
     elif node.op is Op.SCATTER_ADD:
         reads.append(LeafRead(2, element // node.shape[1], 1))
     return reads
@@ -68,7 +70,8 @@ def block_reads(node: Node, element: int, block: int, types: Sequence[TensorType
     if node.op is Op.SCATTER_ADD:
         channel = element // node.shape[1]
         return [LeafRead(0, channel * length + start, count), LeafRead(1, start, count), LeafRead(2, channel, 1)]
-    return [LeafRead(0, element * length + start, count)]
+    run = LeafRead(0, element * length + start, count)
+    return [run, LeafRead(1, element, 1)] if node.op is Op.SUM else [run]
 
 
 def block_part(node: Node, element: int, block: int, runs: Sequence[Array]) -> int:
@@ -76,6 +79,8 @@ def block_part(node: Node, element: int, block: int, runs: Sequence[Array]) -> i
     match node.op:
         case Op.MATMUL:
             return parts.contract(runs[0], runs[1])
+        case Op.SUM:
+            return parts.add(runs[0], int(runs[1][0]))
         case Op.SCATTER_ADD:
             return parts.scatter(runs[0], runs[1], int(runs[2][0]), element % node.shape[1])
         case Op.EXPONENT:
@@ -96,8 +101,8 @@ def combine(node: Node, exponents: Sequence[int], given: Sequence[int]) -> bytes
     match node.op:
         case Op.MATMUL:
             bits = parts.contracted(sum(given), exponents[0], exponents[1])
-        case Op.SCATTER_ADD:
-            bits = parts.scattered(sum(given), exponents[0])
+        case Op.SUM | Op.SCATTER_ADD:
+            bits = parts.added(sum(given), exponents[0])
         case Op.EXPONENT:
             bits = parts.of_exponent(max(given))
         case Op.REDUCE_MAX:

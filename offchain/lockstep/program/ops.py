@@ -112,7 +112,8 @@ class InputKind(IntEnum):
     CONST = 2
     """Committed tensor that never changes; value: index."""
     COMMITTED = 3
-    """Element of the committed checkpoint under verification: epilogue programs only."""
+    """Element of the checkpoint that the segment must end in; value: index, or their number for the draw: the beacon
+    value under which the segment is audited, i32 of shape (``DRAW_WORDS``,). Init programs and ``state`` have none."""
     STEP = 4
     """The global step number, i32 of shape (); value 0."""
     SEED = 5
@@ -123,6 +124,9 @@ class InputKind(IntEnum):
     I32 = 7
     """A literal: the i32 with these bits, shaped as an F32 literal; value: the bits."""
 
+
+DRAW_WORDS = 8
+"""i32 words of a draw's beacon value, as its 32 bytes lie."""
 
 ELEMENTWISE_FAMILIES = frozenset({Family.FLOAT, Family.TRANSCENDENTAL, Family.INTEGER, Family.COMPARE, Family.CAST})
 """Families whose output element j reads exactly element j of each operand."""
@@ -213,15 +217,16 @@ MAX_STATE = 4_096
 MAX_CONSTANTS = 4_096
 MAX_METRICS = 64
 MAX_CONCAT = 256
-ROW_BLOCK = 16_384
-"""Elements of a row that one leaf carries (exponent, reduce_max, argmax, matmul's K); longer ones are cut."""
-SCATTER_BLOCK = 8_192
+ROW_BLOCK = 4_096
+"""Elements of a row that one leaf carries (exponent, sum, reduce_max, argmax, matmul's K); longer ones are cut."""
+SCATTER_BLOCK = 2_048
 """The same for scatter_add, whose leaf carries the indices, too."""
-MAX_ROW_BLOCKS = 1_024
+MAX_ROW_BLOCKS = 4_096
 """Blocks of a row: so many partial results of 8 bytes are one reveal of a dispute."""
 MAX_ROW = ROW_BLOCK * MAX_ROW_BLOCKS
 MAX_SCATTER_ROW = SCATTER_BLOCK * MAX_ROW_BLOCKS
-MAX_SUM_ROW = ROW_BLOCK
+MAX_SUM_ROW = 16_384
+"""Keeps every partial sum of any order below 2**48, so float64 holds it."""
 MAX_SORT_ROW = 1_024
 MAX_VIEW_REACH = 2**40
 """Bound on |offset| + sum |stride| * (extent - 1) along any source axis of a view."""

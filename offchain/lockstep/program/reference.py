@@ -157,11 +157,17 @@ def evaluate_node(node: Node, inputs: Sequence[Array | None], step: int, seed: i
 
 
 def evaluate(
-    program: Program, state: Sequence[Array], constants: Sequence[Array], step: int, seed: int
+    program: Program,
+    state: Sequence[Array],
+    constants: Sequence[Array],
+    step: int,
+    seed: int,
+    committed: Sequence[Array] = (),
 ) -> tuple[list[Array], list[Array]]:
     """One step: (new state, value of every node).
 
-    ``state`` and ``constants`` hold one array an entry of the program, in its shape and carrier. The
+    ``state`` and ``constants`` hold one array an entry of the program, in its shape and carrier; ``committed``, where
+    the program reads it, the state that the segment must end in, and the draw (i32 [8]). The
     new state are the tensors the last node (``state``) lists; its own value are their roots.
     """
     values: list[Array] = []
@@ -174,6 +180,8 @@ def evaluate(
                 return movement.read(np.asarray(state[source.value]))
             case InputKind.CONST:
                 return movement.read(np.asarray(constants[source.value]))
+            case InputKind.COMMITTED:
+                return movement.read(np.asarray(committed[source.value]))
             case _:
                 return None
 

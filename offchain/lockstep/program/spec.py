@@ -106,8 +106,11 @@ def _check_input(program: Program, index: int, slot: int, source: Input, *, init
         case InputKind.I32:
             pass
         case _:
-            raise ProgramError(f"input {slot} is COMMITTED, which version 1 does not have.")
-    if program.nodes[index].op is Op.STATE and kind not in PROVEN_KINDS:
+            if init:
+                raise ProgramError(f"input {slot} is COMMITTED; an init program ends in what it says alone.")
+            if value > len(program.state):  # behind the last entry: the draw
+                raise ProgramError(f"input {slot} is committed entry {value} of {len(program.state)}.")
+    if program.nodes[index].op is Op.STATE and kind not in (InputKind.NODE, InputKind.STATE, InputKind.CONST):
         raise ProgramError(f"input {slot} of the state is {kind.name}; it is a node, a state entry or a constant.")
 
 

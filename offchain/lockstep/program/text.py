@@ -47,6 +47,8 @@ def operand_text(source: Input) -> str:
             return f"s{source.value}"
         case InputKind.CONST:
             return f"c{source.value}"
+        case InputKind.COMMITTED:
+            return f"k{source.value}"
         case InputKind.F32:
             return f32_text(source.value)
         case InputKind.I32:

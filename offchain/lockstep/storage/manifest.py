@@ -25,12 +25,24 @@ class Manifest(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+class ToleranceTerms(BaseModel):
+    """How near to an exact replay the solver's checkpoints must be; fields as in ``lockstep.program.tolerance``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    runs: Annotated[int, Field(ge=1, le=64)]
+    bits: Annotated[int, Field(ge=2, le=16)]
+    multiple: Annotated[float, Field(ge=1, le=1000)]
+    share: Annotated[float, Field(gt=0, le=0.5)]
+
+
 class TaskManifest(Manifest):
     """What a submitter publishes: programs as files, and every constant as one safetensors file.
 
     ``init`` is the init program's file; a stacked task has none, but in ``start`` the checkpoint it starts from.
     Names and ``predict`` are for people and outside every commitment. ``predict`` measures a state on data of its own:
-    its metrics averaged over the steps 0 to ``predict_steps - 1``.
+    its metrics averaged over the steps 0 to ``predict_steps - 1``. In tolerance mode ``native`` is the file of the step
+    program that ``step`` was made from, and that a solver trains by.
     """
 
     kind: Literal["lockstep/task/1"] = "lockstep/task/1"
@@ -45,6 +57,8 @@ class TaskManifest(Manifest):
     predict: ArtifactName | None = None
     predict_constants: Annotated[list[ArtifactName], Field(max_length=4096)] = []
     predict_steps: Annotated[int, Field(ge=0, le=1 << 20)] = 0
+    native: ArtifactName | None = None
+    tolerance: ToleranceTerms | None = None
 
 
 class WorkManifest(Manifest):

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
+import {CourtKeys} from "../../../contracts/audit/CourtState.sol";
 import {ForcedErrors} from "../../../contracts/audit/ForcedErrors.sol";
 import {
     ClaimBody,
@@ -153,7 +154,8 @@ abstract contract Scene is Secrets {
         segments = new uint32[](terms.audits);
         uint256 found = 0;
         for (uint32 i = 0; i < terms.segmentCount(); ++i) {
-            if (court.slotOf(terms.id, i).state != SlotState.None) segments[found++] = i;
+            Slot memory slot = court.slotOf(terms.id, i);
+            if (slot.state != SlotState.None && slot.round != CourtKeys.CALLED) segments[found++] = i;
         }
         assertEq(found, terms.audits);
     }

@@ -347,6 +347,29 @@ contract StartCheckerTest is Scene {
         starts.convictMalformedStart(terms, SEGMENT, checkpoints[SEGMENT - 1], startProof, proof);
     }
 
+    /// @dev What a program in tolerance mode must end in: the checkpoint before `SEGMENT` is the end of the segment before it.
+    function test_convictMalformedEnd_failsTheSegmentThatEndsInIt() public {
+        _commit(sha256("not a state"));
+        MalformedStart memory proof = _proof(StartPart.State, "not a state");
+        bytes32[] memory endProof = TestTree.prove(TestTree.hashRoots(checkpoints), SEGMENT - 1);
+        bytes32 end = checkpoints[SEGMENT - 1];
+        vm.expectRevert(IAuditCourt.BadCheckpointProof.selector);
+        starts.convictMalformedEnd(terms, SEGMENT, end, endProof, proof);
+        vm.prank(outsider);
+        starts.convictMalformedEnd(terms, SEGMENT - 1, end, endProof, proof);
+        assertSlot(SEGMENT - 1, SlotState.Failed);
+        assertSlot(SEGMENT, SlotState.Drawn);
+    }
+
+    function test_convictMalformedEnd_wellFormed_reverts() public {
+        bytes memory preimage = abi.encodePacked(uint8(2), _stateHeader(), TestTree.root(_stateLeaves()));
+        _commit(_stateRoot());
+        MalformedStart memory proof = _proof(StartPart.State, preimage);
+        bytes32[] memory endProof = TestTree.prove(TestTree.hashRoots(checkpoints), SEGMENT - 1);
+        vm.expectRevert(IStartChecker.StartIsWellFormed.selector);
+        starts.convictMalformedEnd(terms, SEGMENT - 1, checkpoints[SEGMENT - 1], endProof, proof);
+    }
+
     function test_convictMalformedStart_finalSegment_reverts() public {
         _commit(sha256("not a state"));
         _convict(outsider, "not a state");

@@ -32,7 +32,7 @@ contract DataDemandsTest is DemandScene {
         return _piece(PieceKind.Link, 0, 0);
     }
 
-    function _allPieces() private view returns (Piece[8] memory) {
+    function _allPieces() private view returns (Piece[10] memory) {
         return [
             _link(),
             _piece(PieceKind.Items, 0, 0),
@@ -41,14 +41,17 @@ contract DataDemandsTest is DemandScene {
             _piece(PieceKind.Constant, 0, 0),
             _piece(PieceKind.State, 1, 0),
             _piece(PieceKind.State, 1, 1),
-            Piece(terms.id, 0, PieceKind.Link, false, 0, 0)
+            Piece(terms.id, 0, PieceKind.Link, false, 0, 0),
+            // the checkpoint before `SEGMENT` is what the segment before it ends in
+            Piece(terms.id, SEGMENT - 1, PieceKind.Committed, false, 1, 0),
+            Piece(terms.id, SEGMENT - 1, PieceKind.Committed, false, 1, 1)
         ];
     }
 
     // Answers
 
     function test_answer_everyKind_paysTheSolverThePlainFee() public {
-        Piece[8] memory pieces = _allPieces();
+        Piece[10] memory pieces = _allPieces();
         for (uint256 i = 0; i < pieces.length; ++i) {
             uint256 asker = wealthOf(drawn);
             uint256 before = wealthOf(solver);

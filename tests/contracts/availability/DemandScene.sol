@@ -157,7 +157,7 @@ abstract contract DemandScene is Scene {
         place.header = _header(piece.init);
         if (piece.kind == PieceKind.Constant) {
             (place.entry, place.proof) = (constantEntries[0], TestTree.prove(_leaves(constantEntries), 0));
-        } else if (piece.kind == PieceKind.State) {
+        } else if (piece.kind == PieceKind.State || piece.kind == PieceKind.Committed) {
             (place.entry, place.proof) = (stateEntries[piece.index], TestTree.prove(_leaves(stateEntries), piece.index));
         }
     }
@@ -184,7 +184,7 @@ abstract contract DemandScene is Scene {
             (bytes[] memory items, bytes32[] memory proof) = _run(piece.run);
             demands.answerItems(piece, subject, items, proof);
         } else {
-            bool state = piece.kind == PieceKind.State;
+            bool state = piece.kind != PieceKind.Constant;
             (bytes memory data, bytes32[] memory proof) = _chunks(state ? _tensor() : _constant(), piece.run);
             StatePath memory path = state ? _path() : StatePath(0, new bytes32[](0), "", new bytes32[](0));
             Chunks memory chunks = Chunks(state ? _tensorHeader() : _constantHeader(), data, proof);

@@ -31,8 +31,8 @@ contract LongRowsTest is ExecutorFixture {
 
     /// @dev reduce_max f32 [2] of node 0; the operand's header says how long the rows are.
     bytes private constant REDUCE_MAX = hex"7101010000000200010000000000";
-    bytes private constant SHORT = hex"01020000000200004000";
-    bytes private constant LONG = hex"01020000000200004003";
+    bytes private constant SHORT = hex"01020000000200001000";
+    bytes private constant LONG = hex"01020000000200001003";
 
     function test_longRows_committedVectors_giveTheReferencesAnswers() public {
         vm.pauseGasMetering();
@@ -59,7 +59,7 @@ contract LongRowsTest is ExecutorFixture {
     }
 
     function testFuzz_combines_ofAnyNumbers_hasAnAnswer(bytes32 claim, bytes calldata parts) public view {
-        uint8[5] memory ops = [0x60, 0x62, 0x71, 0x72, 0x83];
+        uint8[6] memory ops = [0x60, 0x62, 0x70, 0x71, 0x72, 0x83];
         uint256 blocks = parts.length / 8;
         claim = bytes32(uint256(claim) & ~(uint256(0xffffffff) << 32) | blocks << 32);
         for (uint256 i = 0; i < ops.length; ++i) {
@@ -68,15 +68,15 @@ contract LongRowsTest is ExecutorFixture {
     }
 
     function test_execute_ofALongRow_reverts() public {
-        vm.expectRevert(abi.encodeWithSelector(IOpExecutor.LongRow.selector, 16_387));
-        executor.execute(REDUCE_MAX, 0, 0, 0, _one(LONG, 0, new bytes(4 * 16_387)));
+        vm.expectRevert(abi.encodeWithSelector(IOpExecutor.LongRow.selector, 4099));
+        executor.execute(REDUCE_MAX, 0, 0, 0, _one(LONG, 0, new bytes(4 * 4099)));
     }
 
     function test_openRow_ofAShortRow_reverts() public {
-        vm.expectRevert(abi.encodeWithSelector(IRowExecutor.ShortRow.selector, 16_384));
+        vm.expectRevert(abi.encodeWithSelector(IRowExecutor.ShortRow.selector, 4096));
         executor.openRow(REDUCE_MAX, 0, hex"00000000", _one(SHORT, 0, ""));
-        vm.expectRevert(abi.encodeWithSelector(IRowExecutor.ShortRow.selector, 16_384));
-        executor.executeBlock(REDUCE_MAX, 0, 0, _one(SHORT, 0, new bytes(4 * 16_384)));
+        vm.expectRevert(abi.encodeWithSelector(IRowExecutor.ShortRow.selector, 4096));
+        executor.executeBlock(REDUCE_MAX, 0, 0, _one(SHORT, 0, new bytes(4 * 4096)));
     }
 
     function test_openRow_withData_orBehindTheStart_reverts() public {
@@ -93,10 +93,10 @@ contract LongRowsTest is ExecutorFixture {
         executor.openRow(REDUCE_MAX, 2, hex"00000000", _one(LONG, 0, ""));
     }
 
-    function test_openRow_ofASum_reverts() public {
-        bytes memory sum = hex"7001010000000200020000000000" hex"0000000001";
+    function test_openRow_ofASort_reverts() public {
+        bytes memory sort = hex"730102000000020000100300010000000000";
         vm.expectRevert(IOpExecutor.MalformedNode.selector);
-        executor.openRow(sum, 0, hex"00000000", _one(LONG, 0, ""));
+        executor.openRow(sort, 0, hex"00000000", _one(LONG, 0, ""));
     }
 
     function test_executeBlock_behindTheLast_reverts() public {
@@ -106,15 +106,15 @@ contract LongRowsTest is ExecutorFixture {
 
     function test_executeBlock_ofAnotherRun_reverts() public {
         bytes memory three = new bytes(12);
-        assertEq(executor.executeBlock(REDUCE_MAX, 1, 1, _one(LONG, 2 * 16_387 - 3, three)), 0);
-        vm.expectRevert(abi.encodeWithSelector(IOpExecutor.WrongRead.selector, 0, 2 * 16_387 - 3));
-        executor.executeBlock(REDUCE_MAX, 1, 1, _one(LONG, 16_384, three));
-        vm.expectRevert(abi.encodeWithSelector(IOpExecutor.WrongRead.selector, 0, 16_384));
-        executor.executeBlock(REDUCE_MAX, 0, 1, _one(LONG, 16_384, new bytes(16)));
+        assertEq(executor.executeBlock(REDUCE_MAX, 1, 1, _one(LONG, 2 * 4099 - 3, three)), 0);
+        vm.expectRevert(abi.encodeWithSelector(IOpExecutor.WrongRead.selector, 0, 2 * 4099 - 3));
+        executor.executeBlock(REDUCE_MAX, 1, 1, _one(LONG, 4096, three));
+        vm.expectRevert(abi.encodeWithSelector(IOpExecutor.WrongRead.selector, 0, 4096));
+        executor.executeBlock(REDUCE_MAX, 0, 1, _one(LONG, 4096, new bytes(16)));
         Read[] memory reads = new Read[](2);
-        reads[0] = Read(0, 16_384, LONG, three);
+        reads[0] = Read(0, 4096, LONG, three);
         reads[1] = reads[0];
-        vm.expectRevert(abi.encodeWithSelector(IOpExecutor.WrongRead.selector, 0, 16_384));
+        vm.expectRevert(abi.encodeWithSelector(IOpExecutor.WrongRead.selector, 0, 4096));
         executor.executeBlock(REDUCE_MAX, 0, 1, reads);
     }
 

@@ -37,7 +37,15 @@ contract ProgramCheckerTest is Test {
         assertFalse(_check(_node(hex"1d", F32_3, "", hex"0001" hex"0100000002"), _list("")));
         assertTrue(_check(_node(hex"1d", F32_3, "", hex"0001" hex"0200000001"), _list(F32_3)));
         assertFalse(_check(_node(hex"1d", F32_3, "", hex"0001" hex"0200000002"), _list("")));
-        assertFalse(_check(_node(hex"1d", F32_3, "", hex"0001" hex"0300000000"), _list(F32_3)), "COMMITTED");
+    }
+
+    function test_checkNode_committed_isAStateEntryOrTheDraw() public view {
+        assertTrue(_check(_node(hex"1d", F32_3, "", hex"0001" hex"0300000001"), _list(F32_3)));
+        assertFalse(_check(_node(hex"1d", F32_3, "", hex"0001" hex"0300000003"), _list(F32_3)));
+        assertFalse(_checkAt(_node(hex"1d", F32_3, "", hex"0001" hex"0300000001"), 5, true, _list(F32_3)), "init");
+        bytes memory draw = hex"020100000008"; // i32 [8]
+        assertTrue(_check(_node(hex"50", hex"010100000008", "", hex"0001" hex"0300000002"), _list(draw)));
+        assertFalse(_check(_node(hex"1d", F32_3, "", hex"0001" hex"0300000002"), _list(draw)));
     }
 
     function test_checkNode_stateInputOfAnInitProgram_isInvalid() public view {

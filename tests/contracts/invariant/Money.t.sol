@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
+import {TaskState} from "../../../contracts/interfaces/ITaskMarket.sol";
 import {TaskActors} from "./TaskActors.sol";
 import {Test} from "forge-std/Test.sol";
 
@@ -16,7 +17,7 @@ abstract contract MoneyInvariant is Test {
     }
 
     function _selectors() private pure returns (bytes4[] memory selectors) {
-        selectors = new bytes4[](27);
+        selectors = new bytes4[](30);
         selectors[0] = TaskActors.moveStake.selector;
         selectors[1] = TaskActors.passTime.selector;
         selectors[2] = TaskActors.submit.selector;
@@ -44,22 +45,21 @@ abstract contract MoneyInvariant is Test {
         selectors[24] = TaskActors.joinDemand.selector;
         selectors[25] = TaskActors.collectBonus.selector;
         selectors[26] = TaskActors.closeDemand.selector;
+        selectors[27] = TaskActors.contest.selector;
+        selectors[28] = TaskActors.closeClaim.selector;
+        selectors[29] = TaskActors.callUp.selector;
     }
 
-    /// @dev Runs as long as the invariants' come to claims: what holds is not said of empty courts.
-    function test_actors_comeToClaims() public {
+    /// @dev Runs as long as the invariants' come to every ending and to every kind of move: what holds is not said of empty courts.
+    function test_actors_comeToEveryEndingAndMove() public {
         vm.pauseGasMetering(); // all runs together use more than a block has
-        uint256 claims;
-        uint256 drawn;
-        uint256 stacked;
-        uint256 bonuses;
-        uint256 answers;
-        uint256 closed;
-        uint256 joined;
+        bytes32[] memory kinds = _kinds();
+        uint256[] memory moves = new uint256[](kinds.length);
+        uint256[13] memory endings;
         bytes4[] memory selectors = _selectors();
-        for (uint256 run = 0; run < 64; ++run) {
+        for (uint256 run = 0; run < 16; ++run) {
             setUp();
-            for (uint256 call = 0; call < 64; ++call) {
+            for (uint256 call = 0; call < 500; ++call) {
                 uint256 seed = uint256(keccak256(abi.encode(run, call)));
                 // Half of the calls have arguments that fit a bool.
                 uint256 most = seed & 1 == 0 ? 2 : 256;
@@ -68,43 +68,50 @@ abstract contract MoneyInvariant is Test {
                 (bool done,) = address(actors).call(bytes.concat(selectors[(seed >> 8) % selectors.length], arguments));
                 if (!done) vm.stopPrank();
             }
-            claims += actors.done("claim");
-            drawn += actors.done("drawn");
-            stacked += actors.done("stacked");
-            bonuses += actors.done("bonuses");
-            answers += actors.done("answered");
-            closed += actors.done("closed demands");
-            joined += actors.done("joined");
+            for (uint256 i = 0; i < kinds.length; ++i) {
+                moves[i] += actors.done(kinds[i]);
+            }
+            for (uint8 state = uint8(TaskState.Settled); state <= uint8(TaskState.Expired); ++state) {
+                endings[state] += actors.endings(TaskState(state));
+            }
         }
-        assertGt(claims, 10, "claims");
-        assertGt(drawn, 2, "drawn solvers");
-        assertGt(stacked, 2, "stacked tasks");
-        assertGt(bonuses, 0, "bonuses");
-        assertGt(answers, 3, "answers");
-        assertGt(closed, 3, "closed demands");
-        assertGt(joined, 0, "joined demands");
+        for (uint256 i = 0; i < kinds.length; ++i) {
+            emit log_named_uint(string(abi.encodePacked(kinds[i])), moves[i]);
+        }
+        for (uint8 state = uint8(TaskState.Settled); state <= uint8(TaskState.Expired); ++state) {
+            emit log_named_uint(string.concat("ended in state ", vm.toString(state)), endings[state]);
+        }
+        for (uint8 state = uint8(TaskState.Settled); state <= uint8(TaskState.Expired); ++state) {
+            assertGt(endings[state], 0, string.concat("no task ended in state ", vm.toString(state)));
+        }
+        for (uint256 i = 0; i < kinds.length; ++i) {
+            if (kinds[i] != "secrets" || forcedBps() != 0) assertGt(moves[i], 0, string(abi.encodePacked(kinds[i])));
+        }
+    }
+
+    /// @dev What `TaskActors` counts where it succeeds.
+    function _kinds() private pure returns (bytes32[] memory kinds) {
+        kinds = new bytes32[](19);
+        (kinds[0], kinds[1], kinds[2], kinds[3]) = ("claim", "drawn", "stacked", "bonuses");
+        (kinds[4], kinds[5], kinds[6], kinds[7]) = ("answered", "closed demands", "joined", "opened");
+        (kinds[8], kinds[9], kinds[10], kinds[11]) = ("forfeit", "convicted", "close dispute", "finalize");
+        (kinds[12], kinds[13], kinds[14], kinds[15]) = ("redraw", "close", "settle", "release");
+        (kinds[16], kinds[17], kinds[18]) = ("contest", "called", "secrets");
     }
 
     function forcedBps() internal pure virtual returns (uint16);
 
-    /// @dev No token is made or lost, and none lies outside the vault.
-    function invariant_tokens_areWhatWasMinted() public view {
-        assertEq(actors.sumOfTokens(), actors.minted());
-    }
-
-    /// @dev What the vault holds is what it owes: free and unbonding stake, engagements, owed amounts; to the last unit.
-    function invariant_vault_holdsWhatItOwes() public view {
-        assertEq(actors.sumOfAccounts() + actors.sumOfEngagements(), actors.vaultBalance());
-    }
-
-    /// @dev The market is owed the escrows of the tasks that have not ended, exactly.
-    function invariant_market_isOwedTheOpenEscrows() public view {
-        assertEq(actors.marketOwed(), actors.sumOfEscrows());
-    }
-
-    /// @dev No transaction takes from the treasury more than it brings; but for a forced error, which pays J and a quarter at most, and a lot its bonus.
-    function invariant_treasury_neverFalls() public view {
-        assertFalse(actors.treasuryFell());
+    /// @dev One function, so that one campaign of calls is held to all of it:
+    /// - no token is made or lost, and none lies outside the vault;
+    /// - what the vault holds is what it owes: free and unbonding stake, engagements, owed amounts; to the last unit;
+    /// - the market is owed the escrows of the tasks that have not ended, exactly;
+    /// - no transaction takes from the treasury more than it brings; but for a forced error, which pays J and a quarter at most, and a lot its bonus.
+    ///   Actors look at that after every call of theirs; sums are taken every so many calls (foundry.toml) and at the end.
+    function invariant_noUnit_isMadeLostOrMisplaced() public view {
+        assertEq(actors.sumOfTokens(), actors.minted(), "tokens");
+        assertEq(actors.sumOfAccounts() + actors.sumOfEngagements(), actors.vaultBalance(), "vault");
+        assertEq(actors.marketOwed(), actors.sumOfEscrows(), "escrows");
+        assertFalse(actors.treasuryFell(), "treasury");
     }
 
     /// @dev From wherever a run has come, passers-by and time alone end all tasks and free every deposit.

@@ -2,17 +2,21 @@
 pragma solidity ^0.8.28;
 
 import {Draw, Seat} from "../../../contracts/interfaces/IRevealers.sol";
+import {TestTree} from "../actors/TestTree.sol";
 import {BeaconFixture} from "../beacon/BeaconFixture.sol";
 
 /// @title Random requests, revealers and passers-by; the block is the actors' own, as in `TaskActors`.
 contract RevealActors is BeaconFixture {
-    uint256 internal constant MAX_DRAWS = 12;
+    uint256 internal constant MAX_DRAWS = 40;
 
     bytes32[] public keys;
     mapping(bytes32 key => bytes32) public known;
     bool public valueChanged;
     mapping(bytes32 kind => uint256) public done;
     uint256 private _block;
+    /// @dev Trees of secrets are built once: they would be most of what a long campaign takes.
+    mapping(address account => bytes32) private _roots;
+    mapping(address account => mapping(uint64 target => bytes32[])) private _proofs;
 
     modifier timed(bytes32 kind) {
         if (_block != 0) vm.roll(_block);
@@ -23,6 +27,15 @@ contract RevealActors is BeaconFixture {
 
     function setUp() public override timed("set up") {
         super.setUp();
+        vm.pauseGasMetering(); // the trees take more than a transaction has
+        for (uint256 i = 0; i < 3; ++i) {
+            bytes32[] memory leaves = leavesOf(revealer(i));
+            _roots[revealer(i)] = TestTree.root(leaves);
+            for (uint64 j = 0; j < SECRETS; ++j) {
+                _proofs[revealer(i)][START + j] = TestTree.prove(leaves, j);
+            }
+        }
+        vm.resumeGasMetering();
     }
 
     function revealer(uint256 index) public view returns (address) {
@@ -34,7 +47,9 @@ contract RevealActors is BeaconFixture {
     }
 
     function takeSeat(uint256 seed) external timed("join") {
-        join(revealer(seed));
+        address account = revealer(seed);
+        vm.prank(account);
+        beacon.join(_roots[account], START, SECRETS);
     }
 
     function stepDown(uint256 seed) external timed("step down") {
@@ -55,18 +70,30 @@ contract RevealActors is BeaconFixture {
 
     function tell(uint256 seed, uint256 keySeed) external timed("tell") {
         if (keys.length == 0) return;
-        reveal(revealer(seed), beacon.targetOf(consumer, keys[keySeed % keys.length]));
+        address account = revealer(seed);
+        uint64 target = beacon.targetOf(consumer, _openKey(keySeed));
+        (, uint8 seat) = beacon.seatOf(account);
+        beacon.reveal(seat, target, secretOf(account, target), _proofs[account][target]);
     }
 
     function callTime(uint256 keySeed) external timed("strike") {
         if (keys.length == 0) return;
+        bytes32 key = _openKey(keySeed);
         vm.prank(outsider);
-        beacon.strike(consumer, keys[keySeed % keys.length]);
+        beacon.strike(consumer, key);
     }
 
     function fix(uint256 keySeed) external timed("record") {
         if (keys.length == 0) return;
-        _record(keys[keySeed % keys.length]);
+        _record(keySeed % 4 == 0 ? keys[keySeed % keys.length] : _openKey(keySeed));
+    }
+
+    /// @dev A draw without a value, where there is one: most calls are to do something, in long runs too.
+    function _openKey(uint256 seed) private view returns (bytes32 key) {
+        for (uint256 i = 0; i < keys.length; ++i) {
+            key = keys[addmod(seed, i, keys.length)];
+            if (known[key] == 0) return key;
+        }
     }
 
     function _record(bytes32 key) private {
@@ -128,10 +155,10 @@ contract RevealActors is BeaconFixture {
         }
     }
 
-    function panelDue() external view returns (uint8 panel) {
+    function panelDue() external view returns (uint8 due) {
         for (uint8 seat = 0; seat < SEATS; ++seat) {
             Seat memory held = beacon.seatAt(seat);
-            if (held.account != address(0) && held.leftAt == 0) panel |= uint8(1 << seat);
+            if (held.account != address(0) && held.leftAt == 0) due |= uint8(1 << seat);
         }
     }
 

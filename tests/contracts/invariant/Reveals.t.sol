@@ -28,22 +28,21 @@ contract RevealsInvariantTest is Test {
         targetContract(address(actors));
     }
 
-    /// @dev A bond for every seat that is taken and not struck, and for no other.
-    function invariant_bonds_areThoseOfTheSeats() public view {
-        assertEq(actors.sumOfBonds(), actors.bondsDue());
-    }
-
-    function invariant_panel_isWhoHasNotLeft() public view {
-        assertEq(actors.panel(), actors.panelDue());
-    }
-
-    /// @dev To the last unit, lost bonds included.
-    function invariant_vault_holdsWhatItOwes() public view {
-        assertEq(actors.liabilities(), actors.assets());
-    }
-
-    function invariant_values_doNotChange() public view {
-        assertFalse(actors.valueChanged());
+    /// @dev As many calls as other campaigns make, in shorter runs: revealers have secrets for 72 blocks. One function, so that one campaign is held to
+    /// all of it:
+    /// - a bond for every seat that is taken and not struck, and for no other;
+    /// - the panel is who has not left;
+    /// - what the vault holds is what it owes, to the last unit, lost bonds included;
+    /// - values do not change.
+    /// forge-config: default.invariant.runs = 5000
+    /// forge-config: default.invariant.depth = 100
+    /// forge-config: long.invariant.runs = 50000
+    /// forge-config: long.invariant.depth = 100
+    function invariant_bondsAndValues_areWhatTheyShouldBe() public view {
+        assertEq(actors.sumOfBonds(), actors.bondsDue(), "bonds");
+        assertEq(actors.panel(), actors.panelDue(), "panel");
+        assertEq(actors.liabilities(), actors.assets(), "vault");
+        assertFalse(actors.valueChanged(), "values");
     }
 
     /// @dev From wherever a run has come, passers-by and blocks alone give every draw a value and free every bond.

@@ -18,7 +18,7 @@ import {TestTree} from "../actors/TestTree.sol";
 contract TaskActors is Endings {
     using TaskMath for TaskTerms;
 
-    uint256 internal constant MAX_TASKS = 5;
+    uint256 internal constant MAX_TASKS = 16;
     uint256 internal constant MAX_WARP = 20 hours;
     uint96 internal constant FUNDS = 200_000 * TOKEN;
 
@@ -40,6 +40,9 @@ contract TaskActors is Endings {
     TaskTerms[] private _tasks;
     uint256[] private _bad;
     Blind[] private _blinds;
+    /// @dev Every blind bond's key once: a claim may be placed twice alike.
+    bytes32[] private _bonds;
+    mapping(bytes32 key => bool) private _isBond;
     ClaimRef[] private _disputes;
     Piece[] private _pieces;
     Subject[] private _subjects;
@@ -124,9 +127,9 @@ contract TaskActors is Endings {
         address actor = _actor(actorSeed);
         vm.startPrank(actor);
         if (choice % 6 == 0) {
-            vault.deposit(uint96(bound(amount, 0, token.balanceOf(actor))));
+            vault.deposit(uint96(amount % (token.balanceOf(actor) + 1)));
         } else if (choice % 6 == 1) {
-            vault.requestWithdrawal(uint96(bound(amount, 0, vault.freeStakeOf(actor) / 20)));
+            vault.requestWithdrawal(amount % (vault.freeStakeOf(actor) / 20 + 1));
         } else if (choice % 6 == 2) {
             vault.restake(vault.owedTo(actor));
         } else if (choice % 6 == 3) {
@@ -140,14 +143,15 @@ contract TaskActors is Endings {
     }
 
     function passTime(uint256 seconds_, uint256 blocks) external timed watched("time") {
-        vm.warp(vm.getBlockTimestamp() + bound(seconds_, 1, MAX_WARP));
-        vm.roll(vm.getBlockNumber() + bound(blocks, 1, 5));
+        // No `bound`: it writes every result to the console.
+        vm.warp(vm.getBlockTimestamp() + 1 + seconds_ % MAX_WARP);
+        vm.roll(vm.getBlockNumber() + 1 + blocks % 5);
     }
 
     // Tasks
 
     function submit(uint256 actorSeed, uint256 seed) external timed watched("submit") {
-        if (_tasks.length == MAX_TASKS) return;
+        require(_tasks.length < MAX_TASKS, "enough tasks");
         TaskOffer memory offer = defaultOffer();
         offer.steps = uint32(1 + seed % 12);
         offer.segmentSteps = uint16(1 + (seed >> 8) % 4);
@@ -193,9 +197,19 @@ contract TaskActors is Endings {
 
     /// @dev What comes next in a task's life, most of the time; or all that comes until it is audited: few runs would get there step by step.
     function live(uint256 taskSeed, uint256 actorSeed, uint8 choice) external timed watched("live") {
-        uint256 index = _load(taskSeed);
+        uint256 index = _loadIn(taskSeed, TaskState.Open, TaskState.Auditing);
+        if (choice % 16 == 9) return _liveToExpiry(index, _actor(actorSeed));
         _live(index, _actor(actorSeed), choice);
         if (choice >= 32) _liveToAudit(index, _actor(actorSeed), choice);
+    }
+
+    /// @dev The solver accepts and delivers nothing.
+    function _liveToExpiry(uint256 index, address actor) private {
+        while (market.stateOf(terms.id) < TaskState.Solving) {
+            _live(index, actor, type(uint8).max);
+        }
+        require(market.stateOf(terms.id) == TaskState.Solving, "past that");
+        _expire();
     }
 
     function _liveToAudit(uint256 index, address actor, uint8 choice) private {
@@ -206,7 +220,7 @@ contract TaskActors is Endings {
 
     /// @dev Honest claims and the end of a task, from wherever it is: few runs get there by themselves, and a stacked task needs a settled one.
     function settleHonestly(uint256 taskSeed, uint256 actorSeed) external timed watched("settle") {
-        _settleHonestly(_load(taskSeed), _actor(actorSeed));
+        _settleHonestly(_loadIn(taskSeed, TaskState.Open, TaskState.Auditing), _actor(actorSeed));
     }
 
     function _settleHonestly(uint256 index, address actor) private {
@@ -251,6 +265,8 @@ contract TaskActors is Endings {
         if (vm.getBlockTimestamp() <= terms.options.applyDeadline()) {
             vm.prank(actor);
             market.applyToSolve(terms, 3 * feeOf() * (1 + choice % 3), Declaration(choice, choice, choice));
+            vm.prank(_actor(choice));
+            try market.applyToSolve(terms, 3 * feeOf(), Declaration(choice, choice, 0)) {} catch {}
             if (choice >= 32) vm.warp(uint256(terms.options.applyDeadline()) + 1);
         } else if (!selection.closed && selection.count != 0) {
             market.closeApplications(terms);
@@ -264,14 +280,28 @@ contract TaskActors is Endings {
         return true;
     }
 
+    /// @dev The first application from a task on whose stake is still held, of a task that is not open.
     function releaseApplication(uint256 taskSeed, uint256 actorSeed) external timed watched("release") {
-        _load(taskSeed);
-        market.releaseApplication(terms, _actor(actorSeed));
+        for (uint256 i = 0; i < _tasks.length; ++i) {
+            _load(addmod(taskSeed, i, _tasks.length));
+            if (!terms.isDrawn() || market.stateOf(terms.id) == TaskState.Open) continue;
+            for (uint256 j = 0; j < actors.length; ++j) {
+                address actor = actors[addmod(actorSeed, j, actors.length)];
+                (address account,) = vault.engagementOf(address(market), _applicationKey(terms.id, actor));
+                if (account != address(0)) return market.releaseApplication(terms, actor);
+            }
+        }
+        revert("nothing to release");
     }
 
     /// @dev To a moment after a deadline; never back from where another task's end has brought the clock.
     function _warpPast(uint256 deadline) private {
         if (vm.getBlockTimestamp() <= deadline) vm.warp(deadline + 1);
+    }
+
+    function _passDisputes(uint32 segment) private {
+        (,, uint64 openDeadline) = court.windowsOf(terms.id, segment);
+        _warpPast(openDeadline);
     }
 
     function _expire() private {
@@ -298,7 +328,7 @@ contract TaskActors is Endings {
     // Audits
 
     function postClaim(uint256 taskSeed, uint256 segmentSeed, uint8 choice) external timed watched("claim") {
-        uint256 index = _load(taskSeed);
+        uint256 index = _loadIn(taskSeed, TaskState.Open, TaskState.Auditing);
         if (choice >= 32) _liveToAudit(index, _actor(segmentSeed), choice);
         uint32 segment = _segment(segmentSeed);
         claim(segment, _endRoot(segment, choice));
@@ -309,26 +339,49 @@ contract TaskActors is Endings {
         timed
         watched("blind")
     {
-        _load(taskSeed);
+        _loadIn(taskSeed, TaskState.Auditing, TaskState.Auditing);
         uint32 segment = _segment(segmentSeed);
         address actor = _actor(actorSeed);
         bytes32 endRoot = _endRoot(segment, choice);
         Slot memory slot = court.slotOf(terms.id, segment);
-        if (slot.state != SlotState.Drawn) return;
+        require(slot.state == SlotState.Drawn, "no audit");
         bytes32 commitment = blindCommitment(actor, segment, endRoot);
         vm.prank(actor);
         court.placeBlind(commitment);
-        _blinds.push(Blind(actor, commitment, _taskIndex(terms.id), segment, slot.round, endRoot));
+        Blind memory blind = Blind(actor, commitment, _taskIndex(terms.id), segment, slot.round, endRoot);
+        _blinds.push(blind);
+        bytes32 key = _blindKey(blind);
+        if (!_isBond[key]) _bonds.push(key);
+        _isBond[key] = true;
+    }
+
+    /// @dev A task is brought to its audit: few runs get there by themselves while segments may be called up.
+    function callUp(uint256 taskSeed, uint256 segmentSeed, uint256 actorSeed, uint8 choice)
+        external
+        timed
+        watched("call")
+    {
+        _liveToAudit(_loadIn(taskSeed, TaskState.Open, TaskState.Auditing), _actor(actorSeed), type(uint8).max);
+        uint256 count = terms.segmentCount();
+        uint32 segment = uint32(segmentSeed % count);
+        for (uint256 i = 0; i < count && stateOf(segment) != SlotState.None; ++i) {
+            segment = uint32((segment + 1) % count);
+        }
+        ClaimBody memory body = bodyFor(segment, _endRoot(segment, choice));
+        bytes32[] memory proof = checkpointProof(segment);
+        vm.prank(_actor(actorSeed >> 8));
+        court.callUp(terms, segment, body, proof);
+        ++done["called"];
     }
 
     function openBlind(uint256 seed, bool waits) external timed watched("unblind") {
-        if (_blinds.length == 0) return;
+        require(_blinds.length != 0, "nothing blind");
         Blind memory blind = _blinds[seed % _blinds.length];
         _load(blind.task);
         if (waits && market.stateOf(terms.id) == TaskState.Auditing) {
             (uint64 claimDeadline, uint64 unblindDeadline,) = court.windowsOf(terms.id, blind.segment);
             if (vm.getBlockTimestamp() <= claimDeadline) vm.warp(claimDeadline + 1);
-            if (vm.getBlockTimestamp() > unblindDeadline) return;
+            require(vm.getBlockTimestamp() <= unblindDeadline, "too late");
         }
         if (market.stateOf(terms.id) == TaskState.Void) {
             bytes32 bodyHash = keccak256(abi.encode(bodyFor(blind.segment, blind.endRoot)));
@@ -341,8 +394,9 @@ contract TaskActors is Endings {
     }
 
     function forfeit(uint256 seed) external timed watched("forfeit") {
-        if (_blinds.length == 0) return;
+        require(_blinds.length != 0, "nothing blind");
         Blind memory blind = _blinds[seed % _blinds.length];
+        if (seed % 8 == 0) vm.warp(vm.getBlockTimestamp() + _longestBlind());
         court.forfeitBlind(blind.claimant, blind.commitment);
     }
 
@@ -351,22 +405,27 @@ contract TaskActors is Endings {
         timed
         watched("dispute")
     {
-        _load(taskSeed);
+        _loadIn(taskSeed, TaskState.Auditing, TaskState.Auditing);
         uint32 segment = _segment(segmentSeed);
         Slot memory slot = court.slotOf(terms.id, segment);
-        if (slot.claims < 2 || slot.state != SlotState.Drawn) return;
+        require(slot.claims > 1 && slot.state == SlotState.Drawn, "nothing to dispute");
         (, uint64 opens, uint64 closes) = court.windowsOf(terms.id, segment);
         if (choice & 4 != 0 && vm.getBlockTimestamp() <= opens) vm.warp(opens + 1);
-        if (vm.getBlockTimestamp() > closes) return;
-        ClaimRef memory ref = refOf(segment, indexSeed % slot.claims);
+        require(vm.getBlockTimestamp() <= closes, "too late");
+        _accuse(segment, indexSeed % slot.claims, _actor(winnerSeed), choice);
+    }
+
+    /// @dev The game opens a dispute against a claim and closes it with a verdict, or leaves it open.
+    function _accuse(uint32 segment, uint16 index, address winner, uint8 choice) private {
+        ClaimRef memory ref = refOf(segment, index);
         vm.startPrank(game);
         court.disputeOpened(ref);
         if (choice & 1 == 0) {
             // Of a digest's convictions half are by proof, of the entry that may have been forced.
             (, uint256 step) = told(segment);
-            if (choice & 2 == 0) court.convict(ref, false, _actor(winnerSeed));
-            else if (choice & 8 == 0) court.convict(ref, true, _actor(winnerSeed));
-            else court.convictDigest(ref, uint8(step), RIGHT, _actor(winnerSeed));
+            if (choice & 2 == 0) court.convict(ref, false, winner);
+            else if (choice & 8 == 0) court.convict(ref, true, winner);
+            else court.convictDigest(ref, uint8(step), RIGHT, winner);
             court.disputeClosed(ref);
             ++done["convicted"];
         } else {
@@ -375,8 +434,37 @@ contract TaskActors is Endings {
         vm.stopPrank();
     }
 
+    /// @dev A whole audit in one call: all drawn verifiers claim, one of them or a rival lies, one is accused, and perhaps the task is settled. Step by step
+    /// few come so far, for the clock is every task's.
+    function contest(uint256 taskSeed, uint256 segmentSeed, uint256 actorSeed, uint8 choice)
+        external
+        timed
+        watched("contest")
+    {
+        _liveToAudit(_loadIn(taskSeed, TaskState.Open, TaskState.Committed), _actor(actorSeed), type(uint8).max);
+        require(market.stateOf(terms.id) == TaskState.Auditing, "ended otherwise");
+        uint32 contested = _segment(segmentSeed);
+        bytes32[2] memory ends = [honestEnd(contested), checkpoints[contested]];
+        if (ends[0] == ends[1]) ends[1] = "other";
+        uint256 rivals = choice & 1; // whether the rival's is the wrong one
+        address rival = _actor(actorSeed / 7 + choice);
+        placeBlind(rival, contested, ends[rivals]);
+        uint32[] memory segments = drawnSegments();
+        for (uint256 i = 0; i < segments.length; ++i) {
+            claim(segments[i], segments[i] == contested ? ends[1 - rivals] : honestEnd(segments[i]));
+        }
+        (uint64 claimDeadline, uint64 unblindDeadline,) = court.windowsOf(terms.id, contested);
+        _warpPast(claimDeadline);
+        uint16 place = unblind(rival, contested, ends[rivals]);
+        _warpPast(unblindDeadline);
+        _accuse(contested, choice & 2 == 0 ? place : 0, rival, choice >> 2);
+        if (choice & 64 == 0) return;
+        _passDisputes(contested);
+        market.settle(terms);
+    }
+
     function closeDispute(uint256 seed, uint256 winnerSeed, bool convicts) external timed watched("close dispute") {
-        if (_disputes.length == 0) return;
+        require(_disputes.length != 0, "no dispute");
         uint256 index = seed % _disputes.length;
         _closeDispute(index, convicts ? _actor(winnerSeed) : address(0));
     }
@@ -398,32 +486,69 @@ contract TaskActors is Endings {
         timed
         watched("finalize")
     {
-        _load(taskSeed);
+        _loadIn(taskSeed, TaskState.Auditing, TaskState.Auditing);
         uint32 segment = _segment(segmentSeed);
-        if (waits) passDisputeWindow(segment);
+        if (waits) _passDisputes(segment);
         court.finalize(terms, segment, steps);
     }
 
     function redrawSegment(uint256 taskSeed, uint256 segmentSeed) external timed watched("redraw") {
-        _load(taskSeed);
+        _loadIn(taskSeed, TaskState.Auditing, TaskState.Auditing);
         uint32 segment = _segment(segmentSeed);
+        if (stateOf(segment) == SlotState.Drawn) {
+            _passDisputes(segment);
+            court.finalize(terms, segment, type(uint8).max);
+        }
         vm.roll(vm.getBlockNumber() + beacon.delay() + 1);
         court.redraw(terms, segment);
     }
 
-    function closeClaim(uint256 taskSeed, uint256 segmentSeed, uint8 round, uint16 index)
+    /// @dev Of a task that has ended the first claim that is still open, of a segment and the rounds from one on; half of the time once its secret is late.
+    function closeClaim(uint256 taskSeed, uint256 segmentSeed, uint8 first, bool waits)
         external
         timed
         watched("close")
     {
-        _load(taskSeed);
+        _loadIn(taskSeed, TaskState.Settled, TaskState.Void);
         uint32 segment = _segment(segmentSeed);
-        court.closeClaim(terms, segment, round % 3, index % 6);
+        if (waits && _forced != 0) vm.warp(vm.getBlockTimestamp() + numbers.openingWindow + 1);
+        Slot memory slot = court.slotOf(terms.id, segment);
+        uint256 start = _firstRound(slot);
+        uint256 rounds = uint256(slot.round) + 1 - start;
+        for (uint256 i = 0; i < rounds; ++i) {
+            uint8 round = uint8(start + addmod(first, i, rounds));
+            uint16 claims = _claimsOf(segment, round);
+            for (uint16 index = 0; index < claims; ++index) {
+                if (_isHeld(segment, round, index)) return court.closeClaim(terms, segment, round, index);
+            }
+        }
+        revert("nothing to close");
+    }
+
+    /// @dev A segment that was called up has no round but that.
+    function _firstRound(Slot memory slot) private pure returns (uint256) {
+        return slot.round == CourtKeys.CALLED ? slot.round : 0;
+    }
+
+    /// @dev Claims of a round, the drawn verifier's counted whether it is there or not.
+    function _claimsOf(uint32 segment, uint8 round) private view returns (uint16 count) {
+        count = 1;
+        while (court.claimOf(ClaimRef(terms.id, segment, round, count)).claimant != address(0)) ++count;
+    }
+
+    /// @dev Whether a claim's deposit, or that of the verifier of the last round which did not claim, is still held.
+    function _isHeld(uint32 segment, uint8 round, uint16 index) private view returns (bool) {
+        address claimant = court.claimOf(ClaimRef(terms.id, segment, round, index)).claimant;
+        Slot memory slot = court.slotOf(terms.id, segment);
+        if (index == 0 && round == slot.round && claimant == address(0)) claimant = slot.verifier;
+        bytes32 key = CourtKeys.engagement(CourtKeys.slotKey(terms.id, segment), round, claimant);
+        (address account,) = vault.engagementOf(address(court), key);
+        return account != address(0);
     }
 
     /// @dev Opens the secret of a claim of the last round; a forced error pays what the treasury has, and the rest is owed.
     function openSecret(uint256 taskSeed, uint256 segmentSeed, bool waits) external timed {
-        _load(taskSeed);
+        _loadIn(taskSeed, TaskState.Auditing, TaskState.Void);
         uint32 segment = _segment(segmentSeed);
         if (waits && market.stateOf(terms.id) == TaskState.Auditing) {
             _finish();
@@ -444,7 +569,7 @@ contract TaskActors is Endings {
 
     /// @dev A settled task's first lot that wins and was not paid; the bonus is what the treasury has of it, and the rest is owed.
     function collectBonus(uint256 taskSeed, uint256 actorSeed) external timed {
-        uint256 index = _load(taskSeed);
+        uint256 index = _loadIn(taskSeed, TaskState.Open, TaskState.Settled);
         if (market.stateOf(terms.id) != TaskState.Settled) _settleHonestly(index, _actor(actorSeed));
         treasuryBefore = treasury.balance();
         uint32[] memory segments = drawnSegments();
@@ -473,14 +598,14 @@ contract TaskActors is Endings {
         timed
         watched("demand")
     {
-        _liveToAudit(_load(taskSeed), _actor(actorSeed), type(uint8).max);
+        _liveToAudit(_loadIn(taskSeed, TaskState.Open, TaskState.Auditing), _actor(actorSeed), type(uint8).max);
         uint32 segment = _segment(segmentSeed);
         bool link = choice % 2 == 0 || segment == 0;
         Piece memory piece = Piece(terms.id, segment, link ? PieceKind.Link : PieceKind.Items, false, 0, 0);
         Place memory place;
         if (!link) place.header = programHeader(STEP_WORK, "step");
         Subject memory subject = link
-            ? Subject(market.workRootOf(terms.id), 0, uint32(terms.segmentCount()), 0, 1024)
+            ? Subject(market.taskOf(terms.id).workRoot, 0, uint32(terms.segmentCount()), 0, 1024)
             : Subject(NODE_LEAF, 0, 1, 0, 256 + 30 + 1024);
         address actor = choice % 3 == 0 ? _actor(actorSeed) : verifierOf(segment);
         vm.prank(actor);
@@ -546,11 +671,16 @@ contract TaskActors is Endings {
             bool open = demands.demandOf(demands.idOf(_pieces[i])).state == DemandState.Open;
             if (open) demands.close(_pieces[i]);
         }
-        vm.warp(vm.getBlockTimestamp() + 2 * uint256(numbers.maxClaimWindow) + numbers.unblindWindow + 1);
+        vm.warp(vm.getBlockTimestamp() + _longestBlind());
         for (uint256 i = 0; i < _blinds.length; ++i) {
             (address account,) = vault.engagementOf(address(court), _blindKey(_blinds[i]));
             if (account != address(0)) court.forfeitBlind(_blinds[i].claimant, _blinds[i].commitment);
         }
+    }
+
+    /// @dev After so long a blind claim can be opened no more, whatever it is about.
+    function _longestBlind() private view returns (uint256) {
+        return 2 * uint256(numbers.maxClaimWindow) + numbers.unblindWindow + 1;
     }
 
     function _finish() private {
@@ -565,16 +695,15 @@ contract TaskActors is Endings {
             _warpPast(market.deadlineOf(terms.id));
             market.expireUndrawn(terms);
         } else if (state == TaskState.Auditing) {
-            uint32[] memory segments = drawnSegments();
-            for (uint256 i = 0; i < segments.length; ++i) {
-                _decide(segments[i]);
+            for (uint32 segment = 0; segment < terms.segmentCount(); ++segment) {
+                if (stateOf(segment) != SlotState.None) _decide(segment);
             }
             market.settle(terms);
         }
     }
 
     function _releaseAll() private {
-        for (uint256 i = 0; i < actors.length; ++i) {
+        for (uint256 i = 0; terms.isDrawn() && i < actors.length; ++i) {
             (address account,) = vault.engagementOf(address(market), _applicationKey(terms.id, actors[i]));
             if (account != address(0)) market.releaseApplication(terms, account);
         }
@@ -594,16 +723,14 @@ contract TaskActors is Endings {
     }
 
     function _closeAll() private {
-        for (uint32 segment = 0; segment < terms.segmentCount(); ++segment) {
+        uint256 count = terms.segmentCount();
+        for (uint32 segment = 0; segment < count; ++segment) {
             Slot memory slot = court.slotOf(terms.id, segment);
             if (slot.state == SlotState.None) continue;
-            bytes32 key = CourtKeys.slotKey(terms.id, segment);
-            for (uint8 round = 0; round <= slot.round; ++round) {
-                for (uint16 index = 0; index < 10; ++index) {
-                    address claimant = court.claimOf(ClaimRef(terms.id, segment, round, index)).claimant;
-                    if (index == 0 && round == slot.round && claimant == address(0)) claimant = slot.verifier;
-                    (address account,) = vault.engagementOf(address(court), CourtKeys.engagement(key, round, claimant));
-                    if (account != address(0)) court.closeClaim(terms, segment, round, index);
+            for (uint256 round = _firstRound(slot); round <= slot.round; ++round) {
+                uint16 claims = _claimsOf(segment, uint8(round));
+                for (uint16 index = 0; index < claims; ++index) {
+                    if (_isHeld(segment, uint8(round), index)) court.closeClaim(terms, segment, uint8(round), index);
                 }
             }
         }
@@ -643,24 +770,22 @@ contract TaskActors is Endings {
 
     function sumOfEngagements() public view returns (uint256 total) {
         for (uint256 i = 0; i < _tasks.length; ++i) {
-            (, uint96 held) = vault.engagementOf(address(market), bytes32(_tasks[i].id));
+            TaskTerms memory task = _tasks[i];
+            (, uint96 held) = vault.engagementOf(address(market), bytes32(task.id));
             total += held;
-            for (uint256 j = 0; j < actors.length; ++j) {
-                (, held) = vault.engagementOf(address(market), _applicationKey(_tasks[i].id, actors[j]));
+            for (uint256 j = 0; task.isDrawn() && j < actors.length; ++j) {
+                (, held) = vault.engagementOf(address(market), _applicationKey(task.id, actors[j]));
                 total += held;
             }
-            for (uint32 segment = 0; segment < _tasks[i].segmentCount(); ++segment) {
-                if (court.slotOf(_tasks[i].id, segment).state == SlotState.None) continue;
-                total += _sumOfSegment(CourtKeys.slotKey(_tasks[i].id, segment));
+            uint256 count = task.segmentCount();
+            for (uint32 segment = 0; segment < count; ++segment) {
+                Slot memory slot = court.slotOf(task.id, segment);
+                if (slot.state == SlotState.None) continue;
+                total += _sumOfSegment(CourtKeys.slotKey(task.id, segment), slot);
             }
         }
-        for (uint256 i = 0; i < _blinds.length; ++i) {
-            bool again = false;
-            for (uint256 j = 0; j < i && !again; ++j) {
-                again = _blindKey(_blinds[i]) == _blindKey(_blinds[j]);
-            }
-            if (again) continue;
-            (, uint96 held) = vault.engagementOf(address(court), _blindKey(_blinds[i]));
+        for (uint256 i = 0; i < _bonds.length; ++i) {
+            (, uint96 held) = vault.engagementOf(address(court), _bonds[i]);
             total += held;
         }
         for (uint256 i = 0; i < _pieces.length; ++i) {
@@ -669,12 +794,19 @@ contract TaskActors is Endings {
         }
     }
 
-    function _sumOfSegment(bytes32 key) private view returns (uint256 total) {
-        for (uint256 round = 0; round <= numbers.redraws; ++round) {
+    /// @dev Of the rounds drawn, or called up: were there more, the vault would hold more than this.
+    function _sumOfSegment(bytes32 key, Slot memory slot) private view returns (uint256 total) {
+        for (uint256 round = _firstRound(slot); round <= slot.round; ++round) {
             for (uint256 i = 0; i < actors.length; ++i) {
                 (, uint96 held) = vault.engagementOf(address(court), CourtKeys.engagement(key, round, actors[i]));
                 total += held;
             }
+        }
+    }
+
+    function endings(TaskState state) external view returns (uint256 count) {
+        for (uint256 i = 0; i < _tasks.length; ++i) {
+            if (market.stateOf(_tasks[i].id) == state) ++count;
         }
     }
 
@@ -704,6 +836,16 @@ contract TaskActors is Endings {
             checkpoints[i] = _bad[index] >> i & 1 == 0 ? honestEnd(i) : keccak256(abi.encode("bad", i));
         }
         if (terms.isStacked()) checkpoints[0] = terms.initProgram;
+    }
+
+    /// @dev As `_load`, of a task in one of these states, where there is one: most calls are to do something, in long runs too.
+    function _loadIn(uint256 seed, TaskState first, TaskState last) private returns (uint256 index) {
+        for (uint256 i = 0; i < _tasks.length; ++i) {
+            index = addmod(seed, i, _tasks.length);
+            TaskState state = market.stateOf(_tasks[index].id);
+            if (state >= first && state <= last) return _load(index);
+        }
+        return _load(seed);
     }
 
     /// @dev A drawn segment, where there is one.

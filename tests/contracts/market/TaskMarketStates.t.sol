@@ -174,9 +174,9 @@ contract TaskMarketStatesTest is Endings {
         toCommitted(0);
         vm.startPrank(outsider);
         vm.expectRevert(abi.encodeWithSelector(ITaskMarket.NotCourt.selector, outsider));
-        market.beginAudit(terms.id);
+        market.beginAudit(terms.id, 0);
         vm.expectRevert(abi.encodeWithSelector(IAuditCourt.NotModule.selector, outsider));
-        court.conclude(terms, false, 0);
+        court.conclude(terms, false, 0, 0);
         vm.expectRevert(abi.encodeWithSelector(IAuditCourt.NotModule.selector, outsider));
         court.failStart(terms.id, 1, outsider);
     }

@@ -177,6 +177,10 @@ contract SegmentTransitionsTest is Endings, TransitionTable {
             ClaimBody memory passing = bodyFor(_segment, checkpoints[_segment]);
             return abi.encodeCall(court.postClaim, (terms, _segment, passing, proof));
         }
+        if (_same(name, "callUp")) {
+            ClaimBody memory other = bodyFor(_segment, "other");
+            return abi.encodeCall(court.callUp, (terms, _segment, other, proof));
+        }
         if (_same(name, "unblind")) {
             ClaimBody memory honest = bodyFor(_segment, honestEnd(_segment));
             return abi.encodeCall(court.unblind, (terms, _segment, honest, proof, "salt"));

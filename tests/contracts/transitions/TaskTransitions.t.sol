@@ -109,7 +109,8 @@ contract TaskTransitionsTest is Endings, TransitionTable {
     // Moves
 
     function _actor(string memory, string memory move, uint256 column) internal view override returns (address) {
-        return _same(move, "beginAudit_court") ? address(court) : [submitter, solver, outsider][column];
+        bool byCourt = _same(move, "beginAudit_court") || _same(move, "countCall_court");
+        return byCourt ? address(court) : [submitter, solver, outsider][column];
     }
 
     function _move(string memory, string memory move, address)
@@ -128,7 +129,8 @@ contract TaskTransitionsTest is Endings, TransitionTable {
         else if (_same(move, "commitStacked")) data = _commit(true);
         else if (_same(move, "expire")) data = abi.encodeCall(market.expire, (terms));
         else if (_same(move, "expireUndrawn")) data = abi.encodeCall(market.expireUndrawn, (terms));
-        else if (_same(vm.split(move, "_")[0], "beginAudit")) data = abi.encodeCall(market.beginAudit, (terms.id));
+        else if (_same(vm.split(move, "_")[0], "beginAudit")) data = abi.encodeCall(market.beginAudit, (terms.id, 1));
+        else if (_same(vm.split(move, "_")[0], "countCall")) data = abi.encodeCall(market.countCall, (terms.id));
         else if (_same(move, "settle")) data = abi.encodeCall(market.settle, (terms));
         else if (_same(move, "voidInvalidProgram")) data = abi.encodeCall(market.voidInvalidProgram, (terms, fault()));
         if (data.length == 0) data = _selectionMove(move);
@@ -139,9 +141,13 @@ contract TaskTransitionsTest is Endings, TransitionTable {
         if (_same(move, "creditClaim")) {
             return (address(ledger), abi.encodeCall(ledger.creditClaim, (terms, _undrawn())));
         }
-        require(_same(move, "convictMalformedStart"), move);
         MalformedStart memory nothing;
-        data = abi.encodeCall(starts.convictMalformedStart, (terms, 0, 0, new bytes32[](0), nothing));
+        if (_same(move, "convictMalformedStart")) {
+            data = abi.encodeCall(starts.convictMalformedStart, (terms, 0, 0, new bytes32[](0), nothing));
+        } else {
+            require(_same(move, "convictMalformedEnd"), move);
+            data = abi.encodeCall(starts.convictMalformedEnd, (terms, 9, 0, new bytes32[](0), nothing));
+        }
         return (address(starts), data);
     }
 
@@ -165,12 +171,23 @@ contract TaskTransitionsTest is Endings, TransitionTable {
         if (_same(move, "drawAudits")) return abi.encodeCall(court.drawAudits, (terms));
         if (_same(move, "redraw")) return abi.encodeCall(court.redraw, (terms, segment));
         if (_same(move, "postClaim")) return abi.encodeCall(court.postClaim, (terms, segment, body, none));
+        if (_same(move, "callUp")) return _callUp(segment);
         if (_same(move, "unblind")) return abi.encodeCall(court.unblind, (terms, segment, body, none, 0));
         if (_same(move, "reclaimBlind")) return abi.encodeCall(court.reclaimBlind, (terms, segment, 0, 0, 0));
         if (_same(move, "finalize")) return abi.encodeCall(court.finalize, (terms, segment, 1));
         if (_same(move, "closeClaim")) return abi.encodeCall(court.closeClaim, (terms, segment, 0, 0));
         if (_same(move, "openSecret")) return abi.encodeCall(court.openSecret, (terms, opening));
-        if (_same(move, "conclude")) return abi.encodeCall(court.conclude, (terms, false, 0));
+        if (_same(move, "conclude")) return abi.encodeCall(court.conclude, (terms, false, 0, 0));
+    }
+
+    /// @dev A claim that condemns a segment, a right one as soon as there is work.
+    function _callUp(uint32 segment) private view returns (bytes memory) {
+        if (checkpoints.length != 0) {
+            ClaimBody memory body = bodyFor(segment, "other");
+            return abi.encodeCall(court.callUp, (terms, segment, body, checkpointProof(segment)));
+        }
+        ClaimBody memory none;
+        return abi.encodeCall(court.callUp, (terms, segment, none, new bytes32[](0)));
     }
 
     /// @dev A child of this task, of the root it was committed to end in.

@@ -37,7 +37,7 @@ class FakeChain:
     def state(self, task: int) -> TaskState:
         return self.states[task]
 
-    def drawn_segments(self, task: int) -> list[int]:
+    def audited_segments(self, task: int) -> list[int]:
         return []
 
     def hold(self) -> AbstractContextManager[None]:

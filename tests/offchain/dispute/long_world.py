@@ -46,9 +46,12 @@ def long_world(op: Op, length: int, rng: np.random.Generator) -> World:
             e = add(Op.EXPONENT, E16, (1,), row, attrs=(EXPONENT_FLOOR_QUANTIZE,))
             m = add(Op.QUANTIZE, M16, (1, length), row, e, attrs=(QUANTIZE_BITS,))
             out = add(op, F32, (1, 1), m, e, m, e)
-        case Op.SCATTER_ADD:
+        case Op.SUM | Op.SCATTER_ADD:
             e = add(Op.EXPONENT, E16, (1,), row, attrs=(EXPONENT_FLOOR_SUM,))
-            out = add(op, F32, (1, 2), row, Input(InputKind.CONST, 1), e)
+            if op is Op.SUM:
+                out = add(op, F32, (1,), row, e)
+            else:
+                out = add(op, F32, (1, 2), row, Input(InputKind.CONST, 1), e)
         case Op.EXPONENT:
             out = add(Op.CAST, I32, (1,), add(op, E16, (1,), row, attrs=(EXPONENT_FLOOR_SUM,)))
         case _:
@@ -93,7 +96,7 @@ def forged_parts(
     """
     parts = list(truth)
     bits = int.from_bytes(stated, "little")
-    if node.op in (Op.MATMUL, Op.SCATTER_ADD):
+    if node.op in (Op.MATMUL, Op.SUM, Op.SCATTER_ADD):
         value = float(np.uint32(bits).view(np.float32))
         power = sum(exponents) - (26 if node.op is Op.MATMUL else 33)
         parts[hidden] += round(value * 2.0**-power) - sum(truth)
@@ -117,7 +120,7 @@ def forged_reveal(move: RevealParts, position: Position, evidence: Evidence, hid
     node = evidence.program(dispute.step).nodes[dispute.node]
     exponents = [int(np.uint16(packed >> shift & 0xFFFF).view(np.int16)) for shift in (64, 80)]
     stated = (packed & WORD).to_bytes(4, "little")[: ITEMSIZE[node.dtype]]
-    count = {Op.MATMUL: 2, Op.SCATTER_ADD: 1}.get(node.op, 0)
+    count = {Op.MATMUL: 2, Op.SUM: 1, Op.SCATTER_ADD: 1}.get(node.op, 0)
     forged = forged_parts(node, exponents[:count], decode_parts(move.parts), stated, hidden)
     return None if forged is None else RevealParts(move.node, encode_parts(forged))
 

@@ -8,7 +8,7 @@ import pytest
 from benchmarks.dispute import MOVES_LIMIT, STEPS, gpt2_small
 from lockstep.dispute.length import dispute_phases, longest_dispute, moves_a_side
 from lockstep.dispute.transition import TURNS, Outcome
-from lockstep.program.ops import Op
+from lockstep.program.ops import ROW_BLOCK, Op
 from tests.offchain.dispute.long_world import LyingMatch, long_world, lying_run, node_of
 from tests.offchain.dispute.world import Match, lie_about_value, random_world
 
@@ -33,10 +33,10 @@ def test_dispute_takes_the_moves_that_the_program_says(seed: int) -> None:
     assert_as_counted(Match(world, liar, world.run()))
 
 
-@pytest.mark.parametrize("op", [Op.MATMUL, Op.REDUCE_MAX], ids=lambda op: op.name.lower())
+@pytest.mark.parametrize("op", [Op.MATMUL, Op.SUM], ids=lambda op: op.name.lower())
 def test_long_row_takes_a_move_more_a_side(op: Op) -> None:
     rng = np.random.default_rng(1)
-    world = long_world(op, 16_384 + 7, rng)
+    world = long_world(op, ROW_BLOCK + 7, rng)
     match = LyingMatch(world, lying_run(world, op, rng), world.run())
     assert_as_counted(match)
     short = long_world(op, 100, rng)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lockstep.commitments import merkle
+from lockstep.dispute.evidence import Evidence
 from lockstep.dispute.game import Claim
-from lockstep.dispute.leaf_proof import build_block_proof, build_leaf_proof, build_opening_proof, row_parts
+from lockstep.dispute.leaf_proof import NodeProof, build_block_proof, build_leaf_proof, build_opening_proof, row_parts
 from lockstep.dispute.moves import PickElement, Prove, ProvePart, RevealParts
 from lockstep.dispute.one_shot import RowTooLongError, find_one_shot
 from lockstep.dispute.player import NothingToContestError, challenger_move
@@ -41,12 +43,18 @@ def honest_match(op: Op, seed: int) -> Match:
     return match
 
 
+def node_proofs(evidence: Evidence) -> NodeProof:
+    """Inclusion proofs in the step's tree over its nodes."""
+    leaves = evidence.step_tree(0).levels[0]
+    return lambda node: merkle.inclusion_proof(leaves, node)
+
+
 def play_to(match: Match, number: int, phase: Phase) -> None:
     while Phase(match.game.dispute(number).phase) is not phase:
         assert match.turn(number)
 
 
-@pytest.mark.parametrize(("op", "hidden"), list(zip(LONG_OPS, (0, 1, 2, 0, 1), strict=True)))
+@pytest.mark.parametrize(("op", "hidden"), list(zip(LONG_OPS, (0, 1, 2, 0, 1, 2), strict=True)))
 def test_challenge_of_a_lie_in_a_long_row_convicts_by_a_part(op: Op, hidden: int) -> None:
     match = lying_match(op, hidden)
     assert isinstance(match, LyingMatch)
@@ -69,12 +77,9 @@ def test_challenge_of_an_honest_long_row_fails_at_every_block(op: Op) -> None:
     play_to(match, number, Phase.PROVE_PART)
     position, evidence = match.game.position(number), match.evidence[0]
     dispute = position.dispute
-    tree = evidence.step_tree(0)
     assert position.data is not None
     for block in range(3):
-        leaf = build_block_proof(
-            evidence, 0, dispute.node, dispute.index, block, lambda node: tree.prove(node, node + 1)
-        )
+        leaf = build_block_proof(evidence, 0, dispute.node, dispute.index, block, node_proofs(evidence))
         with pytest.raises(IllegalMoveError, match="agrees"):
             match.game.move(number, ProvePart(block, position.data, leaf), CHALLENGER, match.now)
     with pytest.raises(NothingToContestError):
@@ -90,9 +95,8 @@ def test_leaf_of_a_long_row_is_refused_as_one(op: Op) -> None:
     number = match.open()
     play_to(match, number, Phase.PROVE)
     position, evidence = match.game.position(number), match.evidence[1]
-    tree = match.evidence[0].step_tree(0)
     node = node_of(match.world, op)
-    leaf = build_leaf_proof(evidence, 0, node, 0, lambda index: tree.prove(index, index + 1))
+    leaf = build_leaf_proof(evidence, 0, node, 0, node_proofs(match.evidence[0]))
     with pytest.raises(IllegalMoveError, match="does not carry"):
         match.game.move(number, Prove(position.data or b"", leaf), CHALLENGER, match.now)
 
@@ -104,9 +108,8 @@ def test_element_whose_row_one_leaf_carries_is_not_opened() -> None:
     number = match.open()
     play_to(match, number, Phase.PROVE)
     position, evidence = match.game.position(number), match.evidence[1]
-    tree = match.evidence[0].step_tree(0)
     node = node_of(world, Op.REDUCE_MAX)
-    leaf = build_opening_proof(evidence, 0, node, 0, lambda index: tree.prove(index, index + 1))
+    leaf = build_opening_proof(evidence, 0, node, 0, node_proofs(match.evidence[0]))
     with pytest.raises(IllegalMoveError, match="carries"):
         match.game.move(number, PickElement(position.data or b"", leaf), CHALLENGER, match.now)
     assert match.play(number) is Outcome.DEFENDER_CONVICTED

@@ -17,7 +17,7 @@ from lockstep.chain.types import ClaimBody, ClaimRef, TaskTerms
 from lockstep.commitments import merkle
 from lockstep.dispute import claims
 from lockstep.dispute.digest import DigestKey, replay_digest
-from lockstep.dispute.evidence import Evidence
+from lockstep.dispute.evidence import Ending, Evidence
 from lockstep.dispute.game import Claim, Game, Rules
 from lockstep.dispute.moves import Move
 from lockstep.dispute.player import challenger_move, defender_move
@@ -25,11 +25,12 @@ from lockstep.dispute.position import Position
 from lockstep.dispute.proofs import IllegalMoveError, Read, require
 from lockstep.dispute.transition import Outcome, Phase, Side
 from lockstep.engine.checkpoint import state_root
+from lockstep.engine.committed import committed_tensors, reads_committed
 from lockstep.engine.trace import StepOpening, open_step, trace_tree
 from lockstep.numerics.dtypes import ITEMSIZE, NUMPY, DType
 from lockstep.program.encoding import ProgramCommitment, commit_program
 from lockstep.program.graph import Input, Node, Program, StateEntry, TensorType
-from lockstep.program.leaf import leaf_reads
+from lockstep.program.leaf import PROVEN_KINDS, leaf_reads
 from lockstep.program.long_rows import row_blocks
 from lockstep.program.ops import InputKind, Op
 from lockstep.program.reference import evaluate_node, own_input
@@ -77,7 +78,7 @@ def reference_executor(node: Node, element: int, step: int, seed: int, reads: Se
 
 
 INPUT_TYPES: dict[tuple[Node, int], TensorType] = {}
-"""Types of nodes' NODE, STATE and CONST inputs; filled by ``World``."""
+"""Types of nodes' proven inputs; filled by ``World``."""
 
 
 class TestRun:
@@ -101,9 +102,10 @@ class TestRun:
             state = self.state_after(step - 1)
             program, constants = self.world.program(self.segment), self.world.constants(self.segment)
             at = (program, constants, self.world.terms.seed, state, self.first_step + step)
-            opening = open_step(*at)
+            committed = self.world.committed if self.segment else []
+            opening = open_step(*at, committed=committed)
             if step in self.overrides:
-                opening = open_step(*at, overrides=self.overrides[step](opening))
+                opening = open_step(*at, overrides=self.overrides[step](opening), committed=committed)
             for node, root in self.root_lies.get(step, {}).items():
                 opening.node_roots[node] = root
             if step in self.root_lies or step in self.state_lies:
@@ -123,7 +125,7 @@ class TestRun:
 
 @dataclass
 class World:
-    """A task with its programs and data; segment 1 is played."""
+    """A task with its programs and data; segment 1 is played, and must end in ``end`` where its program reads that."""
 
     step: Program
     start: list[Tensor]
@@ -131,8 +133,13 @@ class World:
     steps: int = 3
     segment_steps: int = 3
     seed: int = 7
+    end: list[Tensor] | None = None
 
     def __post_init__(self) -> None:
+        reads = self.end is not None and reads_committed(self.step)
+        self.committed = committed_tensors(self.end, BEACON) if reads and self.end is not None else []
+        roots = [bytes([7]) * 32, bytes(32) if self.end is None else state_root(self.end)]
+        self.work = claims.work_tree(roots)
         self.commitment = commit_program(self.step, 1)
         self.init = init_program(self.step)
         self.init_commitment = commit_program(self.init, 1)
@@ -159,7 +166,7 @@ class World:
         for program in (self.step, self.init):
             for node in program.nodes:
                 for slot, source in enumerate(node.inputs):
-                    if source.kind in (InputKind.NODE, InputKind.STATE, InputKind.CONST):
+                    if source.kind in PROVEN_KINDS:
                         INPUT_TYPES[(node, slot)] = program.input_type(source)
 
     def program(self, segment: int) -> Program:
@@ -176,7 +183,10 @@ class World:
 
     def evidence(self, run: TestRun) -> Evidence:
         start = state_root(run.start) if run.segment else claims.INIT_START_ROOT
-        return Evidence(run, self.program_commitment(run.segment), self.terms.seed, start)
+        ending = None
+        if self.end is not None:
+            ending = Ending(state_root(self.end), tuple(self.work.inclusion_proof(1)))
+        return Evidence(run, self.program_commitment(run.segment), self.terms.seed, start, ending)
 
 
 def init_program(step: Program) -> Program:
@@ -264,6 +274,22 @@ def lie_about_later_state(rng: np.random.Generator, run: TestRun, step: int) -> 
         run.state_lies.setdefault(later, rng.bytes(32))
 
 
+def reading_the_end(program: Program, rng: np.random.Generator) -> Program:
+    """The program with some of its reads of the state turned to what the segment must end in."""
+    nodes = []
+    for node in program.nodes:
+        inputs = node.inputs
+        if node.op is not Op.STATE:
+            inputs = tuple(
+                Input(InputKind.COMMITTED, source.value)
+                if source.kind is InputKind.STATE and rng.random() < 0.6
+                else source
+                for source in inputs
+            )
+        nodes.append(replace(node, inputs=inputs))
+    return replace(program, nodes=tuple(nodes))
+
+
 LIES: tuple[Lie, ...] = (lie_about_value, lie_about_node_root, lie_about_state_root)
 
 
@@ -292,7 +318,7 @@ class Match:
         self.segment = self.defender.segment
         self.refs = (ClaimRef(1, self.segment, 0, 0), ClaimRef(1, self.segment, 0, 1))
         self.evidence = (self.world.evidence(self.defender), self.world.evidence(self.challenger))
-        self.game = Game(self.world.terms, BEACON, reference_executor, self.rules)
+        self.game = Game(self.world.terms, BEACON, reference_executor, self.rules, self.world.work.root)
         for ref, who, evidence in zip(self.refs, (DEFENDER, CHALLENGER), self.evidence, strict=True):
             self.game.add_claim(Claim(ref, who, self.body(evidence, who)))
         self.now = 1_000

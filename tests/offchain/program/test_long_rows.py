@@ -21,7 +21,7 @@ from lockstep.program.long_rows import (
     opening_reads,
     row_blocks,
 )
-from lockstep.program.ops import MAX_ROW_BLOCKS, ROW_BLOCK, SCATTER_BLOCK, InputKind, Op
+from lockstep.program.ops import MAX_ROW_BLOCKS, MAX_SUM_ROW, ROW_BLOCK, SCATTER_BLOCK, InputKind, Op
 from lockstep.program.spec import MAX_LEAF_BYTES, leaf_bytes
 from tests.strategies.long_rows import LONG_OPS, element_bytes, exponents_of, parts_of, random_long_case
 
@@ -82,18 +82,18 @@ def test_row_of_one_block_is_no_long_row() -> None:
         node = Node(op, DType.F32, (1, 1), ())
         assert row_blocks(node, [TensorType(DType.F32, (1, size))]) == 1
         assert row_blocks(node, [TensorType(DType.F32, (1, size + 1))]) == 2
-    assert block_size(Op.SUM) is None
+    assert block_size(Op.SORT) is None
     with pytest.raises(ValueError, match="no parts"):
-        block_part(Node(Op.SUM, DType.F32, (1,), ()), 0, 0, [])
+        block_part(Node(Op.SORT, DType.F32, (1,), ()), 0, 0, [])
     with pytest.raises(ValueError, match="no parts"):
-        combine(Node(Op.SUM, DType.F32, (1,), ()), [], [1])
+        combine(Node(Op.SORT, DType.F32, (1,), ()), [], [1])
 
 
 @by_op
 def test_block_at_the_longest_row_fits_a_transaction(op: Op) -> None:
     size = block_size(op)
     assert size is not None
-    length = size * MAX_ROW_BLOCKS
+    length = MAX_SUM_ROW if op is Op.SUM else size * MAX_ROW_BLOCKS
     wide = TensorType(DType.F32, (1, length))
     inputs = tuple(Input(InputKind.NODE, slot) for slot in range(4))
     match op:
@@ -101,6 +101,8 @@ def test_block_at_the_longest_row_fits_a_transaction(op: Op) -> None:
             mantissas, exponents = TensorType(DType.M16, (1, length)), TensorType(DType.E16, (1,))
             node = Node(op, DType.F32, (1, 1), inputs)
             types = [mantissas, exponents, mantissas, exponents]
+        case Op.SUM:
+            node, types = Node(op, DType.F32, (1,), inputs[:2]), [wide, TensorType(DType.E16, (1,))]
         case Op.SCATTER_ADD:
             node = Node(op, DType.F32, (1, 3), inputs[:3])
             types = [wide, TensorType(DType.I32, (length,)), TensorType(DType.E16, (1,))]
@@ -108,7 +110,7 @@ def test_block_at_the_longest_row_fits_a_transaction(op: Op) -> None:
             node, types = Node(op, DType.E16, (1,), inputs[:1], (-113,)), [wide]
         case _:
             node, types = Node(op, DType.F32, (1,), inputs[:1]), [wide]
-    assert row_blocks(node, types) == MAX_ROW_BLOCKS
+    assert row_blocks(node, types) == length // size
     assert leaf_bytes(node, types, 65_536) <= MAX_LEAF_BYTES
 
 
@@ -132,4 +134,4 @@ def test_opening_shows_the_rows_type_first(op: Op) -> None:
     case = random_long_case(np.random.default_rng(op), op)
     first, *exponents = opening_reads(case.node, case.node.type.elements - 1)
     assert tuple(first) == (0, 0, 0)
-    assert [read.slot for read in exponents] == {Op.MATMUL: [1, 3], Op.SCATTER_ADD: [2]}.get(op, [])
+    assert [read.slot for read in exponents] == {Op.MATMUL: [1, 3], Op.SUM: [1], Op.SCATTER_ADD: [2]}.get(op, [])

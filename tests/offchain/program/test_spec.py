@@ -177,7 +177,12 @@ BROKEN: dict[str, tuple[Program, str]] = {
     "a later node": (program(node(Op.NEG, F32, (4, 6), at(1)), node(Op.NEG, F32, (4, 6), at(0))), "not earlier"),
     "missing state": (program(node(Op.NEG, F32, (4, 6), Input(InputKind.STATE, 1))), "state entry 1 of 1"),
     "missing constant": (program(node(Op.NEG, F32, (4, 6), Input(InputKind.CONST, 2))), "constant 2 of 2"),
-    "committed": (program(node(Op.NEG, F32, (4, 6), Input(InputKind.COMMITTED, 0))), "COMMITTED"),
+    "missing committed": (program(node(Op.NEG, F32, (4, 6), Input(InputKind.COMMITTED, 2))), "committed entry 2 of 1"),
+    "draw of another type": (program(node(Op.NEG, F32, (8,), Input(InputKind.COMMITTED, 1))), "i32"),
+    "state of what is committed": (
+        program(nodes=(node(Op.STATE, ROOT, (1,), Input(InputKind.COMMITTED, 0)),)),
+        "the state is COMMITTED",
+    ),
     "step with a value": (program(node(Op.CAST, F32, (), Input(InputKind.STEP, 1))), "STEP with value 1"),
     "seed with a value": (program(node(Op.CAST, F32, (2,), Input(InputKind.SEED, 9))), "SEED with value 9"),
     "NaN with a payload": (program(node(Op.NEG, F32, (), f32(0xFFC00000))), "NaN literal"),
@@ -337,7 +342,7 @@ def test_leaf_that_takes_too_much_calldata_is_refused(monkeypatch: pytest.Monkey
     mantissa = node(Op.QUANTIZE, M16, (2, 16_384), at(0), at(1), attrs=(14,))
     product = node(Op.MATMUL, F32, (2, 2), at(2), at(1), at(2), at(1))
     check_program(program(wide, exponent, mantissa, product))
-    monkeypatch.setattr(spec, "MAX_LEAF_BYTES", 64 * 1024)
+    monkeypatch.setattr(spec, "MAX_LEAF_BYTES", 16 * 1024)
     with pytest.raises(ProgramError, match="a leaf of it takes up to"):
         check_program(program(wide, exponent, mantissa, product))
 

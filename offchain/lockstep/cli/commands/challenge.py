@@ -74,10 +74,13 @@ def _slot(agent: Claimant, posted: PostedTask, segment: int) -> Slot:
     state = lockstep.state(task)
     if state is not TaskState.AUDITING:
         raise CommandError(f"Task {task} is {state.name.lower()}; disputes are opened while it is audited.")
-    drawn = lockstep.drawn_segments(task)
-    if segment not in drawn:
-        listed = ", ".join(map(str, sorted(drawn)))
-        raise CommandError(f"Segment {segment} of task {task} was not drawn, so nobody claims it. Drawn: {listed}.")
+    audited = lockstep.audited_segments(task)
+    if segment not in audited:
+        listed = ", ".join(map(str, sorted(audited)))
+        raise CommandError(
+            f"Segment {segment} of task {task} was neither drawn nor called up, so nobody claims it. "
+            f"There are claims on: {listed}."
+        )
     slot = lockstep.slot(task, segment)
     if slot.state != SlotState.DRAWN:
         raise CommandError(f"Segment {segment} is {SlotState(slot.state).name.lower()}: its disputes are over.")

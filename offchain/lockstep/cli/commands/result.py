@@ -55,7 +55,13 @@ def result(
     manifest = get_manifest(store, work.uri, WorkManifest)
     data = store.get_buffer(manifest.checkpoints[-1], workload.checkpoint_limit)
     trained = parse_checkpoint(data, workload.step, work.final_root)
-    write_weights(out, workload.step, trained, {"lockstep.root": work.final_root.hex(), "lockstep.task": str(task)})
+    trained = trained[: workload.own_state]
+    write_weights(
+        out,
+        workload.native or workload.step,
+        trained,
+        {"lockstep.root": work.final_root.hex(), "lockstep.task": str(task)},
+    )
     console = output()
     console.print(
         f"{out}: {len(trained)} tensors with the root {work.final_root.hex()}", soft_wrap=True, highlight=False

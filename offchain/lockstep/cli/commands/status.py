@@ -222,7 +222,7 @@ def _show_segments(lines: list[Document], now: int) -> None:
             str(line["segment"]),
             "start" if line["steps"] is None else f"{line['steps'][0]}-{line['steps'][1]}",
             line["state"],
-            str(line["round"]),
+            _round(line, line["round"]),
             line["verifier"],
             str(line["open_disputes"]),
             _next_window(line, now),
@@ -230,7 +230,7 @@ def _show_segments(lines: list[Document], now: int) -> None:
         for claim in line["claims"]:
             made.add_row(
                 str(line["segment"]),
-                str(claim["round"]),
+                _round(line, claim["round"]),
                 str(claim["claim"]),
                 claim["claimant"],
                 "passes" if claim["passes"] else "condemns",
@@ -243,6 +243,11 @@ def _show_segments(lines: list[Document], now: int) -> None:
     if made.row_count:
         console.print()
         console.print(made)
+
+
+def _round(segment: Document, number: int) -> str:
+    """A segment's round for people; one that was called up has no other."""
+    return "called up" if segment["called_up"] else str(number)
 
 
 def _next_window(line: Document, now: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from lockstep.chain.terms import Plan
     from lockstep.chain.types import TaskOffer
     from lockstep.cli.session import Session
+    from lockstep.program.tolerance import Tolerance
 
 WORK_UNIT = 10**9
 """People name prices in tokens per so many units of work."""
@@ -115,12 +117,64 @@ class Job(Bundle):
     ] = None
 
 
+class Rounding(StrEnum):
+    """What a solver in tolerance mode may round operands to."""
+
+    BF16 = "bf16"
+    TF32 = "tf32"
+
+
+ROUNDED_BITS = {Rounding.BF16: 8, Rounding.TF32: 11}
+"""Significant bits of each format."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nearness(Bundle):
+    """Whether, and how far, a solver's checkpoints may be from an exact replay."""
+
+    rounding: Annotated[
+        Rounding | None,
+        typer.Option(
+            "--tolerance",
+            help="Let the solver train natively, with contractions rounded like this: audits then compare its"
+            " checkpoints with a replay and with perturbed ones.",
+            show_default="exact: every bit must agree",
+        ),
+    ] = None
+    runs: Annotated[
+        int, typer.Option("--tolerance-runs", min=1, max=64, help="Perturbed runs a replay makes beside the exact one.")
+    ] = 8
+    multiple: Annotated[
+        float,
+        typer.Option(
+            "--tolerance-multiple",
+            min=1,
+            max=1000,
+            help="How many times the farthest run's distance a tensor may be off",
+        ),
+    ] = 4.0
+    share: Annotated[
+        float,
+        typer.Option("--tolerance-share", min=0.001, max=0.5, help="How much of a segment's update all may be off."),
+    ] = 0.1
+
+    @property
+    def tolerance(self) -> Tolerance | None:
+        """What the program is rewritten for, None for an exact task."""
+        from lockstep.program.tolerance import Tolerance
+
+        if self.rounding is None:
+            return None
+        return Tolerance(self.runs, ROUNDED_BITS[self.rounding], self.multiple, self.share)
+
+
 @bundled
 def submit(
     connection: Connection,
     account: Account,
     job: Job,
     training: Training,
+    nearness: Nearness,
     source: Source,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before paying.")] = False,
 ) -> None:
@@ -139,8 +193,9 @@ def submit(
         lockstep submit train.py:build --price 0.5
         lockstep submit mlp --steps 320 --parent 1
         lockstep submit cnn --draw 2h --family cnn
+        lockstep submit cnn --tolerance bf16 --segment-steps 16
     """
-    session, agent, workload, order, offer = _prepare(connection, account, job, training, source)
+    session, agent, workload, order, offer = _prepare(connection, account, job, training, nearness, source)
     _show_cost(agent, workload, offer)
     if not yes and not _confirmed():
         raise CommandError("Nothing was posted. Pass --yes to post without being asked.")
@@ -151,14 +206,16 @@ def submit(
 
 
 @bundled
-def quote(connection: Connection, account: Account, job: Job, training: Training, source: Source) -> None:
+def quote(
+    connection: Connection, account: Account, job: Job, training: Training, nearness: Nearness, source: Source
+) -> None:
     """Show what a training job would cost, and what cheating on it would cost a solver; nothing is posted or paid.
 
     Example:
 
         lockstep quote mlp --steps 320 --audits all
     """
-    _, agent, workload, _, offer = _prepare(connection, account, job, training, source)
+    _, agent, workload, _, offer = _prepare(connection, account, job, training, nearness, source)
     _show_cost(agent, workload, offer)
 
 
@@ -185,7 +242,7 @@ def cancel(
 
 
 def _prepare(
-    connection: Connection, account: Account, job: Job, training: Training, source: str
+    connection: Connection, account: Account, job: Job, training: Training, nearness: Nearness, source: str
 ) -> tuple[Session, Submitter, Workload, Order, TaskOffer]:
     """Everything up to the offer; nothing is sent."""
     price = _price(job.price)
@@ -211,8 +268,6 @@ def _prepare(
     workload = captured_workload(captured)
     voice = Voice(output(), Role.SUBMITTER)
     agent = Submitter(lockstep, session.store, Journal(":memory:"), narrate=voice.say)
-    if job.parent is not None:
-        workload = agent.stack(workload, job.parent)
     order = Order(
         steps=job.steps,
         segment_steps=job.segment_steps,
@@ -228,6 +283,10 @@ def _prepare(
         family=family,
         prize=prize,
     )
+    if nearness.tolerance is not None:
+        workload = agent.tolerate(workload, order, nearness.tolerance)
+    if job.parent is not None:
+        workload = agent.stack(workload, job.parent)
     offer = agent.offer(workload, order)
     parameters, plan = lockstep.parameters, _plan(workload, offer)
     most = parameters.solver_deposit_multiple * arithmetic.fee(plan) + offer.wage * offer.audits + offer.levy
@@ -289,9 +348,10 @@ def _show_cost(agent: Submitter, workload: Workload, offer: TaskOffer) -> None:
     work = arithmetic.whole_work(plan)
     wages = offer.wage * offer.audits
     prize = lots.bonus(plan, offer.audits, offer.levy, lockstep.parameters)
+    runs = f"; a replay makes {workload.tolerance.runs} perturbed runs" if workload.tolerance else ""
     shown = table("Cost", "", "amount", "", right=("amount",))
     for name, amount, note in (
-        ("fee", numbers.fee, f"{work:,} units of work: {offer.steps} steps of {plan.step_work:,}, and the start"),
+        ("fee", numbers.fee, f"{work:,} units of work: {offer.steps} steps of {plan.step_work:,}, and the start{runs}"),
         ("margin", numbers.escrow - numbers.fee - wages - offer.levy, "comes back at settlement"),
         ("wages", wages, f"{offer.audits} of {segments} segments audited; unearned ones come back"),
         ("levy", offer.levy, f"to the treasury; one audit in {lots.ODDS} wins its solver {amount_text(prize)}"),

@@ -24,6 +24,15 @@ if TYPE_CHECKING:
     from lockstep.cli.session import Session
 
 
+class Precision(StrEnum):
+    """Arithmetic of native training."""
+
+    EXACT = "exact"
+    F32 = "f32"
+    BF16 = "bf16"
+    TF32 = "tf32"
+
+
 class Strategy(StrEnum):
     """When a whistleblower looks at a claim."""
 
@@ -87,10 +96,17 @@ def solve(
         list[str] | None,
         typer.Option("--family", help=f"Family of models to declare: {', '.join(FAMILIES)}.", show_default=False),
     ] = None,
+    precision: Annotated[
+        Precision, typer.Option("--precision", help="Arithmetic for tasks in tolerance mode; tf32 needs a GPU.")
+    ] = Precision.EXACT,
+    device: Annotated[
+        str, typer.Option("--device", metavar="DEVICE", help="Where those are trained, as PyTorch names it: cpu, cuda.")
+    ] = "cpu",
 ) -> None:
     """Train: accept open tasks, run them step by step, commit to the checkpoints, be paid when they hold.
 
-    Where a task's solver is drawn it applies first, with the least stake that is asked for.
+    Where a task's solver is drawn it applies first, with the least stake that is asked for. A task in tolerance mode
+    may be trained in other arithmetic than the exact one; its checkpoints must then come near to an exact replay.
 
     Locks a deposit for each task it accepts. From then on it must be able to serve the task's programs, data and
     checkpoints, and answers who demands them on chain, for a fee: keep this store. Progress is kept in the journal
@@ -103,6 +119,7 @@ def solve(
         lockstep solve --task 1
         lockstep solve --nproc 4
         lockstep solve --memory 4096 --rate 200 --family cnn
+        lockstep solve --precision bf16
     """
     from lockstep.agents.answerer import Answerer
     from lockstep.agents.defender import Defender
@@ -118,6 +135,7 @@ def solve(
 
     def before(agent: Solver) -> None:
         agent.declared = declared
+        agent.precision, agent.device = str(precision), device
 
     kinds = (Solver, Answerer, SumsPublisher, Defender) if publish_sums else (Solver, Answerer, Defender)
     _run(Session(connection, account, Role.SOLVER), kinds, running, before, processes=nproc)
@@ -209,6 +227,16 @@ def whistleblow(
             show_default=False,
         ),
     ] = None,
+    undrawn: Annotated[
+        float,
+        typer.Option(
+            "--undrawn",
+            metavar="SHARE",
+            min=0.0,
+            max=1.0,
+            help="Share of the segments that were not drawn to replay too; bad ones are called up.",
+        ),
+    ] = 0.0,
     explain: Annotated[
         bool, typer.Option("--explain", help="Say what the default strategy would do now; send nothing.")
     ] = False,
@@ -222,9 +250,14 @@ def whistleblow(
     A wrong claim's deposit pays whoever finds it. Claims of one's own are placed blindly first; salts and bodies lie in
     the journal, so do not delete it (a lost salt is a lost bond).
 
+    With --undrawn it also replays segments that were not drawn, while they can be called up: until the claim window of
+    the draw is over. One that does not end in the solver's checkpoint it calls up by a claim in the open; if that
+    stands the task is rejected, and the claim is paid as a finder's. It locks a claim's deposit and bond.
+
     Examples:
 
         lockstep whistleblow --task 1
+        lockstep whistleblow --task 1 --undrawn 0.25
         lockstep watch --task 1 --strategy always
         lockstep whistleblow --explain --cost 0.001
     """
@@ -244,6 +277,7 @@ def whistleblow(
     def before(agent: Whistleblower) -> None:
         agent.uses_sums = freivalds
         agent.prices = prices if strategy is Strategy.DEFAULT else None
+        agent.undrawn = undrawn
 
     _run(session, (Whistleblower,), running, before)
 

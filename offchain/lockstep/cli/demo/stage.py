@@ -247,8 +247,8 @@ def describe(world: World, task: int, state: TaskState) -> str:
     chain = world.keeper_lockstep
     names = {party.address: party.name for party in world.parties.values()}
     fallen = []
-    for segment in chain.drawn_segments(task):
-        for round_ in range(chain.slot(task, segment).round + 1):
+    for segment in chain.audited_segments(task):
+        for round_ in chain.slot(task, segment).rounds:
             for claim in chain.claims(task, segment, round_):
                 record = chain.claim(claim.ref)
                 if record.convicted or record.digest_convicted:

@@ -165,7 +165,7 @@ class World:
         if state is not TaskState.AUDITING:
             return [chain.deadline(task)], 0
         deadlines: list[int] = []
-        for segment in chain.drawn_segments(task):
+        for segment in chain.audited_segments(task):
             slot = chain.slot(task, segment)
             if slot.state == SlotState.REDRAWING:
                 draw = chain.draw(chain.court.address, redraw_key(task, segment, slot.round + 1))
