@@ -58,7 +58,7 @@ def test_story_honest_parties_task_settles_and_pays(bench: Bench, tmp_path: Path
         names = bench_names(bench, task)
         assert {name for name in file.keys()} == set(names)  # noqa: SIM118, C416
         assert state_root([file.get_tensor(name) for name in names]).hex() == document["final_root"]
-        assert file.metadata()["lockstep.root"] == document["final_root"]
+        assert json.loads(file.metadata()["lockstep"])["root"] == document["final_root"]
 
     paid = bench.run("withdraw", "--as", "solver").stdout
     assert "that were owed" in paid
@@ -214,7 +214,7 @@ def test_challenge_lying_verifier_is_convicted_and_each_mistake_is_explained(ben
     assert "has no claim on segment 2" in bench.refuse("challenge", task, 2, 0)
     assert "no claim 7 on segment 1 in round 0. Claims: 0 (" in bench.refuse("challenge", task, LIED_ABOUT, 7)
     assert "Claim 1 is your own" in bench.refuse("challenge", task, LIED_ABOUT, 1)
-    assert "was not drawn" in bench.refuse("challenge", task, 9, 0)
+    assert "was neither drawn nor called up" in bench.refuse("challenge", task, 9, 0)
     assert "has 2 steps" in bench.refuse("challenge", task, LIED_ABOUT, 0, "--digest-step", 9)
     assert "challenges the end root" in bench.run("challenge", task, LIED_ABOUT, 0).stdout
     assert "You dispute claim 0 already" in bench.refuse("challenge", task, LIED_ABOUT, 0)

@@ -137,7 +137,7 @@ def test_train_in_native_precision_says_so_and_goes_on_where_it_was(source: str,
     losses = [float(re.findall(r"test loss (\d+\.\d+)", text)[0]) for text in (exact, shown)]
     assert losses[1] == pytest.approx(losses[0], rel=0.02)
     with safe_open(folder / "weights.safetensors", "pt") as file:
-        assert file.metadata()["lockstep.precision"] == "bf16"
+        assert json.loads(file.metadata()["lockstep"])["precision"] == "bf16"
     assert "holds another job" in train(source, folder, code=1).stderr
     assert "holds another job" in train(source, folder, "--precision", "f32", code=1).stderr
 

@@ -60,7 +60,7 @@ def result(
         out,
         workload.native or workload.step,
         trained,
-        {"lockstep.root": work.final_root.hex(), "lockstep.task": str(task)},
+        {"root": work.final_root.hex(), "task": str(task)},
     )
     console = output()
     console.print(

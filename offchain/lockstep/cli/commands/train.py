@@ -176,7 +176,7 @@ def _finish(run: LocalRun, workload: Workload, voice: Voice, state: Sequence[Ten
     from lockstep.engine.segment import mean_metrics
 
     file = run.folder / WEIGHTS
-    about = {"lockstep.root": run.record.checkpoints[-1][1], "lockstep.precision": run.record.job.precision}
+    about = {"root": run.record.checkpoints[-1][1], "precision": run.record.job.precision}
     write_weights(file, workload.step, state, about)
     voice.say(f"has written {file}")
     if workload.predict is not None and workload.predict_steps:
