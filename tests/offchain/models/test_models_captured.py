@@ -44,7 +44,7 @@ CASES: dict[str, tuple[Callable[[], nn.Module], Loss, Callable[[], Dataset]]] = 
         next_token_loss,
         lambda: texts(targets_are_texts=True),
     ),
-    # Sixteen rows: with few, the last batch norms (of one pixel a channel) are nearly singular, and either side's rounding shows.
+    # Sixteen rows: with few, the last batch norms (of one pixel a channel) are nearly singular, and rounding shows.
     "resnet": (lambda: ResNet18(1, 3, 2), nn.CrossEntropyLoss(), lambda: classification((1, 8, 8), 3, rows=16)),
     "lstm": (
         lambda: LSTMClassifier(VOCABULARY, 3, 4),
