@@ -471,6 +471,20 @@ class Lockstep:
         placed = self._logs("AuditCourt", "BlindPlaced", commitment=commitment)
         return any(log["args"]["claimant"] == self.client.address for log in placed)
 
+    def placed_blinds(self) -> dict[tuple[str, bytes], int]:
+        """When each blind claim was placed last (timestamp), by claimant and commitment; opened ones too."""
+        placed = (log["args"] for log in self._logs("AuditCourt", "BlindPlaced"))
+        return {(args["claimant"], bytes(args["commitment"])): int(args["order"]) for args in placed}
+
+    def held_engagements(self) -> set[bytes]:
+        """Keys of the court's engagements that still hold something, from the vault's events."""
+        held: dict[bytes, int] = {}
+        for event, sign in (("Locked", 1), ("Released", -1), ("Slashed", -1)):
+            for log in self._logs("StakeVault", event, module=self.court.address):
+                key = bytes(log["args"]["engagement"])
+                held[key] = held.get(key, 0) + sign * int(log["args"]["amount"])
+        return {key for key, amount in held.items() if amount > 0}
+
     def audited(self) -> list[tuple[int, int]]:
         """(task, block of the draw) of every task whose audits were drawn, oldest first."""
         return [(log["args"]["task"], log["blockNumber"]) for log in self._logs("AuditCourt", "AuditsDrawn")]

@@ -13,6 +13,7 @@ from lockstep.cli.commands import (
     challenge,
     deploy,
     economics,
+    forfeit,
     inspect,
     profile,
     program,
@@ -83,6 +84,7 @@ app.command("watch", rich_help_panel=PARTIES, hidden=True)(work.whistleblow)
 app.command(rich_help_panel=PARTIES)(challenge.challenge)
 app.command(rich_help_panel=PARTIES)(reveal.reveal)
 app.command(rich_help_panel=PARTIES)(withdraw.withdraw)
+app.command(rich_help_panel=PARTIES)(forfeit.forfeit)
 app.command(rich_help_panel=LOOKING, epilog=zoo.listing())(train.train)
 app.command(rich_help_panel=LOOKING)(status.status)
 app.command(rich_help_panel=LOOKING, epilog=zoo.listing())(submit.quote)
