@@ -434,6 +434,12 @@ class Lockstep:
             self._look_at(self.court, "claimOf", [(each,) for each in known])
         return ClaimRecord.from_abi(self.view(self.court, "claimOf", ref.abi()))
 
+    def verifiers(self) -> dict[str, int]:
+        """Weight of every account in the draws, in units of ``weight_unit``, as it was registered last."""
+        registered = (log["args"] for log in self._logs("AuditCourt", "VerifierRegistered"))
+        weights = {args["verifier"]: int(args["weight"]) for args in registered}
+        return {verifier: weight for verifier, weight in weights.items() if weight}
+
     def trees(self, verifier: str) -> list[PostedTree]:
         """A verifier's trees of secrets, oldest first."""
         return [
@@ -636,6 +642,11 @@ class Lockstep:
         """Add ``amount`` from the wallet to the account's stake."""
         self.allow(self.vault, amount)
         self.send(self.vault, "deposit", amount, doing=f"deposit {amount_text(amount)} of stake")
+
+    def can_stake(self, needed: int) -> bool:
+        """Whether free stake and wallet of this account have so much together."""
+        address = self.client.address
+        return self.free_stake(address) + self.tokens(address) >= needed
 
     def ensure_stake(self, needed: int) -> None:
         """Deposit what is missing to have ``needed`` free stake."""

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lockstep.agents.caution import SPARE_FEES, Caution
 from lockstep.chain.amounts import amount_text
 from lockstep.chain.options import FAMILIES, families_mask
-from lockstep.cli.console import parse_amount
+from lockstep.cli.console import parse_address, parse_amount
 from lockstep.cli.errors import INTERRUPTED, CommandError
 from lockstep.cli.options import Account, Bundle, Connection, Poll, Processes, Role, bundled
 
@@ -102,6 +103,39 @@ def solve(
     device: Annotated[
         str, typer.Option("--device", metavar="DEVICE", help="Where those are trained, as PyTorch names it: cpu, cuda.")
     ] = "cpu",
+    verifiers: Annotated[
+        int | None,
+        typer.Option(
+            "--min-verifiers",
+            min=0,
+            max=64,
+            help="Registered verifiers with stake to accept at, of whom one fewer could leave; 0: do not look.",
+            show_default=f"{Caution().verifiers}; 0 on a local chain",
+        ),
+    ] = None,
+    largest: Annotated[
+        float,
+        typer.Option("--max-share", min=0.0, max=1.0, help="Most of the verifiers' free stake that one may have."),
+    ] = Caution().largest,
+    trusted: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--trust",
+            metavar="ADDRESS",
+            help="A verifier known to stay, may be repeated: stake of such ones for every audit is enough.",
+            show_default=False,
+        ),
+    ] = None,
+    spare: Annotated[
+        float,
+        typer.Option(
+            "--spare",
+            min=0.0,
+            max=1000.0,
+            metavar="FEES",
+            help="Stake to keep free beside each deposit, in fees of the task, to answer false calls; 0: none.",
+        ),
+    ] = SPARE_FEES,
 ) -> None:
     """Train: accept open tasks, run them step by step, commit to the checkpoints, be paid when they hold.
 
@@ -114,12 +148,17 @@ def solve(
     checkpoint. Where a verifier condemns the work, the solver claims otherwise, with a deposit, and disputes it; so
     keep it running until the task is over.
 
+    Work that nobody can be drawn to verify is not paid. So it looks first at who has stake (--min-verifiers,
+    --max-share, --trust), and keeps some of its own free to answer false claims on any segment (--spare). Where either
+    is too little it says so and waits.
+
     Example:
 
         lockstep solve --task 1
         lockstep solve --nproc 4
         lockstep solve --memory 4096 --rate 200 --family cnn
         lockstep solve --precision bf16
+        lockstep solve --min-verifiers 3 --spare 2
     """
     from lockstep.agents.answerer import Answerer
     from lockstep.agents.defender import Defender
@@ -132,13 +171,19 @@ def solve(
     if unknown:
         raise typer.BadParameter(f"{unknown[0]!r} is no family of models; there are {', '.join(FAMILIES)}.")
     declared = Declaration(families_mask(tuple(family or ())), memory, rate)
+    session = Session(connection, account, Role.SOLVER)
+    known = frozenset(parse_address(each) for each in trusted or ())
 
     def before(agent: Solver) -> None:
         agent.declared = declared
         agent.precision, agent.device = str(precision), device
+        # A local chain's verifiers come and go as one types.
+        default = 0 if session.is_local else Caution().verifiers
+        agent.caution = Caution(default if verifiers is None else verifiers, largest, known)
+        agent.spare_fees = spare
 
     kinds = (Solver, Answerer, SumsPublisher, Defender) if publish_sums else (Solver, Answerer, Defender)
-    _run(Session(connection, account, Role.SOLVER), kinds, running, before, processes=nproc)
+    _run(session, kinds, running, before, processes=nproc)
 
 
 @bundled
