@@ -36,7 +36,7 @@ def open_blinds(lockstep: Lockstep) -> list[OpenBlind]:
     found = [
         OpenBlind(claimant, commitment, placed + lasts + 1)
         for (claimant, commitment), placed in lockstep.placed_blinds().items()
-        if claims.blind_key(claimant, commitment) in held
+        if (lockstep.court.address, claims.blind_key(claimant, commitment)) in held
     ]
     return sorted(found, key=lambda blind: blind.due)
 

@@ -38,6 +38,8 @@ class Solver(Agent):
     """
 
     role = "solver"
+    takes_new = True
+    """Whether it begins anything; what it has begun it ends."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -67,7 +69,7 @@ class Solver(Agent):
         if drawn and (state is not TaskState.OPEN or self.lockstep.is_draw_over(posted)) and self._release(posted):
             return True
         match state:
-            case TaskState.OPEN if task in self._refused:
+            case TaskState.OPEN if task in self._refused or not self.takes_new:
                 return False
             case TaskState.OPEN if drawn and not self.lockstep.is_draw_over(posted):
                 return self._apply(posted)

@@ -38,6 +38,8 @@ class Whistleblower(Claimant):
 
     role = "whistleblower"
     prices: Prices | None = None
+    takes_new = True
+    """Whether it begins anything; what it has begun it ends."""
     undrawn = 0.0
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -96,7 +98,7 @@ class Whistleblower(Claimant):
             for segment in segments:
                 acted |= self._advance(posted, segment)
             acted |= self.play(posted)
-            acted |= bool(segments) and self.undrawn > 0 and self._search(posted)
+            acted |= bool(segments) and self.takes_new and self.undrawn > 0 and self._search(posted)
         return acted
 
     # Segments that were not drawn
@@ -201,7 +203,7 @@ class Whistleblower(Claimant):
         record = self.journal.get(self.scope(posted.terms.id), self._blind_name(segment, slot))
         if record is not None:
             return self._send_blind(bytes.fromhex(record["commitment"]))
-        if not self.looks_at(posted, segment, slot):
+        if not self.takes_new or not self.looks_at(posted, segment, slot):
             return False
         try:
             why = self.contests(posted, segment, slot)
@@ -273,7 +275,7 @@ class Whistleblower(Claimant):
                 continue
             # Killed after this, it would find the bond gone: the vault's events say which are held.
             key = blind_key(self.address, bytes.fromhex(record["commitment"]))
-            if key in self.lockstep.held_engagements():
+            if (self.lockstep.court.address, key) in self.lockstep.held_engagements():
                 salt = bytes.fromhex(record["salt"])
                 if not take_back(self.lockstep, posted, (segment, round_), _recorded_body(record), salt):
                     self.complain(f"cannot take back its blind claim on segment {segment} of task {posted.terms.id}")

@@ -482,14 +482,21 @@ class Lockstep:
         placed = (log["args"] for log in self._logs("AuditCourt", "BlindPlaced"))
         return {(args["claimant"], bytes(args["commitment"])): int(args["order"]) for args in placed}
 
-    def held_engagements(self) -> set[bytes]:
-        """Keys of the court's engagements that still hold something, from the vault's events."""
-        held: dict[bytes, int] = {}
+    def held_engagements(self) -> dict[tuple[str, bytes], tuple[str, int]]:
+        """(account, amount) of every engagement that holds something, by module and key; from the vault's events."""
+        held: dict[tuple[str, bytes], int] = {}
+        owners: dict[tuple[str, bytes], str] = {}
         for event, sign in (("Locked", 1), ("Released", -1), ("Slashed", -1)):
-            for log in self._logs("StakeVault", event, module=self.court.address):
-                key = bytes(log["args"]["engagement"])
-                held[key] = held.get(key, 0) + sign * int(log["args"]["amount"])
-        return {key for key, amount in held.items() if amount > 0}
+            for args in (log["args"] for log in self._logs("StakeVault", event)):
+                key = (args["module"], bytes(args["engagement"]))
+                held[key] = held.get(key, 0) + sign * int(args["amount"])
+                if event == "Locked":
+                    owners[key] = args["account"]
+        return {key: (owners[key], amount) for key, amount in held.items() if amount > 0}
+
+    def is_engaged(self, account: str) -> bool:
+        """Whether an account has a claim, a blind claim, a challenge, an application, a seat or a task that is open."""
+        return any(owner == account for owner, _ in self.held_engagements().values())
 
     def audited(self) -> list[tuple[int, int]]:
         """(task, block of the draw) of every task whose audits were drawn, oldest first."""
