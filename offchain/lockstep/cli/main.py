@@ -24,6 +24,7 @@ from lockstep.cli.commands import (
     submit,
     sweep,
     train,
+    whistleblow,
     withdraw,
     work,
 )
@@ -79,8 +80,8 @@ app.command(rich_help_panel=PARTIES, epilog=zoo.listing())(submit.submit)
 app.command(rich_help_panel=PARTIES)(submit.cancel)
 app.command(rich_help_panel=PARTIES)(work.solve)
 app.command(rich_help_panel=PARTIES)(work.verify)
-app.command(rich_help_panel=PARTIES)(work.whistleblow)
-app.command("watch", rich_help_panel=PARTIES, hidden=True)(work.whistleblow)
+app.command(rich_help_panel=PARTIES)(whistleblow.whistleblow)
+app.command("watch", rich_help_panel=PARTIES, hidden=True)(whistleblow.whistleblow)
 app.command(rich_help_panel=PARTIES)(challenge.challenge)
 app.command(rich_help_panel=PARTIES)(reveal.reveal)
 app.command(rich_help_panel=PARTIES)(withdraw.withdraw)

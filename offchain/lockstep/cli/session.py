@@ -138,6 +138,12 @@ class Session:
         """The artifact store."""
         return ArtifactStore(self.connection.store or str(self.connection.home / "store"))
 
+    def journal_file(self, role: str) -> Path:
+        """Where the account's journal in a role lies."""
+        from lockstep.agents.base import journal_path
+
+        return journal_path(self.connection.home / "journals", role, self.client.address)
+
     @contextmanager
     def journal(self, role: str) -> Iterator[Journal]:
         """The account's journal in a role, held by this process alone while the block runs.
@@ -146,10 +152,9 @@ class Session:
             CommandError: another process holds it
 
         """
-        from lockstep.agents.base import journal_path
         from lockstep.agents.journal import Journal
 
-        path = journal_path(self.connection.home / "journals", role, self.client.address)
+        path = self.journal_file(role)
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.with_suffix(".lock").open("w") as lock:
             try:
