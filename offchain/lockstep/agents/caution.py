@@ -59,8 +59,8 @@ def misgiving(backings: Sequence[Backing], need: int, audits: int, caution: Caut
     able = sorted((backing for backing in backings if backing.stake >= need), key=lambda each: -each.stake)
     if len(able) < caution.verifiers:
         return (
-            f"{len(able)} registered verifiers other than its parties have the {amount_text(need)} of free stake that "
-            f"a claim takes, and {caution.verifiers} are asked for; where nobody is drawn, the work is not paid"
+            f"registered verifiers other than its parties with the {amount_text(need)} of free stake that a claim "
+            f"takes: {len(able)}, and {caution.verifiers} are asked for; where nobody is drawn, the work is not paid"
         )
     total = sum(backing.stake for backing in backings)
     if caution.verifiers > 1 and able[0].stake > caution.largest * total:
@@ -70,7 +70,7 @@ def misgiving(backings: Sequence[Backing], need: int, audits: int, caution: Caut
         )
     leaving, left = caution.verifiers - 1, capacity(able[caution.verifiers - 1 :], need)
     if left < audits:
-        who = f"without the {leaving} heaviest of them" if leaving else "all together"
+        who = f"without the heaviest ({leaving})" if leaving else "all together"
         return (
             f"{who}, {able[0].account} among them, the registered verifiers have free stake for {left} of its {audits} "
             "audits; where nobody is drawn, the work is not paid"

@@ -135,10 +135,10 @@ def sentence(standing: Standing, found: Mapping[Choice, float], prospects: Seque
     outlook = newest.outlook
     told = (
         f"a task of the last {len(prospects)} brings a whistleblower {text(found[Choice.WHISTLEBLOWER])} "
-        f"({outlook.rivals} rivals), a verifier {text(found[Choice.VERIFIER])} ({100 * newest.weight:.0f} % of the "
+        f"(rivals: {outlook.rivals}), a verifier {text(found[Choice.VERIFIER])} ({100 * newest.weight:.0f} % of the "
         f"draws, stake for {newest.carried} claims, wage {text(outlook.wage)}, a replay costs {text(outlook.cost)}), "
         f"a solver {text(found[Choice.SOLVER])} (fee {text(newest.fee)}, costs {text(newest.solving)}, "
-        f"{newest.solvers} rivals{'' if newest.solvable else ', not to be accepted now'})"
+        f"rivals: {newest.solvers}{'' if newest.solvable else ', not to be accepted now'})"
     )
     if standing.leaving and standing.better is not None:
         return f"{told}; it becomes a {standing.better.value} once nothing of it is open"

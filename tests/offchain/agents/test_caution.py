@@ -57,9 +57,9 @@ def test_sentences_say_who_and_how_much() -> None:
         found = [Backing(f"v{number}", stake) for number, stake in enumerate(stakes)]
         return misgiving(found, NEED, audits, Caution(verifiers)) or "accepts"
 
-    assert said(300).startswith("1 registered verifiers")
+    assert "a claim takes: 1, and 2 are asked for" in said(300)
     assert "v0 has 97 % of the verifiers' free stake" in said(2_000, 60)
-    assert "without the 1 heaviest of them, v0 among them" in said(100, 59)
+    assert "without the heaviest (1), v0 among them" in said(100, 59)
     assert said(100, 60) == "accepts"
     assert "all together" in said(59, verifiers=1)
     assert said(verifiers=0) == "accepts"

@@ -217,7 +217,7 @@ def test_sentence_has_inputs_and_decision() -> None:
     seen = [Prospect(outlook, 2, 0.5, 9, 30 * COST, 20 * COST, 4)]
     told = incomes(seen)
     said = sentence(Standing(Choice.WHISTLEBLOWER), told, seen, Rules(patience=600))
-    for words in ("3 rivals", "50 % of the draws", "stake for 9 claims", "4 rivals", "changes once", "600 s"):
+    for words in ("rivals: 3", "50 % of the draws", "stake for 9 claims", "rivals: 4", "changes once", "600 s"):
         assert words in said
     assert "as a solver there is more than 25 % more than as a whistleblower" in said
     assert "it stays a solver" in sentence(Standing(Choice.SOLVER), told, seen, Rules())
