@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from rich.console import Console
 from lockstep.agents.base import Agent
 from lockstep.agents.caution import Caution
 from lockstep.agents.entry import Choice
+from lockstep.agents.journal import Journal
 from lockstep.agents.outlook import Prices
 from lockstep.agents.prospects import Means, read_prospects
 from lockstep.agents.roles import Rules, Standing, incomes
@@ -21,6 +23,7 @@ from lockstep.agents.verifier import Verifier
 from lockstep.agents.whistleblower import Whistleblower
 from lockstep.chain.anvil import Anvil
 from lockstep.chain.lockstep import PostedTask
+from lockstep.chain.parameters import LOCAL, TOKEN, Profile
 from lockstep.chain.types import TaskState
 from lockstep.cli.demo import actors
 from lockstep.cli.demo.acts import make_verifier
@@ -175,3 +178,34 @@ def test_role_is_left_while_claims_are_open_and_the_next_taken_when_they_are_clo
     assert chain.solver(work.terms.id) == roamer.address
     assert chain.worth(roamer.address) >= before + chain.numbers(work.terms).fee
     assert nextlife.standing.role is Choice.SOLVER
+
+
+def test_verifier_whose_weight_was_lowered_is_weighed_by_its_whole_stake_again(calm: Stage) -> None:
+    roamer = calm.world.agent(Careful, "roamer")
+    chain, unit = roamer.lockstep, roamer.lockstep.parameters.weight_unit
+    roamer.verifier.register(20 * unit)
+    chain.send(chain.vault, "requestWithdrawal", 15 * unit, doing="unbond")
+    chain.send(chain.court, "refreshVerifier", roamer.address, doing="refresh")
+    roamer.equip(Means(CHEAP, 20 * unit, Caution(verifiers=0)))
+    assert not roamer.turn()  # it is not there to weigh
+    assert chain.verifiers() == {roamer.address: 5}
+    chain.deposit(15 * unit)
+    assert roamer.turn()
+    assert chain.verifiers() == {roamer.address: 20}
+    assert not roamer.turn()
+
+
+def test_account_whose_secrets_another_journal_has_commits_to_new_ones(tmp_path: Path) -> None:
+    told = Profile(replace(LOCAL.parameters, forced_bps=1_000), LOCAL.disputes)
+    with Anvil() as node:
+        world = World(node, tmp_path, told)
+        before = world.agent(Verifier, "roamer")
+        before.register(TOKEN)
+        chain = before.lockstep
+        roamer = Careful(chain, world.store, Journal(":memory:"))
+        assert not roamer.verifier.secrets.is_known()
+        roamer.equip(Means(CHEAP, 2 * TOKEN, Caution(verifiers=0)))
+        chain.deposit(TOKEN)
+        assert roamer.turn()  # weighed by its whole stake, and able to open what it will be told
+        assert roamer.verifier.secrets.is_known()
+        assert len(chain.trees(roamer.address)) == 2
