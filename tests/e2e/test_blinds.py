@@ -63,7 +63,10 @@ def test_whistleblower_takes_its_bond_back_once_the_task_is_void(node: Anvil, tm
     slot, bond = chain.slot(task, LAST), chain.parameters.blind_bond
     agent.place(script.task, LAST, slot, script._body("finder", LAST, "other"), "of a hunch")
     assert chain.locked(agent.address) == bond
+    said: list[str] = []
+    agent.narrate = said.append
     assert not agent._take_back(script.task)  # the segment is still open: it must be opened
+    assert said == []
     play(script, "verifier postClaim", "stranger voidInvalidProgram")
     assert chain.state(task) is TaskState.VOID
     reborn = watcher(script, "finder", tmp_path, agent.journal)
@@ -91,7 +94,9 @@ def test_late_blind_is_listed_and_forfeited_by_command(node: Anvil, tmp_path: Pa
     assert "nothing is due" in run("--send")
     finder = script.chain("finder")
     assert [blind.claimant for blind in blinds.open_blinds(finder)] == [finder.client.address]
+    assert blinds.forgotten(finder) == []
     script.play("anybody waits forgotten")
+    assert blinds.forgotten(finder) == blinds.open_blinds(finder)
     assert "may be forfeited now" in run()
     before = script.gains()["treasury"]
     assert "1 forfeited" in run("--send")
