@@ -87,7 +87,7 @@ def free_no_stake(g: Ground) -> Row:
         "solver",
         Loss(verifier.lost, verifier.gas(), locked=stake, seconds=PROFILE.parameters.withdrawal_delay),
         Loss(solver.lost, solver.gas(), work=g.numbers.fee),
-        "the solver is whole but unpaid, so it should look at who has stake; paying it from the escrow would mend it",
+        "the solver is whole but unpaid; the one that ships does not accept where so few have stake",
     )
 
 

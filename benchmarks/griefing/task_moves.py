@@ -11,36 +11,28 @@ from lockstep.program.faults import FaultKind, ProgramFault
 
 
 def never_acknowledge(g: Ground) -> Row:
+    return _hold_up(g, "accept and never acknowledge", "accept", to_the_end=True)
+
+
+def give_back(g: Ground) -> Row:
+    return _hold_up(g, "accept and give back at the last moment", "accept, giveBack", to_the_end=False)
+
+
+def _hold_up(g: Ground, name: str, calls: str, *, to_the_end: bool) -> Row:
+    """Accept, and let the acknowledgement window pass; before its end the solver gives back, after it the submitter."""
     submitter, solver = g.party("submitter"), g.party("solver")
     g.submit(submitter)
     g.accept(solver)
-    g.wait(g.chain.deadline(g.task))
-    submitter.market("giveBack", g.terms)
-    window = PROFILE.parameters.acknowledge_window
+    window = PROFILE.parameters.acknowledge_window - (0 if to_the_end else 60)
+    g.wait(g.chain.deadline(g.task) if to_the_end else g.world.anvil.now() + window)
+    (submitter if to_the_end else solver).market("giveBack", g.terms)
     return Row(
-        "accept and never acknowledge",
-        "accept",
+        name,
+        calls,
         "solver",
         "submitter",
         Loss(solver.lost, solver.gas(), locked=g.numbers.solver_deposit, seconds=window),
         Loss(submitter.lost - g.posted.escrow, submitter.gas("giveBack"), locked=g.posted.escrow, seconds=window),
-    )
-
-
-def give_back(g: Ground) -> Row:
-    submitter, solver = g.party("submitter"), g.party("solver")
-    g.submit(submitter)
-    g.accept(solver)
-    window = PROFILE.parameters.acknowledge_window - 60
-    g.wait(g.world.anvil.now() + window)
-    solver.market("giveBack", g.terms)
-    return Row(
-        "accept and give back at the last moment",
-        "accept, giveBack",
-        "solver",
-        "submitter",
-        Loss(solver.lost, solver.gas(), locked=g.numbers.solver_deposit, seconds=window),
-        Loss(submitter.lost - g.posted.escrow, 0, locked=g.posted.escrow, seconds=window),
     )
 
 

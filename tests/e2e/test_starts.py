@@ -13,7 +13,7 @@ from lockstep.agents.submitter import Order, Submitter
 from lockstep.agents.verifier import Verifier
 from lockstep.agents.whistleblower import Whistleblower
 from lockstep.chain.lockstep import Lockstep, PostedTask
-from lockstep.chain.types import MALFORMED, SlotState, TaskState
+from lockstep.chain.types import MALFORMED, ClaimBody, SlotState, TaskState
 from lockstep.cli.demo.acts import make_verifier
 from lockstep.cli.demo.stage import PRICE, Stage, job
 from lockstep.dispute.starts import MalformedStart, StartPart, find_malformed
@@ -117,6 +117,30 @@ def test_start_that_no_replay_can_have_costs_its_solver(stage: Stage, shown_by: 
     assert slots[SPOILT].state == slots[SPOILT + 1].state == SlotState.FAILED
     assert world.parties[f"{name} verifier"].worth > worth
     agents[1].retire()  # type: ignore[attr-defined]
+
+
+def test_blind_claim_on_a_malformed_start_is_taken_back(stage: Stage) -> None:
+    world, failed = stage.world, SPOILT + 1
+    posted = world.agent(Submitter, "46 submitter").submit(WORKLOAD, Order(4, 1, audits=None, price=PRICE, seed=46))
+    task = posted.terms.id
+    solver = world.agent(NaNSolver, "46 solver", [task])
+    early = world.agent(Whistleblower, "46 whistleblower", [task])
+    verifier = make_verifier(stage, Verifier, "46 verifier", posted, 5)
+    chain, held = early.lockstep, list[int]()
+
+    def on_round() -> None:
+        if not held and failed in chain.live_segments(task):
+            body = ClaimBody(bytes(32), bytes(32), bytes(32), bytes(8))
+            early.place(posted, failed, chain.slot(task, failed), body, "of a guess, before anybody has looked")
+            held.append(chain.locked(early.address))
+
+    assert world.run(task, [solver, verifier, early], on_round) is TaskState.REJECTED
+    assert held == [chain.parameters.blind_bond]
+    assert chain.slot(task, failed).standing == MALFORMED
+    assert len(chain._logs("AuditCourt", "BlindReclaimed", claimant=early.address)) == 1
+    assert not chain.is_engaged(early.address)
+    assert chain.locked(early.address) == 0
+    verifier.retire()
 
 
 def test_good_checkpoints_and_unreadable_files_show_nothing() -> None:

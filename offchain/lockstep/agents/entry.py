@@ -27,6 +27,7 @@ class Choice(Enum):
 
     WHISTLEBLOWER = "whistleblower"
     VERIFIER = "verifier"
+    SOLVER = "solver"
     REVEALER = "revealer"
 
 

@@ -11,6 +11,8 @@ from functools import partial
 from typing import Any
 
 from lockstep.agents.base import Agent
+from lockstep.agents.blinds import forfeit, forgotten
+from lockstep.chain.amounts import amount_text
 from lockstep.chain.errors import Reverted
 from lockstep.chain.lockstep import PostedClaim, PostedTask
 from lockstep.chain.options import TaskOptions
@@ -44,6 +46,7 @@ RACE_ERRORS = frozenset(
         "WrongRevealWindow",
         "WrongDemand",
         "DemandPending",
+        "NothingToPay",
     }
 )
 """Refusals that mean: somebody else was first, or it is a block too early."""
@@ -69,10 +72,33 @@ class Keeper(Agent):
 
     def tick(self) -> bool:
         """Make every call that is due."""
-        acted = False
+        acted = self._collect_arrears()
         for posted in self.tasks():
             acted |= self.keep(posted)
         return acted
+
+    def _collect_arrears(self) -> bool:
+        """Have the treasury pay what it owes this account; where it lacks the money, out of forgotten blind claims.
+
+        Their bonds go to the treasury whoever calls, so only whom it owes gains by the call.
+        """
+        lockstep = self.lockstep
+        owing, bond = int(lockstep.view(lockstep.treasury, "arrearsOf", self.address)), lockstep.parameters.blind_bond
+        if not owing:
+            return False
+        missing = owing - int(lockstep.view(lockstep.treasury, "balance"))
+        if missing > 0 and bond:
+            count = forfeit(lockstep, forgotten(lockstep)[: -(-missing // bond)])
+            if count:
+                self.narrate(f"has {count} forgotten blind claims forfeited to the treasury, which owes it money")
+        # Less than a bond is not worth a transaction of its own.
+        if int(lockstep.view(lockstep.treasury, "balance")) < min(owing, max(bond, 1)):
+            return False
+        before = lockstep.owed(self.address)
+        if not self._try(lambda: lockstep.send(lockstep.treasury, "payArrears", self.address, doing="be paid arrears")):
+            return False
+        self.narrate(f"is paid {amount_text(lockstep.owed(self.address) - before)} that the treasury owed it")
+        return True
 
     def keep(self, posted: PostedTask) -> bool:
         """Make the calls that are due for one task."""

@@ -38,6 +38,26 @@ class Prices:
         return replay_cost if self.hour is None else self.hour * work / speed / HOUR
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What recent tasks say of all: live whistleblowers, claims judged, and those of them that were false."""
+
+    rivals: int
+    judged: int
+    false: int
+
+
+def read_seen(lockstep: Lockstep) -> Seen:
+    """What the tasks drawn last say."""
+    recent = lockstep.audited()[-RECENT_TASKS:]
+    return Seen(_rivals(lockstep, recent), *_judged(lockstep, [task for task, _ in recent]))
+
+
+def counted_speed(lockstep: Lockstep) -> float:
+    """Units of work a second that the deployment counts on: what stands in for a speed that was not measured."""
+    return max(1, lockstep.parameters.work_rate)
+
+
 def look_work(posted: PostedTask) -> int:
     """Units of work that replaying a task's dearest segment takes."""
     terms = posted.terms
@@ -45,27 +65,32 @@ def look_work(posted: PostedTask) -> int:
 
 
 def read_outlook(
-    lockstep: Lockstep, posted: PostedTask, others: Sequence[PostedTask], prices: Prices, speed: float | None
+    lockstep: Lockstep,
+    posted: PostedTask,
+    others: Sequence[PostedTask],
+    prices: Prices,
+    speed: float | None,
+    seen: Seen | None = None,
 ) -> Outlook:
     """What looking at a task's claims promises now.
 
     ``others`` are all tasks this account looks at, ``speed`` what it replays in a second (None: not measured yet; the
-    deployment's ``work_rate`` stands in where an hour's price must be turned into that of work).
+    deployment's ``work_rate`` stands in where an hour's price must be turned into that of work). ``seen`` is
+    ``read_seen`` where that was read already.
     """
     parameters, numbers = lockstep.parameters, lockstep.numbers(posted.terms)
     cost, work = arithmetic.replay_cost(posted.terms), look_work(posted)
-    recent = lockstep.audited()[-RECENT_TASKS:]
-    judged, false = _judged(lockstep, [task for task, _ in recent])
+    seen = seen or read_seen(lockstep)
     shares = (numbers.solver_deposit + numbers.claim_deposit) * parameters.finder_bps // arithmetic.WHOLE_BPS
     return Outlook(
-        rivals=_rivals(lockstep, recent),
-        judged=judged,
-        false=false,
+        rivals=seen.rivals,
+        judged=seen.judged,
+        false=seen.false,
         forced=parameters.forced_bps * parameters.jackpot_multiple * cost / arithmetic.WHOLE_BPS,
         found=shares + parameters.claim_bond // 2,
         wage=posted.terms.wage,
         work=work,
-        cost=prices.of_look(work, speed or max(1, parameters.work_rate), cost),
+        cost=prices.of_look(work, speed or counted_speed(lockstep), cost),
         least=prices.least * work / arithmetic.PRICE_UNIT,
         room=_room(lockstep, others, speed),
     )

@@ -8,11 +8,14 @@ from typing import Any
 
 from torch import Tensor
 
+from lockstep.agents.backing import read_backings
 from lockstep.agents.base import Agent
+from lockstep.agents.caution import Caution, misgiving
 from lockstep.agents.checkpoints import CheckpointLog, CheckpointWriter
 from lockstep.agents.lots import collect, winnings
 from lockstep.agents.nearness import EXACT, NativeTraining, require_native
 from lockstep.agents.replica import OnStep, Replica, Tamper
+from lockstep.agents.reserve import reserved, task_reserve
 from lockstep.agents.workload import WorkloadError, read_start
 from lockstep.chain.amounts import amount_text
 from lockstep.chain.errors import Reverted
@@ -35,12 +38,18 @@ class Solver(Agent):
     """
 
     role = "solver"
+    takes_new = True
+    """Whether it begins anything; what it has begun it ends."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.declared = Declaration(families=0, memory_mib=0, rate=0)
         self.precision, self.device = EXACT, "cpu"
         """Arithmetic of tasks in tolerance mode, as for ``NativeTraining``; others are trained exactly."""
+        self.caution = Caution(verifiers=0)
+        """What it asks of the verifiers' stake before it accepts: nothing, unless told."""
+        self.spare_fees = 0.0
+        """Stake it keeps free to answer false calls, in fees of each task it solves: none, unless told."""
         self._training: tuple[int, NativeTraining] | None = None
         self._refused: set[int] = set()
         self._collected: set[int] = set()
@@ -60,7 +69,7 @@ class Solver(Agent):
         if drawn and (state is not TaskState.OPEN or self.lockstep.is_draw_over(posted)) and self._release(posted):
             return True
         match state:
-            case TaskState.OPEN if task in self._refused:
+            case TaskState.OPEN if task in self._refused or not self.takes_new:
                 return False
             case TaskState.OPEN if drawn and not self.lockstep.is_draw_over(posted):
                 return self._apply(posted)
@@ -83,10 +92,12 @@ class Solver(Agent):
         task, terms = posted.terms.id, posted.terms
         if terms.submitter == self.address or terms.accept_deadline < self.lockstep.now():
             return False
+        deposit = self.lockstep.numbers(terms).solver_deposit
+        if not self._is_backed(posted) or not self._affords(posted, deposit):
+            return False
         if not self._can_solve(posted, terms.solve_window):
             return False
-        deposit = self.lockstep.numbers(terms).solver_deposit
-        self.lockstep.ensure_stake(deposit)
+        self.lockstep.ensure_stake(deposit + self._spare(posted))
         try:
             self._send(posted, "acceptAndAcknowledge", f"accept task {task}")
         except Reverted as error:
@@ -111,10 +122,12 @@ class Solver(Agent):
         late = TaskOptions.unpack(terms.options).apply_deadline < self.lockstep.now()
         if terms.submitter == self.address or late or self.lockstep.application(task, self.address):
             return False
+        stake = self.lockstep.numbers(terms).solver_deposit
+        if not self._is_backed(posted) or not self._affords(posted, stake):
+            return False
         if not self._can_solve(posted, solve_window(terms, self.declared.rate)):
             return False
-        stake = self.lockstep.numbers(terms).solver_deposit
-        self.lockstep.ensure_stake(stake)
+        self.lockstep.ensure_stake(stake + self._spare(posted))
         market, arguments = self.lockstep.market, (terms.abi(), stake, self.declared.abi())
         try:
             self.lockstep.send(market, "applyToSolve", *arguments, doing=f"apply for task {task}")
@@ -139,6 +152,35 @@ class Solver(Agent):
             return False  # somebody did it for this account
         self.narrate(f"was not drawn for task {task}, and takes its stake back")
         return True
+
+    def _is_backed(self, posted: PostedTask) -> bool:
+        """Whether verifiers have stake that can be relied on to audit a task; says why not. It may be so later."""
+        if not self.caution.verifiers:
+            return True
+        task, parameters = posted.terms.id, self.lockstep.parameters
+        need = self.lockstep.numbers(posted.terms).claim_deposit + parameters.claim_bond
+        backings = read_backings(self.lockstep, posted, self.address)
+        why = misgiving(backings, need, posted.terms.audits, self.caution)
+        if why is not None:
+            self.complain(f"does not accept task {task} yet: {why}. Lower what is asked for: --min-verifiers")
+        return why is None
+
+    def _spare(self, posted: PostedTask) -> int:
+        """Stake to be free beside a task's deposit, for it and for the others that this account solves."""
+        others = reserved(self.lockstep, self.address, self.spare_fees)
+        return others + task_reserve(self.lockstep, posted, self.spare_fees)
+
+    def _affords(self, posted: PostedTask, deposit: int) -> bool:
+        """Whether there is stake to answer false calls beside the deposit; says so where there is not."""
+        spare = self._spare(posted)
+        if not spare or self.lockstep.can_stake(deposit + spare) or not self.lockstep.can_stake(deposit):
+            return True  # where not even the deposit can be had, that is said when it is asked for
+        self.complain(
+            f"does not accept task {posted.terms.id}: beside its deposit of {amount_text(deposit)}, "
+            f"{amount_text(spare)} are to be free to answer who calls good segments up falsely, and there is less. "
+            "Fund the account, or keep less: --spare"
+        )
+        return False
 
     def _can_solve(self, posted: PostedTask, window: int) -> bool:
         """Whether programs, data and start can be had, and ``window`` seconds are enough; says why not, once."""

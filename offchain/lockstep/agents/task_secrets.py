@@ -52,6 +52,11 @@ class TaskSecrets:
         trees = self.lockstep.trees(self.lockstep.client.address)
         return self.are_needed and (not trees or trees[-1].last_task - self.lockstep.task_count() < SPARE_TASKS)
 
+    def is_known(self) -> bool:
+        """Whether the journal has the seed of the newest tree; True where there is no tree."""
+        trees = self.lockstep.trees(self.lockstep.client.address)
+        return not trees or self.journal.get(self._scope, trees[-1].root.hex()) is not None
+
     def commit(self) -> None:
         """Commit to another tree, for draws decided from now on."""
         tree = SecretTree(secrets.token_bytes(32))

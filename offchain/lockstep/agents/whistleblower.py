@@ -7,6 +7,7 @@ import secrets
 from dataclasses import replace
 from typing import Any
 
+from lockstep.agents.blinds import is_excused, take_back
 from lockstep.agents.claimant import Checked, Claimant, short
 from lockstep.agents.entry import Decision, decide
 from lockstep.agents.outlook import Prices, read_outlook
@@ -17,9 +18,12 @@ from lockstep.chain.lockstep import PostedTask
 from lockstep.chain.options import TaskOptions
 from lockstep.chain.types import CALLED_ROUND, ClaimBody, Slot, SlotState
 from lockstep.dispute import claims, forced
+from lockstep.dispute.claims import blind_key
 
 LOST_CALLS = frozenset({"WrongSlot", "WrongWindow", "WrongTaskState", "TooManyCalls"})
 """Refusals of a call that mean: somebody else called the segment up, or it is too late."""
+BLIND = "blind/"
+"""Journal's names of blind claims: segment and round follow."""
 INSURANCE_SHARE = 10
 """The last tenth of a claim window is when a whistleblower no longer waits for the drawn verifier."""
 
@@ -34,6 +38,8 @@ class Whistleblower(Claimant):
 
     role = "whistleblower"
     prices: Prices | None = None
+    takes_new = True
+    """Whether it begins anything; what it has begun it ends."""
     undrawn = 0.0
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -84,6 +90,7 @@ class Whistleblower(Claimant):
         """Look at every claim made; claim, unblind, dispute."""
         acted = False
         for posted in self.tasks():
+            acted |= self._take_back(posted)
             segments = self.lockstep.live_segments(posted.terms.id)
             if segments and self.exposes(posted):
                 acted = True
@@ -91,7 +98,7 @@ class Whistleblower(Claimant):
             for segment in segments:
                 acted |= self._advance(posted, segment)
             acted |= self.play(posted)
-            acted |= bool(segments) and self.undrawn > 0 and self._search(posted)
+            acted |= bool(segments) and self.takes_new and self.undrawn > 0 and self._search(posted)
         return acted
 
     # Segments that were not drawn
@@ -190,13 +197,13 @@ class Whistleblower(Claimant):
         return body
 
     def _blind_name(self, segment: int, slot: Slot) -> str:
-        return f"blind/{segment}/{slot.round}"
+        return f"{BLIND}{segment}/{slot.round}"
 
     def _place(self, posted: PostedTask, segment: int, slot: Slot) -> bool:
         record = self.journal.get(self.scope(posted.terms.id), self._blind_name(segment, slot))
         if record is not None:
             return self._send_blind(bytes.fromhex(record["commitment"]))
-        if not self.looks_at(posted, segment, slot):
+        if not self.takes_new or not self.looks_at(posted, segment, slot):
             return False
         try:
             why = self.contests(posted, segment, slot)
@@ -235,7 +242,7 @@ class Whistleblower(Claimant):
         record = self.journal.get(self.scope(task), self._blind_name(segment, slot))
         if record is None or self.own_claim(posted, segment, slot) is not None:
             return False
-        body = ClaimBody(*(bytes.fromhex(part) for part in record["body"]))
+        body = _recorded_body(record)
         numbers = self.lockstep.numbers(posted.terms)
         self.lockstep.ensure_stake(numbers.claim_deposit + self.lockstep.parameters.claim_bond)
         arguments = (
@@ -255,3 +262,30 @@ class Whistleblower(Claimant):
             return False
         self.narrate(f"opens its claim on segment {segment} of task {task}")
         return True
+
+    def _take_back(self, posted: PostedTask) -> bool:
+        """Take back the bonds of blind claims that nobody has to open any more."""
+        acted, scope = False, self.scope(posted.terms.id)
+        for name, record in self.journal.all(scope).items():
+            if not name.startswith(BLIND):
+                continue
+            segment, round_ = map(int, name.removeprefix(BLIND).split("/"))
+            slot = self.lockstep.slot(posted.terms.id, segment)
+            if not is_excused(self.lockstep, posted, slot, round_):
+                continue
+            # Killed after this, it would find the bond gone: the vault's events say which are held.
+            key = blind_key(self.address, bytes.fromhex(record["commitment"]))
+            if (self.lockstep.court.address, key) in self.lockstep.held_engagements():
+                salt = bytes.fromhex(record["salt"])
+                if not take_back(self.lockstep, posted, (segment, round_), _recorded_body(record), salt):
+                    self.complain(f"cannot take back its blind claim on segment {segment} of task {posted.terms.id}")
+                    continue
+                self.narrate(f"takes back its blind claim on segment {segment} of task {posted.terms.id}")
+                acted = True
+            self.journal.forget(scope, name)
+        return acted
+
+
+def _recorded_body(record: dict[str, Any]) -> ClaimBody:
+    """The body of a blind claim as it was written down."""
+    return ClaimBody(*(bytes.fromhex(part) for part in record["body"]))

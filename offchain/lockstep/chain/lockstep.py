@@ -434,6 +434,12 @@ class Lockstep:
             self._look_at(self.court, "claimOf", [(each,) for each in known])
         return ClaimRecord.from_abi(self.view(self.court, "claimOf", ref.abi()))
 
+    def verifiers(self) -> dict[str, int]:
+        """Weight of every account in the draws, in units of ``weight_unit``, as it was registered last."""
+        registered = (log["args"] for log in self._logs("AuditCourt", "VerifierRegistered"))
+        weights = {args["verifier"]: int(args["weight"]) for args in registered}
+        return {verifier: weight for verifier, weight in weights.items() if weight}
+
     def trees(self, verifier: str) -> list[PostedTree]:
         """A verifier's trees of secrets, oldest first."""
         return [
@@ -470,6 +476,27 @@ class Lockstep:
         """Whether this account placed a blind claim."""
         placed = self._logs("AuditCourt", "BlindPlaced", commitment=commitment)
         return any(log["args"]["claimant"] == self.client.address for log in placed)
+
+    def placed_blinds(self) -> dict[tuple[str, bytes], int]:
+        """When each blind claim was placed last (timestamp), by claimant and commitment; opened ones too."""
+        placed = (log["args"] for log in self._logs("AuditCourt", "BlindPlaced"))
+        return {(args["claimant"], bytes(args["commitment"])): int(args["order"]) for args in placed}
+
+    def held_engagements(self) -> dict[tuple[str, bytes], tuple[str, int]]:
+        """(account, amount) of every engagement that holds something, by module and key; from the vault's events."""
+        held: dict[tuple[str, bytes], int] = {}
+        owners: dict[tuple[str, bytes], str] = {}
+        for event, sign in (("Locked", 1), ("Released", -1), ("Slashed", -1)):
+            for args in (log["args"] for log in self._logs("StakeVault", event)):
+                key = (args["module"], bytes(args["engagement"]))
+                held[key] = held.get(key, 0) + sign * int(args["amount"])
+                if event == "Locked":
+                    owners[key] = args["account"]
+        return {key: (owners[key], amount) for key, amount in held.items() if amount > 0}
+
+    def is_engaged(self, account: str) -> bool:
+        """Whether an account has a claim, a blind claim, a challenge, an application, a seat or a task that is open."""
+        return any(owner == account for owner, _ in self.held_engagements().values())
 
     def audited(self) -> list[tuple[int, int]]:
         """(task, block of the draw) of every task whose audits were drawn, oldest first."""
@@ -622,6 +649,11 @@ class Lockstep:
         """Add ``amount`` from the wallet to the account's stake."""
         self.allow(self.vault, amount)
         self.send(self.vault, "deposit", amount, doing=f"deposit {amount_text(amount)} of stake")
+
+    def can_stake(self, needed: int) -> bool:
+        """Whether free stake and wallet of this account have so much together."""
+        address = self.client.address
+        return self.free_stake(address) + self.tokens(address) >= needed
 
     def ensure_stake(self, needed: int) -> None:
         """Deposit what is missing to have ``needed`` free stake."""

@@ -53,6 +53,15 @@ def parse_amount(text: str) -> int:
     return int(value)
 
 
+def parse_address(text: str) -> str:
+    """A checksummed address from one as people write it; a usage error if it is none."""
+    from eth_utils.address import is_address, to_checksum_address
+
+    if not is_address(text):
+        raise typer.BadParameter(f"{text!r} is not an address: it is 0x and 40 hex digits.")
+    return to_checksum_address(text)
+
+
 def parse_duration(text: str) -> int:
     """Seconds from a duration such as ``90s``, ``15m``, ``24h``, ``7d``; a usage error if it is none."""
     match = re.fullmatch(r"(\d{1,10})([smhd]?)", text.strip())

@@ -13,6 +13,7 @@ from lockstep.cli.commands import (
     challenge,
     deploy,
     economics,
+    forfeit,
     inspect,
     profile,
     program,
@@ -23,6 +24,7 @@ from lockstep.cli.commands import (
     submit,
     sweep,
     train,
+    whistleblow,
     withdraw,
     work,
 )
@@ -78,11 +80,12 @@ app.command(rich_help_panel=PARTIES, epilog=zoo.listing())(submit.submit)
 app.command(rich_help_panel=PARTIES)(submit.cancel)
 app.command(rich_help_panel=PARTIES)(work.solve)
 app.command(rich_help_panel=PARTIES)(work.verify)
-app.command(rich_help_panel=PARTIES)(work.whistleblow)
-app.command("watch", rich_help_panel=PARTIES, hidden=True)(work.whistleblow)
+app.command(rich_help_panel=PARTIES)(whistleblow.whistleblow)
+app.command("watch", rich_help_panel=PARTIES, hidden=True)(whistleblow.whistleblow)
 app.command(rich_help_panel=PARTIES)(challenge.challenge)
 app.command(rich_help_panel=PARTIES)(reveal.reveal)
 app.command(rich_help_panel=PARTIES)(withdraw.withdraw)
+app.command(rich_help_panel=PARTIES)(forfeit.forfeit)
 app.command(rich_help_panel=LOOKING, epilog=zoo.listing())(train.train)
 app.command(rich_help_panel=LOOKING)(status.status)
 app.command(rich_help_panel=LOOKING, epilog=zoo.listing())(submit.quote)

@@ -63,6 +63,14 @@ class FundedLockstep(Lockstep):
             return False
         return True
 
+    def can_stake(self, needed: int) -> bool:
+        """Whether free stake, wallet and faucet have so much together."""
+        if super().can_stake(needed):
+            return True
+        address = self.client.address
+        missing = needed - self.free_stake(address) - self.tokens(address)
+        return self._has_faucet() and missing <= int(self.view(self.token, "MAX_DRIP"))
+
     def deposit(self, amount: int) -> None:
         """Add ``amount`` to the account's stake."""
         self.fund(amount)
@@ -130,6 +138,12 @@ class Session:
         """The artifact store."""
         return ArtifactStore(self.connection.store or str(self.connection.home / "store"))
 
+    def journal_file(self, role: str) -> Path:
+        """Where the account's journal in a role lies."""
+        from lockstep.agents.base import journal_path
+
+        return journal_path(self.connection.home / "journals", role, self.client.address)
+
     @contextmanager
     def journal(self, role: str) -> Iterator[Journal]:
         """The account's journal in a role, held by this process alone while the block runs.
@@ -138,10 +152,9 @@ class Session:
             CommandError: another process holds it
 
         """
-        from lockstep.agents.base import journal_path
         from lockstep.agents.journal import Journal
 
-        path = journal_path(self.connection.home / "journals", role, self.client.address)
+        path = self.journal_file(role)
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.with_suffix(".lock").open("w") as lock:
             try:

@@ -92,6 +92,11 @@ def blind_commitment(claimant: str, task: int, segment: int, round_: int, body: 
     return keccak(encode(types, [claimant, task, segment, round_, body_hash(body), salt]))
 
 
+def blind_key(claimant: str, commitment: bytes) -> bytes:
+    """Key of the engagement that holds a blind claim's bond in the vault, 32 bytes."""
+    return keccak(encode(["string", "address", "bytes32"], ["blind", claimant, commitment]))
+
+
 def engagement_key(task: int, segment: int, round_: int, claimant: str) -> bytes:
     """Key of a claimant's deposit and bond in the vault, among the court's, 32 bytes."""
     slot = keccak(encode(["uint256", "uint256"], [task, segment]))

@@ -251,3 +251,26 @@ def test_challenge_right_claim_refused_unless_forced(bench: Bench) -> None:
     opened = bench.run("challenge", task, LIED_ABOUT, 0, "--digest-step", 1, "--force")
     assert "challenges digest entry 1" in opened.stdout
     assert "This is dispute 1; 5 LOCK are at stake" in opened.stderr
+
+
+def test_whistleblow_switch_becomes_what_pays_and_says_why(bench: Bench) -> None:
+    assert "--switch" in bench.run("whistleblow", "--once", "--stake", 5, code=2).stderr
+    # No look would leave a million tokens; work costs nothing, so three wages pay more than one fee of two segments.
+    options = ("--switch", "--cost", 0, "--min-reward", 1_000_000, "--patience", "10s")
+    assert "no task was posted yet" in bench.run("whistleblow", "--explain", *options).stdout
+    task = bench.submit("--steps", 4, "--segment-steps", 2, "--audits", "all")
+    told = bench.run("whistleblow", "--explain", *options).stdout
+    assert "as a verifier there is more than 25 % more than as a whistleblower" in told
+    assert "changes once that was so for 10 s" in told
+    watcher = bench.lockstep(Role.WHISTLEBLOWER)
+    assert watcher.client.nonce() == 0
+    assert "is a verifier now" not in bench.run("whistleblow", "--once", *options).stdout
+    bench.node.advance_time(11)
+    assert "was a whistleblower, and is a verifier now" in bench.run("whistleblow", "--once", *options).stdout
+    assert list(watcher.verifiers()) == [watcher.client.address]
+    assert "it stays a verifier" in bench.run("whistleblow", "--explain", *options).stdout
+    bench.run("solve", "--once")
+    assert bench.run("whistleblow", "--once", *options).stdout.count("passes segment") == 3
+    bench.node.advance_time(1200)
+    assert f"settles task {task}: settled" in bench.run("whistleblow", "--once", *options).stdout
+    assert watcher.owed(watcher.client.address) == 3 * watcher.task(task).terms.wage

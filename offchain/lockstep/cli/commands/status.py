@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lockstep.chain.amounts import amount_text
-from lockstep.cli.console import duration_text, moment_text, output, print_json, relative_text, short, table
+from lockstep.cli.console import (
+    duration_text,
+    moment_text,
+    output,
+    parse_address,
+    print_json,
+    relative_text,
+    short,
+    table,
+)
 from lockstep.cli.keys import LOCAL_CHAIN
 from lockstep.cli.options import Connection, Role, bundled
 
@@ -39,20 +48,16 @@ def status(
         lockstep status 1
         lockstep status --account 0x70997970C51812dc3A010C7d01b50e0d17dc79C8
     """
-    from eth_utils.address import is_address, to_checksum_address
-
     from lockstep.cli import report
     from lockstep.cli.session import Session
 
-    for address in account or ():
-        if not is_address(address):
-            raise typer.BadParameter(f"{address!r} is not an address: 0x and 40 hex digits.")
+    accounts = [parse_address(address) for address in account or ()]
     lockstep = Session(connection).lockstep
     document: Document = {}
     if numbers:
         document["deployment"] = report.deployment_report(lockstep)
-    if account:
-        document["accounts"] = [report.account_report(lockstep, to_checksum_address(address)) for address in account]
+    if accounts:
+        document["accounts"] = [report.account_report(lockstep, address) for address in accounts]
     if task is not None:
         document["task"] = report.task_report(lockstep, lockstep.task(task))
     if not document:
