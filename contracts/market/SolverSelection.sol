@@ -44,7 +44,7 @@ abstract contract SolverSelection is ISolverSelection, MarketBase {
     /// @inheritdoc ISolverSelection
     function releaseApplication(TaskTerms memory terms, address account) external {
         Task storage task = _requireTerms(terms);
-        require(task.state != TaskState.Open || _isDrawOver(terms), DrawPending(terms.id));
+        require(_stateOf(task) != TaskState.Open || _isDrawOver(terms), DrawPending(terms.id));
         SolverDraws.releaseApplication(vault, terms.id, account);
     }
 

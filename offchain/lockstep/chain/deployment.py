@@ -34,7 +34,7 @@ FAMILIES = (
     "LongRows",
 )
 """What ``OpExecutor`` forwards to, in the order of its constructor's ``OpFamilies``."""
-LIBRARIES = ("Judgement", "CallUps", "ClaimReader", "SolverDraws")
+LIBRARIES = ("Judgement", "CallUps", "ClaimReader", "SegmentData", "SolverDraws")
 """The court's code beside it, and the market's."""
 CIRCLE = (
     "StakeVault",
