@@ -28,10 +28,9 @@ abstract contract Claims is CourtBase {
         bytes32[] calldata checkpointProof
     ) external returns (uint16 index) {
         bytes32 slotKey = CourtKeys.slotKey(terms.id, segment);
-        SlotRecord memory slot = _state.slots[slotKey];
         // INVARIANT: a task ends with its last open segment, so a segment that is drawn is one of a task that is audited.
-        if (slot.state != SlotState.Drawn) _requireTask(terms, TaskState.Auditing);
-        require(slot.state == SlotState.Drawn, WrongSlot(segment, slot.state));
+        if (_state.slots[slotKey].state != SlotState.Drawn) _requireTask(terms, TaskState.Auditing);
+        SlotRecord memory slot = _requireSlot(slotKey, segment, SlotState.Drawn);
         (bytes32 termsHash, bytes32 workRoot) = market.workOf(terms.id);
         require(terms.hash() == termsHash, WrongTerms(terms.id));
         require(msg.sender == slot.verifier, NotDrawnVerifier(msg.sender, slot.verifier));
@@ -98,8 +97,7 @@ abstract contract Claims is CourtBase {
     function reclaimBlind(TaskTerms memory terms, uint32 segment, uint8 round, bytes32 bodyHash, bytes32 salt)
         external
     {
-        Task memory task = market.taskOf(terms.id);
-        require(terms.hash() == task.termsHash, WrongTerms(terms.id));
+        Task memory task = _taskOf(terms);
         SlotRecord memory slot = _state.slots[CourtKeys.slotKey(terms.id, segment)];
         // INVARIANT: only an end that may come before the unblind window is over frees anybody from opening.
         require(
@@ -165,19 +163,20 @@ abstract contract Claims is CourtBase {
     function slotOf(uint256 task, uint32 segment) external view returns (Slot memory) {
         bytes32 slotKey = CourtKeys.slotKey(task, segment);
         SlotRecord memory slot = _state.slots[slotKey];
+        bool held = slot.claims == 0 && slot.state != SlotState.None;
         return Slot({
             state: slot.state,
             round: slot.round,
             misses: _state.redraws[slotKey].misses,
             verifier: slot.verifier,
             claimDeadline: slot.claimDeadline,
-            claims: slot.claims == 0 && slot.state != SlotState.None ? 1 : slot.claims,
+            claims: held ? 1 : slot.claims,
             openDisputes: slot.openDisputes,
             standing: slot.state > SlotState.Redrawing ? slot.marks : 0,
             beaconValue: slot.round == 0 || slot.round == CourtKeys.CALLED
                 ? beacon.valueOf(address(market), bytes32(task))
                 : beacon.valueOf(address(this), CourtKeys.beaconKey(slotKey, slot.round)),
-            held: slot.claims == 0 && slot.state != SlotState.None
+            held: held
         });
     }
 
