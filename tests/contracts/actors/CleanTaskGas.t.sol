@@ -93,7 +93,7 @@ contract CleanTaskGasTest is CleanTaskGas {
         p.marginBps = 0; // as deployments have it
     }
 
-    uint256 internal constant LIMIT = 1_000_000;
+    uint256 internal constant LIMIT = 760_000;
 
     function test_cleanTask_gas_isBelowTheLimit() public {
         uint256 total = _run();
@@ -105,7 +105,7 @@ contract CleanTaskGasTest is CleanTaskGas {
 /// @dev With them, neither verifier being told: each opens its secret, in a transaction of its own.
 /// forge-config: default.isolate = true
 contract ForcedTaskGasTest is CleanTaskGas {
-    uint256 internal constant LIMIT = 1_150_000;
+    uint256 internal constant LIMIT = 1_000_000;
 
     function defaultParameters() internal view override returns (Parameters memory p) {
         p = super.defaultParameters();
