@@ -93,6 +93,7 @@ abstract contract AuditDraws is CourtBase {
         for (uint256 i = 0; i < segments.length; ++i) {
             _assign(terms.id, segments[i], 0, drawn[i], draw, deadline);
         }
+        vault.hold(drawn, uint96(draw.need));
         market.beginAudit(terms.id, deadline);
     }
 
@@ -111,6 +112,7 @@ abstract contract AuditDraws is CourtBase {
         if (drawn.length == 0) return;
         delete _state.redraws[slotKey].extension;
         _assign(terms.id, segment, round, drawn[0], draw, block.timestamp + _windowFor(terms));
+        vault.hold(drawn, uint96(draw.need));
     }
 
     function _begin(TaskTerms memory terms, bytes32 key, address consumer, address solver)
@@ -120,7 +122,7 @@ abstract contract AuditDraws is CourtBase {
         draw.value = beacon.record(consumer, key);
         draw.task = terms.id;
         // INVARIANT: weights changed since the deciding block was made count for nothing in this draw.
-        draw.atBlock = beacon.targetOf(consumer, key) - 1;
+        draw.atBlock = uint40(uint256(draw.value)) - 1;
         draw.need = _stakeNeeded(terms);
         draw.submitter = terms.submitter;
         draw.solver = solver;
@@ -187,11 +189,10 @@ abstract contract AuditDraws is CourtBase {
             round: round,
             verifier: verifier,
             claimDeadline: uint32(deadline),
-            claims: 1,
+            claims: 0,
             openDisputes: 0,
             marks: 0
         });
         emit SegmentDrawn(task, segment, round, verifier, draw.value, uint64(deadline));
-        vault.lock(CourtKeys.engagement(slotKey, round, verifier), verifier, uint96(draw.need));
     }
 }

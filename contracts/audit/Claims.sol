@@ -10,6 +10,7 @@ import {CourtBase} from "./CourtBase.sol";
 import {ClaimData, ClaimHead, CourtKeys, DigestVerdict, SlotRecord} from "./CourtState.sol";
 import {ForcedErrors} from "./ForcedErrors.sol";
 import {Judgement, Stake} from "./Judgement.sol";
+import {SegmentData} from "./SegmentData.sol";
 
 /// @title Claims: open and blind, their windows, and what the dispute game does to them.
 abstract contract Claims is CourtBase {
@@ -26,13 +27,16 @@ abstract contract Claims is CourtBase {
         ClaimBody calldata body,
         bytes32[] calldata checkpointProof
     ) external returns (uint16 index) {
-        Task memory task = _requireTask(terms, TaskState.Auditing);
         bytes32 slotKey = CourtKeys.slotKey(terms.id, segment);
+        // INVARIANT: a task ends with its last open segment, so a segment that is drawn is one of a task that is audited.
+        if (_state.slots[slotKey].state != SlotState.Drawn) _requireTask(terms, TaskState.Auditing);
         SlotRecord memory slot = _requireSlot(slotKey, segment, SlotState.Drawn);
+        (bytes32 termsHash, bytes32 workRoot) = market.workOf(terms.id);
+        require(terms.hash() == termsHash, WrongTerms(terms.id));
         require(msg.sender == slot.verifier, NotDrawnVerifier(msg.sender, slot.verifier));
         _requireWindow(0, slot.claimDeadline);
         require(slot.marks == 0, AlreadyClaimed(msg.sender));
-        ClaimBodies.check(terms, segment, body, checkpointProof, task.workRoot);
+        ClaimBodies.check(terms, segment, body, checkpointProof, workRoot);
         bool passes = _recordBody(_state.claims[CourtKeys.claimKey(slotKey, slot.round, 0)], body);
         _state.slots[slotKey].marks = passes ? CourtKeys.PASSES : CourtKeys.POSTED;
         emit ClaimPosted(terms.id, segment, slot.round, 0, msg.sender, body, 0);
@@ -64,6 +68,11 @@ abstract contract Claims is CourtBase {
         uint40 placedAt = _spendBlind(terms, segment, slot.round, slot.claimDeadline, bodyHash, salt);
         ClaimBodies.check(terms, segment, body, checkpointProof, task.workRoot);
         index = slot.claims;
+        if (index == 0) {
+            bytes32 held = CourtKeys.engagement(slotKey, slot.round, slot.verifier);
+            vault.engage(held, slot.verifier, _stakeNeeded(terms));
+            index = 1;
+        }
         // INVARIANT: no place coincides with the mark of a malformed start.
         require(index < CourtKeys.MALFORMED - 1, BadClaim("index"));
         _state.slots[slotKey].claims = index + 1;
@@ -77,7 +86,7 @@ abstract contract Claims is CourtBase {
         claim.head = ClaimHead(msg.sender, placedAt, passes, false, false, 0);
         ForcedErrors.name(_state.namers, slotKey, slot.round, index, uint256(body.commitment));
         emit ClaimPosted(terms.id, segment, slot.round, index, msg.sender, body, placedAt);
-        // INVARIANT: one claim an account, segment and round; the drawn verifier's engagement exists since the draw.
+        // INVARIANT: one claim an account, segment and round; the drawn verifier's engagement exists since the first other claim.
         bytes32 engagement = CourtKeys.engagement(slotKey, slot.round, msg.sender);
         (address account,) = vault.engagementOf(address(this), engagement);
         require(account == address(0), AlreadyClaimed(msg.sender));
@@ -88,8 +97,7 @@ abstract contract Claims is CourtBase {
     function reclaimBlind(TaskTerms memory terms, uint32 segment, uint8 round, bytes32 bodyHash, bytes32 salt)
         external
     {
-        Task memory task = market.taskOf(terms.id);
-        require(terms.hash() == task.termsHash, WrongTerms(terms.id));
+        Task memory task = _taskOf(terms);
         SlotRecord memory slot = _state.slots[CourtKeys.slotKey(terms.id, segment)];
         // INVARIANT: only an end that may come before the unblind window is over frees anybody from opening.
         require(
@@ -140,13 +148,13 @@ abstract contract Claims is CourtBase {
     function failStart(uint256 task, uint32 segment, address by) external {
         bool withheld = msg.sender == demands;
         require(withheld || msg.sender == startChecker, NotModule(msg.sender));
-        Judgement.failStart(_state, task, segment, by, withheld ? address(treasury) : address(0));
+        SegmentData.failStart(_state, task, segment, by, withheld ? address(treasury) : address(0));
     }
 
     /// @inheritdoc IAuditCourt
     function extendClaims(uint256 task, uint32 segment, uint64 deadline) external {
         require(msg.sender == demands, NotModule(msg.sender));
-        Judgement.extendClaims(_state, task, segment, deadline, _maxClaimWindow);
+        SegmentData.extendClaims(_state, task, segment, deadline, _maxClaimWindow);
     }
 
     // Views
@@ -155,18 +163,20 @@ abstract contract Claims is CourtBase {
     function slotOf(uint256 task, uint32 segment) external view returns (Slot memory) {
         bytes32 slotKey = CourtKeys.slotKey(task, segment);
         SlotRecord memory slot = _state.slots[slotKey];
+        bool held = slot.claims == 0 && slot.state != SlotState.None;
         return Slot({
             state: slot.state,
             round: slot.round,
             misses: _state.redraws[slotKey].misses,
             verifier: slot.verifier,
             claimDeadline: slot.claimDeadline,
-            claims: slot.claims,
+            claims: held ? 1 : slot.claims,
             openDisputes: slot.openDisputes,
             standing: slot.state > SlotState.Redrawing ? slot.marks : 0,
             beaconValue: slot.round == 0 || slot.round == CourtKeys.CALLED
                 ? beacon.valueOf(address(market), bytes32(task))
-                : beacon.valueOf(address(this), CourtKeys.beaconKey(slotKey, slot.round))
+                : beacon.valueOf(address(this), CourtKeys.beaconKey(slotKey, slot.round)),
+            held: held
         });
     }
 

@@ -88,10 +88,15 @@ abstract contract CourtBase is IAuditCourt {
         return _workRate == 0 ? _claimWindow : _claimWindow + terms.replayWork() / _workRate;
     }
 
-    /// @dev The task, if these are its terms and it is in the state needed.
-    function _requireTask(TaskTerms memory terms, TaskState needed) internal view returns (Task memory task) {
+    /// @dev The task, if these are its terms.
+    function _taskOf(TaskTerms memory terms) internal view returns (Task memory task) {
         task = market.taskOf(terms.id);
         require(terms.hash() == task.termsHash, WrongTerms(terms.id));
+    }
+
+    /// @dev The task, if these are its terms and it is in the state needed.
+    function _requireTask(TaskTerms memory terms, TaskState needed) internal view returns (Task memory task) {
+        task = _taskOf(terms);
         require(task.state == needed, WrongTaskState(terms.id, task.state));
     }
 

@@ -6,13 +6,13 @@ import {Hashes} from "@openzeppelin/contracts/utils/cryptography/Hashes.sol";
 
 /// @notice A drawn or called-up segment, one word.
 /// @dev INVARIANT: a drawn verifier's claim is in `marks` as long as it is the only one of its round; with the first other claim it gets a
-/// head of its own. So a claim that nobody answers costs one word less, and is never convicted.
+/// head of its own, and its stake becomes an engagement. So a claim that nobody answers costs two words less, and is never convicted.
 struct SlotRecord {
     SlotState state;
     uint8 round;
     address verifier;
     uint32 claimDeadline; // seconds; enough until 2106
-    uint16 claims; // places; the drawn verifier's counts from the draw
+    uint16 claims; // places, from the first other claim on; before that 0 as long as the tasks' pool holds the drawn verifier's stake, then 1
     uint16 openDisputes;
     uint16 marks; // while drawn: `CourtKeys.POSTED`, `PASSES` or 0; once final: index + 1 of the standing claim, or `MALFORMED`
 }

@@ -39,7 +39,7 @@ library Finality {
     /// @notice Decides a segment whose windows and disputes are over, as far as `maxSteps` claims go.
     function decide(CourtState storage state, Bench memory bench, Place memory place, uint256 maxSteps) internal {
         SlotRecord memory slot = state.slots[place.key];
-        bool alone = slot.claims == 1;
+        bool alone = slot.claims <= 1;
         // A lone claim has nobody to dispute it: it need not wait for the dispute window.
         uint256 last = uint256(slot.claimDeadline) + bench.unblindWindow;
         if (!alone) last += bench.disputeWindow;
@@ -54,7 +54,7 @@ library Finality {
             passes = standing != 0 && _claim(state, place.key, slot.round, standing).head.passes;
         }
         if (slot.marks == 0) {
-            _punishMiss(bench, place, slot);
+            _punishMiss(state, bench, place, slot);
             // INVARIANT: that work holds is never said by volunteers alone. A solver that withholds its data could pass by a claim of its own;
             // that it does not hold can be said by anybody, for it takes the data.
             if (standing == 0 || passes) {
@@ -142,8 +142,14 @@ library Finality {
     }
 
     /// @dev The drawn verifier of a round posted nothing.
-    function _punishMiss(Bench memory bench, Place memory place, SlotRecord memory slot) private {
+    function _punishMiss(CourtState storage state, Bench memory bench, Place memory place, SlotRecord memory slot)
+        private
+    {
         bytes32 engagement = CourtKeys.engagement(place.key, slot.round, slot.verifier);
+        if (slot.claims == 0) {
+            state.slots[place.key].claims = 1;
+            bench.vault.engage(engagement, slot.verifier, bench.deposit + bench.bond);
+        }
         emit IAuditCourt.SegmentMissed(place.task, place.segment, slot.round, slot.verifier, bench.miss);
         bench.vault.slash(engagement, address(bench.treasury), bench.miss);
         bench.vault.release(engagement, bench.deposit + bench.bond - bench.miss);

@@ -3,7 +3,7 @@ pragma solidity ^0.8.28;
 
 import {ClaimBody, ClaimRef, Conclusion, IAuditCourt, Opening, SlotState} from "../interfaces/IAuditCourt.sol";
 import {Role} from "../interfaces/IReputationLedger.sol";
-import {IStakeVault} from "../interfaces/IStakeVault.sol";
+import {IStakeVault, Payout} from "../interfaces/IStakeVault.sol";
 import {Task, TaskState, TaskTerms} from "../interfaces/ITaskMarket.sol";
 import {TaskMath} from "../market/TaskMath.sol";
 import {ParametersLib} from "../types/Parameters.sol";
@@ -27,6 +27,7 @@ struct Docket {
     address claimant;
     bytes32 engagement;
     uint96 held;
+    bool pooled; // in the tasks' pool, not in an engagement
     bool right; // about the end root, or nobody's fault
 }
 
@@ -145,50 +146,6 @@ library Judgement {
         require(slot.round == ref.round && claim.head.claimant != address(0), IAuditCourt.NoSuchClaim());
     }
 
-    // Data and starts
-
-    /// @notice Body of `IAuditCourt.failStart`.
-    /// @param rest Zero for a malformed start; for a withheld one the account that takes the first finder's share where nobody is due it.
-    function failStart(CourtState storage state, uint256 task, uint32 segment, address by, address rest) external {
-        bytes32 key = CourtKeys.slotKey(task, segment);
-        SlotRecord storage slot = state.slots[key];
-        SlotState now_ = slot.state;
-        require(now_ == SlotState.Drawn || now_ == SlotState.Redrawing, IAuditCourt.WrongSlot(segment, now_));
-        address verifier = slot.verifier;
-        bool ahead = now_ == SlotState.Drawn && slot.marks == 0 && block.timestamp <= slot.claimDeadline;
-        if (rest == address(0)) {
-            emit IAuditCourt.StartMalformed(task, segment, by);
-        } else {
-            // INVARIANT: who is about to be shown wrong gains nothing by letting a friend's demand lapse: that takes no finder's place, and the
-            // friend gets a second finder's share.
-            ahead = ahead
-                || (slot.marks == CourtKeys.POSTED
-                    && !state.claims[CourtKeys.claimKey(key, slot.round, 0)].head.convicted);
-        }
-        state.reports[key] = Report(by, by == verifier ? address(0) : ahead ? verifier : rest);
-        slot.state = rest == address(0) ? SlotState.Failed : SlotState.Withheld;
-        slot.marks = CourtKeys.MALFORMED;
-        emit IAuditCourt.SegmentFinal(task, segment, slot.round, slot.state, CourtKeys.MALFORMED);
-    }
-
-    /// @notice Body of `IAuditCourt.extendClaims`.
-    /// @param most Seconds that a round may be extended by in all.
-    function extendClaims(CourtState storage state, uint256 task, uint32 segment, uint64 deadline, uint256 most)
-        external
-    {
-        bytes32 key = CourtKeys.slotKey(task, segment);
-        SlotRecord storage slot = state.slots[key];
-        require(slot.state == SlotState.Drawn, IAuditCourt.WrongSlot(segment, slot.state));
-        uint256 first = slot.claimDeadline - state.redraws[key].extension;
-        // INVARIANT: whatever is demanded, a round ends.
-        require(
-            deadline >= first && deadline <= first + most, IAuditCourt.WrongWindow(uint64(first), uint64(first + most))
-        );
-        slot.claimDeadline = uint32(deadline);
-        state.redraws[key].extension = uint32(deadline - first);
-        emit IAuditCourt.ClaimsExtended(task, segment, slot.round, deadline);
-    }
-
     // The end of a task
 
     /// @notice Body of `IAuditCourt.conclude`, whose encoded arguments it takes; what it returns is encoded too.
@@ -216,18 +173,20 @@ library Judgement {
         bytes32[] memory failed = new bytes32[](segments.length);
         uint256 failures = 0;
         uint256 paid = 0;
-        end.verifiers = new address[](audits);
+        (end.verifiers, end.stakes) = (new address[](audits), new uint96[](audits));
         end.outcome = TaskState.Settled;
         for (uint256 i = 0; i < segments.length; ++i) {
             Place memory place = Place(terms.id, segments[i], CourtKeys.slotKey(terms.id, segments[i]));
-            (SlotState outcome, address earner) = voided ? _void(state, place) : _settle(state, bench, place);
+            (SlotState outcome, address earner, uint96 freed) =
+                voided ? _void(state, place) : _settle(state, bench, place);
             // INVARIANT: wages are for who was drawn; the escrow holds no more of them.
-            if (earner != address(0) && i < audits) end.verifiers[paid++] = earner;
+            if (earner != address(0) && i < audits) (end.verifiers[paid], end.stakes[paid++]) = (earner, freed);
             if (outcome == SlotState.Failed || outcome == SlotState.Withheld) failed[failures++] = place.key;
             if (outcome == SlotState.Failed) end.outcome = TaskState.Rejected;
             if (outcome > SlotState.Failed && end.outcome == TaskState.Settled) end.outcome = TaskState.Unavailable;
         }
         _shorten(end.verifiers, paid);
+        _shorten(end.stakes, paid);
         if (voided) {
             end.outcome = TaskState.Void;
         } else if (failures != 0) {
@@ -249,29 +208,37 @@ library Judgement {
     }
 
     /// @dev Makes a segment final if it is not and can be; says how it stands, and who earned its wage. A lone claim stands, so
-    /// it is right: where no secret is awaited it is closed at once.
+    /// it is right: where no secret is awaited it is closed at once, and `freed` is what a drawn verifier has back with its wage.
     function _settle(CourtState storage state, Bench memory bench, Place memory place)
         private
-        returns (SlotState outcome, address earner)
+        returns (SlotState outcome, address earner, uint96 freed)
     {
         if (state.slots[place.key].state == SlotState.Drawn) Finality.decide(state, bench, place, SETTLE_STEPS);
         SlotRecord memory slot = state.slots[place.key];
         require(slot.state > SlotState.Redrawing, IAuditCourt.WrongSlot(place.segment, slot.state));
-        if (bench.forcedBps == 0 && slot.claims == 1 && slot.marks == 1) {
-            emit IAuditCourt.ClaimClosed(place.task, place.segment, slot.round, 0, 0);
-            bench.vault.release(CourtKeys.engagement(place.key, slot.round, slot.verifier), bench.deposit + bench.bond);
+        earner = _earner(state, place.key, slot);
+        if (bench.forcedBps == 0 && slot.claims <= 1 && slot.marks == 1) {
+            uint96 stake = bench.deposit + bench.bond;
+            if (slot.claims == 0) {
+                // INVARIANT: a lone claim that stands is its drawn verifier's, so it has earned a wage, and nothing is freed that is not paid out.
+                state.slots[place.key].claims = 1;
+                freed = stake;
+            } else {
+                emit IAuditCourt.ClaimClosed(place.task, place.segment, slot.round, 0, 0);
+                bench.vault.release(CourtKeys.engagement(place.key, slot.round, slot.verifier), stake);
+            }
         }
-        return (slot.state, _earner(state, place.key, slot));
+        return (slot.state, earner, freed);
     }
 
     /// @dev The program is invalid: an open segment is moot. Whoever was drawn and claimed has earned its wage.
-    function _void(CourtState storage state, Place memory place) private returns (SlotState, address) {
+    function _void(CourtState storage state, Place memory place) private returns (SlotState, address, uint96) {
         SlotRecord memory slot = state.slots[place.key];
-        if (slot.state > SlotState.Redrawing) return (slot.state, _earner(state, place.key, slot));
+        if (slot.state > SlotState.Redrawing) return (slot.state, _earner(state, place.key, slot), 0);
         Finality.end(state, place, SlotState.Moot, 0);
-        if (slot.state == SlotState.Redrawing || slot.marks == 0) return (SlotState.Moot, address(0));
+        if (slot.state == SlotState.Redrawing || slot.marks == 0) return (SlotState.Moot, address(0), 0);
         bool convicted = state.claims[CourtKeys.claimKey(place.key, slot.round, 0)].head.convicted;
-        return (SlotState.Moot, convicted ? address(0) : slot.verifier);
+        return (SlotState.Moot, convicted ? address(0) : slot.verifier, 0);
     }
 
     /// @dev The drawn verifier of the last round, if its claim is right and unconvicted.
@@ -302,9 +269,7 @@ library Judgement {
             }
         }
         _shorten(finders, used);
-        assembly ("memory-safe") {
-            mstore(shares, used)
-        }
+        _shorten(shares, used);
     }
 
     /// @dev Who found how a segment stands: the first four claims that agree with the standing one; for a malformed or withheld start who
@@ -320,7 +285,7 @@ library Judgement {
             Report memory report = state.reports[key];
             if (report.first != address(0)) finders[count++] = report.first;
             finders[count++] = report.by;
-        } else if (slot.marks != 0 && slot.claims == 1) {
+        } else if (slot.marks != 0 && slot.claims <= 1) {
             finders[count++] = slot.verifier;
         } else if (slot.marks != 0) {
             Scan memory scan = state.scans[key];
@@ -479,9 +444,14 @@ library Judgement {
         docket.claimant = headless ? docket.slot.verifier : docket.claim.head.claimant;
         require(docket.claimant != address(0), IAuditCourt.NoSuchClaim());
         docket.engagement = CourtKeys.engagement(docket.key, round, docket.claimant);
-        address account;
-        (account, docket.held) = bench.vault.engagementOf(address(this), docket.engagement);
-        require(account != address(0), IAuditCourt.AlreadyClosed());
+        docket.pooled = headless && docket.slot.claims == 0;
+        if (docket.pooled) {
+            docket.held = bench.deposit + bench.bond;
+        } else {
+            address account;
+            (account, docket.held) = bench.vault.engagementOf(address(this), docket.engagement);
+            require(account != address(0), IAuditCourt.AlreadyClosed());
+        }
         docket.right = headless || _isRight(state, docket.key, docket.slot, docket.claim);
     }
 
@@ -497,6 +467,15 @@ library Judgement {
     {
         uint96 slashed = faulty ? docket.held : docket.right ? 0 : bench.deposit;
         emit IAuditCourt.ClaimClosed(docket.task, docket.segment, docket.round, docket.index, slashed);
+        if (docket.pooled) {
+            state.slots[docket.key].claims = 1;
+            if (slashed == 0) {
+                Payout[] memory payouts = new Payout[](1);
+                payouts[0] = Payout(docket.claimant, 0, docket.held);
+                return bench.vault.payOut(payouts, bytes32(docket.task));
+            }
+            bench.vault.engage(docket.engagement, docket.claimant, docket.held);
+        }
         if (docket.held != slashed) bench.vault.release(docket.engagement, docket.held - slashed);
         if (slashed == 0) return;
         Role role = docket.index == 0 && docket.round != CourtKeys.CALLED ? Role.Verifier : Role.Whistleblower;
@@ -561,6 +540,13 @@ library Judgement {
     }
 
     function _shorten(address[] memory list, uint256 length) private pure {
+        assert(length <= list.length);
+        assembly ("memory-safe") {
+            mstore(list, length)
+        }
+    }
+
+    function _shorten(uint96[] memory list, uint256 length) private pure {
         assert(length <= list.length);
         assembly ("memory-safe") {
             mstore(list, length)

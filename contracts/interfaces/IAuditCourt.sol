@@ -68,6 +68,7 @@ struct Slot {
     uint16 openDisputes;
     uint16 standing; // index + 1 of the standing claim once final; 2^16 - 1: the start was malformed, or data withheld
     bytes32 beaconValue; // of this round; a called-up segment's is the task's
+    bool held; // deposit and bond of `verifier` lie in the tasks' pool of the vault: nobody else has claimed, and nobody was judged
 }
 
 /// @notice What the market needs to know to pay when a task ends.
@@ -75,6 +76,7 @@ struct Conclusion {
     TaskState outcome; // Settled, Rejected, Unavailable or Void
     bool solverAtFault; // false for an Unavailable that is nobody's fault
     address[] verifiers; // each earns a wage
+    uint96[] stakes; // what each of them has back: deposit and bond where its claim is closed with the task, else 0
     address[] finders; // of the fraud, with their exact shares of the pot
     uint96[] shares;
 }
@@ -126,6 +128,8 @@ interface IAuditCourt {
         bool made,
         uint8 finders
     );
+    /// @notice A claim was judged. A lone one that stood, and awaits no secret, is closed with its task: then `SegmentFinal` and the vault's `Paid`
+    /// say it.
     event ClaimClosed(uint256 indexed task, uint32 indexed segment, uint8 round, uint16 index, uint96 slashed);
 
     /// @notice Thrown outside the window a call belongs to.

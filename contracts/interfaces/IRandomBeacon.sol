@@ -26,7 +26,7 @@ interface IRandomBeacon {
 
     /// @notice Asks for a value under the caller's key; the panel is the one of this moment.
     function request(bytes32 key) external returns (uint64 targetBlock);
-    /// @notice Fixes and returns the value; anybody may, for any consumer.
+    /// @notice Fixes and returns the value; anybody may, for any consumer. Its low 40 bits are the block whose hash decides.
     function record(address consumer, bytes32 key) external returns (bytes32 value);
     /// @notice Anybody: asks anew for a value that needs no secret and whose block was forgotten before anybody recorded it.
     function renew(address consumer, bytes32 key) external returns (uint64 targetBlock);

@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
+/// @notice What one account gets out of the tasks' pool.
+struct Payout {
+    address to;
+    uint96 owed; // to its owed balance
+    uint96 stake; // to its free stake
+}
+
 /// @title The only holder of tokens: deposits, escrows, the treasury, and everything owed to anybody.
 /// @notice Per account: free `stake` (earning draws, locked per engagement, withdrawn after a delay) and `owed` (payouts of all
 /// contracts, withdrawn at once, or restaked). An engagement is an amount of one account that only the module that made it
-/// can release or pay out. Escrows are owed to the market. The modules (market, court, dispute game, beacon, data demands) are fixed at construction.
+/// can release or pay out. Escrows are owed to the market, and so are the stakes of solvers and drawn verifiers while nothing is wrong: its
+/// account is the tasks' pool, and the books of market and court say whose it is. Before any such stake is slashed it becomes an engagement. The modules (market, court, dispute game, beacon, data demands) are fixed at construction.
 /// @dev INVARIANT: token balance >= sum of free stake, unbonding stake, engagements and owed amounts.
 /// Nothing but `deposit`, `credit`, `escrow`, `withdrawStake` and `withdrawOwed` moves tokens; no payout can fail because of its payee.
 interface IStakeVault {
@@ -17,6 +25,10 @@ interface IStakeVault {
     event Released(address indexed module, bytes32 indexed engagement, address indexed account, uint96 amount);
     /// @notice Part of an engagement went to `to`'s owed balance.
     event Slashed(address indexed module, bytes32 indexed engagement, address indexed to, uint96 amount);
+    /// @notice Free stake went into the tasks' pool.
+    event Held(address indexed account, uint96 amount);
+    /// @notice The tasks' pool paid `owed` to an account's owed balance and `stake` to its free stake.
+    event Paid(address indexed to, uint96 owed, uint96 stake, bytes32 reason);
     event Credited(address indexed from, address indexed to, uint96 amount, bytes32 reason);
 
     /// @notice Thrown when a function for modules is called by anybody else.
@@ -62,6 +74,14 @@ interface IStakeVault {
     function slash(bytes32 engagement, address to, uint96 amount) external;
     /// @notice Module: `slash` to each of several; what remains goes to `rest`'s owed balance and ends the engagement.
     function distribute(bytes32 engagement, address[] calldata to, uint96[] calldata amounts, address rest) external;
+
+    /// @notice Market, court: moves `amount` of each account's free stake into the tasks' pool.
+    function hold(address[] calldata accounts, uint96 amount) external;
+    /// @notice Market, court: pays out of the tasks' pool.
+    /// @dev INVARIANT: a pool that has less than is asked for pays nothing.
+    function payOut(Payout[] calldata payouts, bytes32 reason) external;
+    /// @notice Market, court: what the pool holds of `account` becomes an engagement of the caller.
+    function engage(bytes32 engagement, address account, uint96 amount) external;
 
     function freeStakeOf(address account) external view returns (uint96);
     function owedTo(address account) external view returns (uint96);

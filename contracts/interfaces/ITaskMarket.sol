@@ -167,6 +167,8 @@ interface ITaskMarket {
     function stateOf(uint256 id) external view returns (TaskState);
     function solverOf(uint256 id) external view returns (address);
     function termsHashOf(uint256 id) external view returns (bytes32);
+    /// @notice What a claim is held against.
+    function workOf(uint256 id) external view returns (bytes32 termsHash, bytes32 workRoot);
     function deadlineOf(uint256 id) external view returns (uint64);
     /// @notice Everything a submitter, solver and verifier will pay, lock and get, from an offer alone.
     function quote(TaskOffer calldata offer)

@@ -46,7 +46,14 @@ abstract contract MarketBase is MarketNumbers {
 
     function _require(TaskTerms memory terms, TaskState needed) internal view returns (Task storage task) {
         task = _requireTerms(terms);
-        require(task.state == needed, WrongState(terms.id, task.state, needed));
+        TaskState state = _stateOf(task);
+        require(state == needed, WrongState(terms.id, state, needed));
+    }
+
+    /// @dev A task that nobody has touched since it was posted is its hash alone: one word less to write.
+    function _stateOf(Task storage task) internal view returns (TaskState state) {
+        state = task.state;
+        if (state == TaskState.None && task.termsHash != 0) state = TaskState.Open;
     }
 
     function _requireTerms(TaskTerms memory terms) internal view returns (Task storage task) {
@@ -66,17 +73,19 @@ abstract contract MarketBase is MarketNumbers {
         require(block.timestamp > deadline, DeadlineNotPassed(deadline));
     }
 
-    /// @dev The deposit is locked: the account has the task until it acknowledges, or its window is over.
+    /// @dev The deposit is held: the account has the task until it acknowledges, or its window is over.
     function _assign(TaskTerms memory terms, Task storage task, address solver) internal {
         uint96 deposit = _solverDeposit(terms);
         task.state = TaskState.Accepted;
         task.solver = solver;
         task.deadline = uint40(block.timestamp + _acknowledgeWindow);
         emit TaskAccepted(terms.id, solver, deposit);
-        vault.lock(_depositOf(terms.id), solver, deposit);
+        address[] memory accounts = new address[](1);
+        accounts[0] = solver;
+        vault.hold(accounts, deposit);
     }
 
-    /// @dev Engagement of the solver's deposit in the vault.
+    /// @dev Engagement of a solver's deposit in the vault, where it is slashed.
     function _depositOf(uint256 id) internal pure returns (bytes32) {
         return bytes32(id);
     }

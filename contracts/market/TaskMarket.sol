@@ -6,6 +6,7 @@ import {ProgramHeader, ProgramLib} from "../commitments/ProgramLib.sol";
 import {Conclusion} from "../interfaces/IAuditCourt.sol";
 import {ProgramFault} from "../interfaces/IProgramFaults.sol";
 import {Role} from "../interfaces/IReputationLedger.sol";
+import {Payout} from "../interfaces/IStakeVault.sol";
 import {ITaskMarket, Task, TaskOffer, TaskState, TaskTerms} from "../interfaces/ITaskMarket.sol";
 import {Limits} from "../types/Limits.sol";
 import {Parameters, ParametersLib} from "../types/Parameters.sol";
@@ -14,7 +15,8 @@ import {SolverSelection} from "./SolverSelection.sol";
 import {TaskMath} from "./TaskMath.sol";
 
 /// @title Escrow, the task's life and its settlement.
-/// @dev No function here moves tokens but `submit`, through the vault, as its last act. Escrows are owed to the market by the vault.
+/// @dev No function here moves tokens but `submit`, through the vault, as its last act. Escrows and solvers' deposits are owed to the market by
+/// the vault; a deposit becomes an engagement before it is slashed.
 contract TaskMarket is ITaskMarket, SolverSelection {
     using TaskMath for TaskTerms;
 
@@ -95,15 +97,18 @@ contract TaskMarket is ITaskMarket, SolverSelection {
     function giveBack(TaskTerms memory terms) external {
         Task storage task = _require(terms, TaskState.Accepted);
         if (msg.sender != task.solver) _requireOver(task.deadline);
-        uint96 slashed = _wasteDraw(terms, task.solver);
-        emit TaskGivenBack(terms.id, task.solver);
+        address solver = task.solver;
+        uint96 slashed = _wasteDraw(terms, solver);
+        emit TaskGivenBack(terms.id, solver);
         task.state = TaskState.Open;
         task.solver = address(0);
         task.deadline = 0;
+        uint96 deposit = _solverDeposit(terms);
+        if (slashed == 0) return _payOne(terms.id, Payout(solver, 0, deposit));
         // INVARIANT: what a wasted draw costs is not the submitter's: it could withhold its data to earn it.
-        if (slashed != 0) vault.slash(_depositOf(terms.id), treasury, slashed);
-        uint96 left = _solverDeposit(terms) - slashed;
-        if (left != 0) vault.release(_depositOf(terms.id), left);
+        vault.engage(_depositOf(terms.id), solver, deposit);
+        vault.slash(_depositOf(terms.id), treasury, slashed);
+        if (deposit != slashed) vault.release(_depositOf(terms.id), deposit - slashed);
     }
 
     // The work
@@ -173,7 +178,7 @@ contract TaskMarket is ITaskMarket, SolverSelection {
         task.state = TaskState.Unavailable;
         emit TaskEnded(terms.id, TaskState.Unavailable, 0, uint96(_escrow(terms)), 0);
         _refund(terms);
-        vault.release(_depositOf(terms.id), _solverDeposit(terms));
+        _payOne(terms.id, Payout(task.solver, 0, _solverDeposit(terms)));
     }
 
     // The end
@@ -202,15 +207,16 @@ contract TaskMarket is ITaskMarket, SolverSelection {
             court.conclude(terms, false, uint96(uint256(deposit) * _finderBps / ParametersLib.WHOLE), task.called);
         task.state = end.outcome;
         task.deadline = uint40(block.timestamp + _openingWindow);
-        _payOut(terms, end, task.solver);
-        if (end.solverAtFault) _punishSolver(terms, task.solver, end.finders, end.shares);
-        else vault.release(_depositOf(terms.id), deposit);
+        address solver = task.solver;
+        uint96 paid = end.outcome == TaskState.Settled ? uint96(terms.fee()) : 0;
+        _payOut(terms, end, Payout(solver, paid, end.solverAtFault ? 0 : deposit));
+        if (end.solverAtFault) _punishSolver(terms, solver, end.finders, end.shares);
     }
 
     /// @inheritdoc ITaskMarket
     function voidInvalidProgram(TaskTerms memory terms, ProgramFault calldata fault) external {
         Task storage task = _requireTerms(terms);
-        TaskState state = task.state;
+        TaskState state = _stateOf(task);
         require(
             state == TaskState.Solving || state == TaskState.Committed || state == TaskState.Auditing,
             WrongState(terms.id, state, TaskState.Auditing)
@@ -222,20 +228,21 @@ contract TaskMarket is ITaskMarket, SolverSelection {
         Conclusion memory end;
         if (state == TaskState.Auditing) end = court.conclude(terms, true, 0, task.called);
         end.outcome = TaskState.Void;
-        _payOut(terms, end, state == TaskState.Solving ? address(0) : task.solver);
-        vault.release(_depositOf(terms.id), _solverDeposit(terms));
+        uint96 paid = state == TaskState.Solving ? 0 : uint96(terms.fee());
+        _payOut(terms, end, Payout(task.solver, paid, _solverDeposit(terms)));
     }
 
     // Views
 
     /// @inheritdoc ITaskMarket
-    function taskOf(uint256 id) external view returns (Task memory) {
-        return _tasks[id];
+    function taskOf(uint256 id) external view returns (Task memory task) {
+        task = _tasks[id];
+        if (task.state == TaskState.None) task.state = _stateOf(_tasks[id]);
     }
 
     /// @inheritdoc ITaskMarket
     function stateOf(uint256 id) external view returns (TaskState) {
-        return _tasks[id].state;
+        return _stateOf(_tasks[id]);
     }
 
     /// @inheritdoc ITaskMarket
@@ -246,6 +253,12 @@ contract TaskMarket is ITaskMarket, SolverSelection {
     /// @inheritdoc ITaskMarket
     function termsHashOf(uint256 id) external view returns (bytes32) {
         return _tasks[id].termsHash;
+    }
+
+    /// @inheritdoc ITaskMarket
+    function workOf(uint256 id) external view returns (bytes32 termsHash, bytes32 workRoot) {
+        Task storage task = _tasks[id];
+        return (task.termsHash, task.workRoot);
     }
 
     /// @inheritdoc ITaskMarket
@@ -271,30 +284,31 @@ contract TaskMarket is ITaskMarket, SolverSelection {
 
     /// @dev The whole escrow back to the submitter.
     function _refund(TaskTerms memory terms) private {
-        address[] memory to = new address[](1);
-        uint96[] memory amounts = new uint96[](1);
-        (to[0], amounts[0]) = (terms.submitter, uint96(_escrow(terms)));
-        vault.pay(to, amounts, bytes32(terms.id));
+        _payOne(terms.id, Payout(terms.submitter, uint96(_escrow(terms)), 0));
     }
 
-    /// @dev The escrow of a task that ended: fee (Settled, Void), wages, levy (Settled, Void); the rest to the submitter.
-    function _payOut(TaskTerms memory terms, Conclusion memory end, address solver) private {
-        bool earned = end.outcome == TaskState.Settled || end.outcome == TaskState.Void;
-        uint96 solverPaid = earned && solver != address(0) ? uint96(terms.fee()) : 0;
-        uint96 levy = earned ? terms.levy : 0;
+    function _payOne(uint256 id, Payout memory payout) private {
+        Payout[] memory payouts = new Payout[](1);
+        payouts[0] = payout;
+        vault.payOut(payouts, bytes32(id));
+    }
+
+    /// @dev The escrow of a task that ended: fee and deposit as `solver` says, wages, levy (Settled, Void); the rest to the submitter. With their
+    /// wages those verifiers have their stakes back whose claims are closed with the task.
+    function _payOut(TaskTerms memory terms, Conclusion memory end, Payout memory solver) private {
+        uint96 levy = end.outcome == TaskState.Settled || end.outcome == TaskState.Void ? terms.levy : 0;
         uint256 count = end.verifiers.length;
-        address[] memory to = new address[](count + 3);
-        uint96[] memory amounts = new uint96[](count + 3);
+        Payout[] memory payouts = new Payout[](count + 3);
         for (uint256 i = 0; i < count; ++i) {
-            (to[i], amounts[i]) = (end.verifiers[i], terms.wage);
+            payouts[i] = Payout(end.verifiers[i], terms.wage, end.stakes[i]);
         }
         // INVARIANT: a task pays out what it took in, to the last unit, once: the market's account holds other tasks' escrows too.
-        uint96 refunded = uint96(_escrow(terms) - solverPaid - levy - count * terms.wage);
-        (to[count], amounts[count]) = (solver, solverPaid);
-        (to[count + 1], amounts[count + 1]) = (treasury, levy);
-        (to[count + 2], amounts[count + 2]) = (terms.submitter, refunded);
-        emit TaskEnded(terms.id, end.outcome, solverPaid, refunded, levy);
-        vault.pay(to, amounts, bytes32(terms.id));
+        uint96 refunded = uint96(_escrow(terms) - solver.owed - levy - count * terms.wage);
+        payouts[count] = solver;
+        payouts[count + 1] = Payout(treasury, levy, 0);
+        payouts[count + 2] = Payout(terms.submitter, refunded, 0);
+        emit TaskEnded(terms.id, end.outcome, solver.owed, refunded, levy);
+        vault.payOut(payouts, bytes32(terms.id));
     }
 
     /// @dev The solver's deposit: finders their shares, the submitter its compensation, the treasury the rest; and its reputation.
@@ -302,6 +316,7 @@ contract TaskMarket is ITaskMarket, SolverSelection {
         private
     {
         ledger.convict(solver, Role.Solver);
+        vault.engage(_depositOf(terms.id), solver, _solverDeposit(terms));
         uint256 count = finders.length;
         address[] memory to = new address[](count + 1);
         uint96[] memory amounts = new uint96[](count + 1);
@@ -361,7 +376,6 @@ contract TaskMarket is ITaskMarket, SolverSelection {
         terms.id = id;
         uint256 amount = _requireFair(terms);
         _tasks[id].termsHash = terms.hash();
-        _tasks[id].state = TaskState.Open;
         emit TaskSubmitted(id, msg.sender, terms, uint96(amount), uri);
         // INVARIANT: only the caller pays.
         vault.escrow(msg.sender, uint96(amount), bytes32(id));
@@ -371,7 +385,8 @@ contract TaskMarket is ITaskMarket, SolverSelection {
     function _requireCourt(uint256 id, TaskState needed) private view returns (Task storage task) {
         require(msg.sender == address(court), NotCourt(msg.sender));
         task = _tasks[id];
-        require(task.state == needed, WrongState(id, task.state, needed));
+        TaskState state = _stateOf(task);
+        require(state == needed, WrongState(id, state, needed));
     }
 
     /// @dev Reverts unless `root` is checkpoint `index` of the `size` under a work root.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
-import {IStakeVault} from "../interfaces/IStakeVault.sol";
+import {IStakeVault, Payout} from "../interfaces/IStakeVault.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
@@ -15,6 +15,7 @@ contract StakeVault is IStakeVault, ReentrancyGuardTransient {
     struct Account {
         uint96 free;
         uint96 owed;
+        bool kept; // the word is never zero: whoever fills an empty account again does not pay for a fresh one
     }
 
     struct Unbonding {
@@ -49,6 +50,12 @@ contract StakeVault is IStakeVault, ReentrancyGuardTransient {
         _;
     }
 
+    /// @dev Those whose tasks' stakes and escrows are in the market's account.
+    modifier onlyTasks() {
+        require(msg.sender == market || msg.sender == court, NotModule(msg.sender));
+        _;
+    }
+
     constructor(
         IERC20 token_,
         address market_,
@@ -60,6 +67,7 @@ contract StakeVault is IStakeVault, ReentrancyGuardTransient {
     ) {
         (token, market, court, game, beacon, demands) = (token_, market_, court_, game_, beacon_, demands_);
         withdrawalDelay = withdrawalDelay_;
+        _accounts[market_].kept = true;
     }
 
     // Accounts
@@ -169,6 +177,41 @@ contract StakeVault is IStakeVault, ReentrancyGuardTransient {
         // INVARIANT: an engagement is paid out to the last unit, once.
         delete _engagements[key];
         if (left != 0) _credit(engagement, rest, uint96(left));
+    }
+
+    // The tasks' pool
+
+    /// @inheritdoc IStakeVault
+    function hold(address[] calldata accounts, uint96 amount) external onlyTasks {
+        for (uint256 i = 0; i < accounts.length; ++i) {
+            _takeFree(accounts[i], amount);
+            emit Held(accounts[i], amount);
+        }
+        // All there is fits 96 bits, and so do the parts.
+        _accounts[market].owed += uint96(amount * accounts.length);
+    }
+
+    /// @inheritdoc IStakeVault
+    function payOut(Payout[] calldata payouts, bytes32 reason) external onlyTasks {
+        uint256 total = 0;
+        for (uint256 i = 0; i < payouts.length; ++i) {
+            Payout calldata payout = payouts[i];
+            if (payout.owed == 0 && payout.stake == 0) continue;
+            total += uint256(payout.owed) + payout.stake;
+            Account storage account = _accounts[payout.to];
+            (account.free, account.owed) = (account.free + payout.stake, account.owed + payout.owed);
+            emit Paid(payout.to, payout.owed, payout.stake, reason);
+        }
+        // INVARIANT: what is paid was there. It is taken in one piece.
+        uint96 held = _accounts[market].owed;
+        require(total <= held, InsufficientStake(market, held, total));
+        _accounts[market].owed = held - uint96(total);
+    }
+
+    /// @inheritdoc IStakeVault
+    function engage(bytes32 engagement, address account, uint96 amount) external onlyTasks {
+        _takeOwed(market, amount);
+        _engage(engagement, account, amount);
     }
 
     // Views

@@ -352,7 +352,7 @@ class Keeper(Agent):
             return False
         key = claims.engagement_key(task, segment, slot.round, slot.verifier)
         account, _ = self.lockstep.view(self.lockstep.vault, "engagementOf", self.lockstep.court.address, key)
-        if account != slot.verifier:
+        if account != slot.verifier and not slot.held:
             return False
         return self._court(posted, "closeClaim", segment, slot.round, 0, doing="give a drawn verifier its deposit back")
 

@@ -34,8 +34,8 @@ FAMILIES = (
     "LongRows",
 )
 """What ``OpExecutor`` forwards to, in the order of its constructor's ``OpFamilies``."""
-LIBRARIES = ("Judgement", "CallUps", "ClaimReader")
-"""The court's code beside it."""
+LIBRARIES = ("Judgement", "CallUps", "ClaimReader", "SegmentData", "SolverDraws")
+"""The court's code beside it, and the market's."""
 CIRCLE = (
     "StakeVault",
     "TaskMarket",

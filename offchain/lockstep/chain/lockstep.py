@@ -591,11 +591,32 @@ class Lockstep:
         return int(self.view(self.token, "balanceOf", account))
 
     def locked(self, account: str) -> int:
-        """What engagements hold of an account: deposits, bonds, escrow."""
+        """What engagements and the tasks' pool hold of an account: deposits, bonds."""
         logs = self._logs("StakeVault", "Locked", account=account)
-        held = {(log["args"]["module"], bytes(log["args"]["engagement"])) for log in logs}
-        amounts = (self.view(self.vault, "engagementOf", *engagement) for engagement in held)
-        return sum(int(amount) for holder, amount in amounts if holder == account)
+        engagements = {(log["args"]["module"], bytes(log["args"]["engagement"])) for log in logs}
+        amounts = (self.view(self.vault, "engagementOf", *engagement) for engagement in engagements)
+        return sum(int(amount) for holder, amount in amounts if holder == account) + self._held(account)
+
+    def _held(self, account: str) -> int:
+        """What the tasks' pool holds of an account: as solver, and as drawn verifier that nobody has answered."""
+        accepted = {
+            log["args"]["id"]: log["args"]["deposit"]
+            for log in self._logs("TaskMarket", "TaskAccepted", solver=account)
+        }
+        held = sum(
+            int(deposit)
+            for task, deposit in accepted.items()
+            if TaskState.ACCEPTED <= self.state(task) <= TaskState.AUDITING and self.solver(task) == account
+        )
+        drawn = {
+            (log["args"]["task"], log["args"]["segment"])
+            for log in self._logs("AuditCourt", "SegmentDrawn", verifier=account)
+        }
+        for task, segment in drawn:
+            slot = self.slot(task, segment)
+            if slot.held and slot.verifier == account:
+                held += self.numbers(self.task(task).terms).claim_deposit + self.parameters.claim_bond
+        return held
 
     def unbonding(self, account: str) -> int:
         """An account's stake on its way out."""

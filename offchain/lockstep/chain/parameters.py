@@ -50,7 +50,7 @@ class Parameters(_Numbers):
     miss_multiple: int = 2
     min_wage_multiple: int = 1
     min_levy_multiple: int = 2
-    margin_bps: int = 1_000
+    margin_bps: int = 0
     finder_bps: int = 3_000
     compensation_bps: int = 5_000
     cleared_solver_bps: int = 2_000

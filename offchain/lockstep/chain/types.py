@@ -173,6 +173,7 @@ class Slot(_Struct):
     open_disputes: int
     standing: int
     beacon_value: bytes
+    held: bool
 
     @property
     def is_called(self) -> bool:

@@ -104,13 +104,13 @@ abstract contract MoneyInvariant is Test {
     /// @dev One function, so that one campaign of calls is held to all of it:
     /// - no token is made or lost, and none lies outside the vault;
     /// - what the vault holds is what it owes: free and unbonding stake, engagements, owed amounts; to the last unit;
-    /// - the market is owed the escrows of the tasks that have not ended, exactly;
+    /// - the market is owed the escrows of the tasks that have not ended, and the stakes that its and the court's books say are held, exactly;
     /// - no transaction takes from the treasury more than it brings; but for a forced error, which pays J and a quarter at most, and a lot its bonus.
     ///   Actors look at that after every call of theirs; sums are taken every so many calls (foundry.toml) and at the end.
     function invariant_noUnit_isMadeLostOrMisplaced() public view {
         assertEq(actors.sumOfTokens(), actors.minted(), "tokens");
         assertEq(actors.sumOfAccounts() + actors.sumOfEngagements(), actors.vaultBalance(), "vault");
-        assertEq(actors.marketOwed(), actors.sumOfEscrows(), "escrows");
+        assertEq(actors.marketOwed(), actors.sumOfEscrows() + actors.sumOfHeld(), "escrows and stakes held");
         assertFalse(actors.treasuryFell(), "treasury");
     }
 
@@ -118,7 +118,7 @@ abstract contract MoneyInvariant is Test {
     function afterInvariant() public {
         actors.finishEverything();
         assertEq(actors.sumOfEngagements(), 0, "a deposit is stuck");
-        assertEq(actors.marketOwed(), 0, "an escrow is stuck");
+        assertEq(actors.marketOwed(), 0, "an escrow, or a stake that is held, is stuck");
         assertEq(actors.sumOfAccounts(), actors.vaultBalance(), "liabilities are not assets");
         assertEq(actors.sumOfTokens(), actors.minted());
     }

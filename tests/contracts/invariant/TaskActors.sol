@@ -540,6 +540,7 @@ contract TaskActors is Endings {
     function _isHeld(uint32 segment, uint8 round, uint16 index) private view returns (bool) {
         address claimant = court.claimOf(ClaimRef(terms.id, segment, round, index)).claimant;
         Slot memory slot = court.slotOf(terms.id, segment);
+        if (index == 0 && round == slot.round && slot.held) return true;
         if (index == 0 && round == slot.round && claimant == address(0)) claimant = slot.verifier;
         bytes32 key = CourtKeys.engagement(CourtKeys.slotKey(terms.id, segment), round, claimant);
         (address account,) = vault.engagementOf(address(court), key);
@@ -765,6 +766,21 @@ contract TaskActors is Endings {
         for (uint256 i = 0; i < _tasks.length; ++i) {
             TaskState state = market.stateOf(_tasks[i].id);
             if (state < TaskState.Settled) total += _tasks[i].escrow(numbers.marginBps);
+        }
+    }
+
+    /// @dev What the tasks' pool holds of solvers and drawn verifiers, by the books of market and court.
+    function sumOfHeld() public view returns (uint256 total) {
+        for (uint256 i = 0; i < _tasks.length; ++i) {
+            TaskTerms memory task = _tasks[i];
+            TaskState state = market.stateOf(task.id);
+            if (state >= TaskState.Accepted && state <= TaskState.Auditing) {
+                total += task.fee() * numbers.solverDepositMultiple;
+            }
+            uint256 stake = task.replayCost() * numbers.claimDepositMultiple + numbers.claimBond;
+            for (uint32 segment = 0; segment < task.segmentCount(); ++segment) {
+                if (court.slotOf(task.id, segment).held) total += stake;
+            }
         }
     }
 

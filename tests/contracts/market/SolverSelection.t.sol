@@ -5,12 +5,15 @@ import {IRandomBeacon} from "../../../contracts/interfaces/IRandomBeacon.sol";
 import {Role} from "../../../contracts/interfaces/IReputationLedger.sol";
 import {Declaration, ISolverSelection, Selection} from "../../../contracts/interfaces/ISolverSelection.sol";
 import {IStakeVault} from "../../../contracts/interfaces/IStakeVault.sol";
-import {ITaskMarket, Task, TaskOffer, TaskState} from "../../../contracts/interfaces/ITaskMarket.sol";
+import {ITaskMarket, Task, TaskOffer, TaskState, TaskTerms} from "../../../contracts/interfaces/ITaskMarket.sol";
+import {TaskMath} from "../../../contracts/market/TaskMath.sol";
 import {Endings} from "../actors/Endings.sol";
 import {Options} from "../actors/Options.sol";
 
 /// @title The draw of a solver: every rule, every illegal call, every way out.
 contract SolverSelectionTest is Endings {
+    using TaskMath for TaskTerms;
+
     uint256 internal constant APPLY_WINDOW = 6 hours;
     uint256 internal constant DRAWS = 2000;
 
@@ -187,9 +190,7 @@ contract SolverSelectionTest is Endings {
         Task memory task = market.taskOf(terms.id);
         assertEq(uint8(task.state), uint8(TaskState.Accepted));
         assertEq(task.deadline, block.timestamp + numbers.acknowledgeWindow);
-        (address account, uint96 held) = vault.engagementOf(address(market), bytes32(terms.id));
-        assertEq(account, drawn);
-        assertEq(held, _deposit());
+        assertEq(vault.owedTo(address(market)), terms.escrow(numbers.marginBps) + _deposit());
         assertEq(vault.freeStakeOf(drawn), 10_000 * TOKEN - _deposit());
         vm.expectRevert(abi.encodeWithSelector(ISolverSelection.NoApplication.selector, terms.id, drawn));
         market.releaseApplication(terms, drawn);

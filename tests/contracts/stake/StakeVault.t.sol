@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.28;
 
-import {IStakeVault} from "../../../contracts/interfaces/IStakeVault.sol";
+import {IStakeVault, Payout} from "../../../contracts/interfaces/IStakeVault.sol";
 import {StakeVault} from "../../../contracts/stake/StakeVault.sol";
 import {BlockingToken, CallbackToken, FeeToken, MintableToken} from "./TestTokens.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
@@ -206,6 +206,95 @@ contract StakeVaultTest is Test {
         vm.expectRevert(notModule);
         vault.distribute(ENGAGEMENT, new address[](0), new uint96[](0), outsider);
     }
+
+    // The tasks' pool
+
+    function _hold(address module, uint96 amount) private {
+        address[] memory accounts = new address[](1);
+        accounts[0] = staker;
+        vm.prank(module);
+        vault.hold(accounts, amount);
+    }
+
+    function _payout(address to, uint96 owed, uint96 stake) private pure returns (Payout[] memory payouts) {
+        payouts = new Payout[](1);
+        payouts[0] = Payout(to, owed, stake);
+    }
+
+    function test_pool_isMarketsAndCourtsAlone() public {
+        _deposit(10);
+        _hold(market, 5);
+        address[3] memory others = [game, beacon, demands];
+        for (uint256 i = 0; i < others.length; ++i) {
+            bytes memory notModule = abi.encodeWithSelector(IStakeVault.NotModule.selector, others[i]);
+            vm.startPrank(others[i]);
+            vm.expectRevert(notModule);
+            vault.hold(new address[](0), 0);
+            vm.expectRevert(notModule);
+            vault.payOut(_payout(others[i], 1, 0), "");
+            vm.expectRevert(notModule);
+            vault.engage(ENGAGEMENT, others[i], 1);
+            vm.stopPrank();
+        }
+    }
+
+    function testFuzz_hold_payOut_moveExactly(uint96 amount, uint96 held, uint96 owed, uint96 stake) public {
+        amount = uint96(bound(amount, 1, MAX_AMOUNT));
+        held = uint96(bound(held, 1, amount));
+        owed = uint96(bound(owed, 0, held));
+        stake = uint96(bound(stake, 0, held - owed));
+        _deposit(amount);
+        _hold(court, held);
+        assertEq(vault.freeStakeOf(staker), amount - held);
+        assertEq(vault.owedTo(market), held);
+        vm.prank(market);
+        vault.payOut(_payout(payee, owed, stake), "");
+        assertEq(vault.owedTo(payee), owed);
+        assertEq(vault.freeStakeOf(payee), stake);
+        assertEq(vault.owedTo(market), held - owed - stake);
+    }
+
+    function testFuzz_payOut_moreThanThePoolHas_reverts(uint96 held, uint96 owed, uint96 stake) public {
+        held = uint96(bound(held, 0, MAX_AMOUNT));
+        owed = uint96(bound(owed, 0, held));
+        stake = uint96(bound(stake, held - owed + 1, MAX_AMOUNT + 1));
+        _deposit(held);
+        _hold(market, held);
+        uint256 total = uint256(owed) + stake;
+        vm.expectRevert(abi.encodeWithSelector(IStakeVault.InsufficientStake.selector, market, held, total));
+        vm.prank(court);
+        vault.payOut(_payout(payee, owed, stake), "");
+    }
+
+    function test_hold_moreThanFree_reverts() public {
+        _deposit(10);
+        address[] memory twice = new address[](2);
+        (twice[0], twice[1]) = (staker, staker);
+        vm.expectRevert(abi.encodeWithSelector(IStakeVault.InsufficientStake.selector, staker, 4, 6));
+        vm.prank(court);
+        vault.hold(twice, 6);
+    }
+
+    function testFuzz_engage_isTheCallersEngagement_fromThePool(uint96 held, uint96 engaged) public {
+        held = uint96(bound(held, 1, MAX_AMOUNT));
+        engaged = uint96(bound(engaged, 1, held));
+        _deposit(held);
+        _hold(market, held);
+        vm.startPrank(court);
+        vault.engage(ENGAGEMENT, staker, engaged);
+        (address account, uint96 amount) = vault.engagementOf(court, ENGAGEMENT);
+        assertEq(account, staker);
+        assertEq(amount, engaged);
+        assertEq(vault.owedTo(market), held - engaged);
+        uint256 left = held - engaged;
+        vm.expectRevert(abi.encodeWithSelector(IStakeVault.InsufficientStake.selector, market, left, left + 1));
+        vault.engage("another", staker, uint96(left + 1));
+        vm.expectRevert(abi.encodeWithSelector(IStakeVault.EngagementExists.selector, ENGAGEMENT));
+        vault.engage(ENGAGEMENT, staker, 0);
+        vm.stopPrank();
+    }
+
+    // Engagements
 
     function testFuzz_lock_release_slash_moveExactly(uint96 amount, uint96 locked, uint96 slashed) public {
         amount = uint96(bound(amount, 1, MAX_AMOUNT));

@@ -357,7 +357,8 @@ def _show_cost(agent: Submitter, workload: Workload, offer: TaskOffer) -> None:
         ("levy", offer.levy, f"to the treasury; one audit in {lots.ODDS} wins its solver {amount_text(prize)}"),
         ("escrow", numbers.escrow, "what is taken from you now"),
     ):
-        shown.add_row(name, amount_text(amount), note, style="bold" if name == "escrow" else "")
+        if amount or name != "margin":
+            shown.add_row(name, amount_text(amount), note, style="bold" if name == "escrow" else "")
     shown.add_section()
     shown.add_row("solver locks", amount_text(numbers.solver_deposit), "lost where the work does not hold")
     bond = lockstep.parameters.claim_bond
