@@ -3,36 +3,160 @@ pragma solidity ^0.8.28;
 
 import {FinderShares} from "../../contracts/audit/FinderShares.sol";
 import {ForcedErrors} from "../../contracts/audit/ForcedErrors.sol";
+import {Parameters, ParametersLib} from "../../contracts/types/Parameters.sol";
 
-/// @title What holds of the splits, for every amount.
+/// @title What holds of the splits of slashed deposits and of forced errors' rewards, for all amounts, by number of finders.
 contract SplitProofs {
-    /// @dev One finder gets all.
     function check_split_givesAllToOne(uint96 amount) external pure {
+        assert(FinderShares.split(amount, 0).length == 0);
         assert(FinderShares.split(amount, 1)[0] == amount);
     }
 
-    function check_split2(uint96 amount) external pure {
-        uint96[] memory shares = FinderShares.split(amount, 2);
-        _requireWhole(amount, shares);
+    function check_split_amongTwo_losesLessThanAUnitEach(uint96 amount) external pure {
+        isSplit(amount, FinderShares.split(amount, 2));
     }
 
-    function check_split3(uint96 amount) external pure {
-        uint96[] memory shares = FinderShares.split(amount, 3);
-        _requireWhole(amount, shares);
+    function check_split_amongThree_losesLessThanAUnitEach(uint96 amount) external pure {
+        isSplit(amount, FinderShares.split(amount, 3));
     }
 
-    function check_split4(uint96 amount) external pure {
+    function check_split_amongFour_losesLessThanAUnitEach(uint96 amount) external pure {
+        isSplit(amount, FinderShares.split(amount, 4));
+    }
+
+    /// @dev Each share is the weight's part of the amount, rounded down: as `27 : 9 : 3 : 1` says, and no unit less.
+    function check_split_amongFour_isByWeight(uint96 amount) external pure {
         uint96[] memory shares = FinderShares.split(amount, 4);
-        _requireWhole(amount, shares);
+        isQuotient(shares[0], uint256(amount) * 27, 40);
+        isQuotient(shares[1], uint256(amount) * 9, 40);
+        isQuotient(shares[2], uint256(amount) * 3, 40);
+        isQuotient(shares[3], uint256(amount), 40);
     }
 
-    function check_lemma40_27(uint96 amount) external pure {
-        uint256 share = FinderShares.split(amount, 4)[0];
-        assert(share * 40 <= uint256(amount) * 27);
-        assert(share * 40 + 40 > uint256(amount) * 27);
+    /// @dev Another finder takes from who is there already, and more so the more finders there are: one account gains nothing as two.
+    function check_split_ofTwoAccountsIsNoMoreThanOfOne(uint96 amount) external pure {
+        uint96[] memory two = FinderShares.split(amount, 2);
+        uint96[] memory three = FinderShares.split(amount, 3);
+        uint96[] memory four = FinderShares.split(amount, 4);
+        assert(two[0] >= three[0] && three[0] >= four[0]);
+        assert(two[1] >= three[1] && three[1] >= four[1]);
+        assert(three[2] >= four[2]);
     }
 
-    function _requireWhole(uint96 amount, uint96[] memory shares) private pure {
+    /// @dev Failed segments' parts of a pot are together at most the pot. As many as may be judged: 64 drawn, 64 called up.
+    function check_pot_ofAllFailuresIsAtMostThePot(uint96 pot, uint8 failures) external pure {
+        if (failures == 0 || failures > 128) return;
+        assert(uint256(uint96(pot / failures)) * failures <= pot);
+    }
+
+    /// @dev A part is the amount's, rounded down, and never cut to its type.
+    function check_part_isAtMostTheAmount(uint96 amount, uint16 bps) external pure {
+        if (bps > ParametersLib.WHOLE) return;
+        uint256 share = FinderShares.part(amount, bps);
+        isQuotient(share, uint256(amount) * bps, ParametersLib.WHOLE);
+        assert(share <= amount);
+    }
+
+    /// @dev Numbers that the constructors take leave at least half of every slash to the treasury: what the next three lean on.
+    function check_parameters_leaveHalf(Parameters calldata p) external pure {
+        ParametersLib.check(p);
+        assert(uint256(p.finderBps) + p.clearedSolverBps <= 5_000);
+        assert(uint256(p.finderBps) * p.solverDepositMultiple + p.compensationBps <= 5_000 * uint256(p.solverDepositMultiple));
+    }
+
+    /// @dev What a condemned claim pays finders and solver is at most half of it: `JackpotTreasury.payVerdict` refuses none. Each `assert` is proven
+    /// and then leant on: the prover finds none of the last by itself.
+    function check_falsePositive_paysAtMostHalf(uint96 deposit, uint16 finderBps, uint16 clearedBps) external pure {
+        if (uint256(finderBps) + clearedBps > 5_000) return;
+        uint256 finders = FinderShares.part(deposit, finderBps);
+        uint256 solver = FinderShares.part(deposit, clearedBps);
+        unchecked {
+            assert(finders * 10_000 <= uint256(deposit) * finderBps);
+            assert(solver * 10_000 <= uint256(deposit) * clearedBps);
+            assert(uint256(deposit) * (uint256(finderBps) + clearedBps) <= uint256(deposit) * 5_000);
+            assert((finders + solver) * 10_000 <= uint256(deposit) * 5_000);
+            assert(finders + solver <= deposit / 2);
+        }
+    }
+
+    /// @dev What a convicted digest pays its finder is at most what the claimant has locked.
+    function check_digest_paysAtMostWhatIsHeld(uint96 deposit, uint96 bond, uint16 finderBps) external pure {
+        if (finderBps > 5_000) return;
+        uint256 held = uint256(deposit) + bond;
+        uint256 finder = FinderShares.part(deposit, finderBps);
+        unchecked {
+            assert(finder * 10_000 <= uint256(deposit) * finderBps);
+            assert(uint256(deposit) * finderBps <= uint256(deposit) * 5_000);
+            assert(finder <= deposit / 2);
+            assert(finder + (held - deposit) / 2 <= held / 2);
+        }
+    }
+
+    /// @dev Finders and submitter get at most half of the solver's deposit. `TaskMarket` computes the same products in place.
+    function check_solversDeposit_paysAtMostHalf(uint96 fee, uint16 multiple, uint16 finderBps, uint16 compensationBps)
+        external
+        pure
+    {
+        unchecked {
+            uint256 deposit = uint256(fee) * multiple;
+            if (deposit > type(uint96).max) return;
+            if (uint256(finderBps) * multiple + compensationBps > 5_000 * uint256(multiple)) return;
+            uint256 pot = FinderShares.part(uint96(deposit), finderBps);
+            uint256 compensation = uint256(fee) * compensationBps / 10_000;
+            assert(pot * 10_000 <= deposit * finderBps);
+            assert(compensation * 10_000 <= uint256(fee) * compensationBps);
+            assert(
+                uint256(fee) * (uint256(finderBps) * multiple + compensationBps)
+                    <= uint256(fee) * (5_000 * uint256(multiple))
+            );
+            assert((pot + compensation) * 10_000 <= deposit * 5_000);
+            assert(pot + compensation <= deposit / 2);
+        }
+    }
+
+    function check_rewards_ofNone(uint96 jackpot) external pure {
+        areRewards(jackpot, 0, 1);
+    }
+
+    function check_rewards_ofOne(uint96 jackpot) external pure {
+        areRewards(jackpot, 1, 5);
+    }
+
+    function check_rewards_ofTwo(uint96 jackpot) external pure {
+        areRewards(jackpot, 2, 25);
+    }
+
+    function check_rewards_ofThree(uint96 jackpot) external pure {
+        areRewards(jackpot, 3, 125);
+    }
+
+    function check_rewards_ofFour(uint96 jackpot) external pure {
+        areRewards(jackpot, 4, 625);
+    }
+
+    /// @dev Finders of one's own, behind however many others, bring a forced error's maker no unit more.
+    function check_rewards_ownFindersBringNothing(uint96 jackpot) external pure {
+        if (jackpot > type(uint96).max / 2) return;
+        for (uint256 others = 0; others < 4; ++others) {
+            (, uint96 without) = ForcedErrors.rewards(jackpot, others);
+            for (uint256 own = 1; others + own <= 4; ++own) {
+                (uint96 each, uint96 maker) = ForcedErrors.rewards(jackpot, others + own);
+                assert(own * each + maker <= without);
+            }
+        }
+    }
+
+    /// @dev All rewards together are at most 5/4 J, what the levy is reckoned with; the maker's is a fifth of it for each finder.
+    function areRewards(uint96 jackpot, uint256 count, uint256 parts) private pure {
+        if (jackpot > type(uint96).max / 2) return;
+        (uint96 each, uint96 own) = ForcedErrors.rewards(jackpot, count);
+        assert(count * each + own <= uint256(jackpot) * 5 / 4);
+        isQuotient(own, uint256(jackpot) * 5, 4 * parts);
+        if (count != 0) isQuotient(each, uint256(jackpot) * 5, parts);
+    }
+
+    /// @dev Shares are together at most the amount, and lack less than a unit each.
+    function isSplit(uint96 amount, uint96[] memory shares) private pure {
         uint256 sum = 0;
         for (uint256 i = 0; i < shares.length; ++i) {
             sum += shares[i];
@@ -41,9 +165,7 @@ contract SplitProofs {
         assert(sum + shares.length > amount);
     }
 
-    function check_rewards(uint96 jackpot, uint8 count) external pure {
-        if (count > 4) return;
-        (uint96 each, uint96 own) = ForcedErrors.rewards(jackpot, count);
-        assert(uint256(each) * count + own <= uint256(jackpot) * 5 / 4);
+    function isQuotient(uint256 quotient, uint256 dividend, uint256 divisor) private pure {
+        assert(quotient * divisor <= dividend && dividend < (quotient + 1) * divisor);
     }
 }
