@@ -3,7 +3,7 @@ pragma solidity ^0.8.28;
 
 import {FinderShares} from "../../contracts/audit/FinderShares.sol";
 import {ForcedErrors} from "../../contracts/audit/ForcedErrors.sol";
-import {ParametersLib} from "../../contracts/types/Parameters.sol";
+import {Parameters, ParametersLib} from "../../contracts/types/Parameters.sol";
 
 /// @title What holds of the splits of slashed deposits and of forced errors' rewards, for all amounts, by number of finders.
 contract SplitProofs {
@@ -55,6 +55,14 @@ contract SplitProofs {
         uint256 share = FinderShares.part(amount, bps);
         isQuotient(share, uint256(amount) * bps, ParametersLib.WHOLE);
         assert(share <= amount);
+    }
+
+    /// @dev Numbers that the constructors take leave at least half of every slash to the treasury.
+    function check_parameters_leaveHalf(Parameters calldata p) external pure {
+        ParametersLib.check(p);
+        uint256 multiple = p.solverDepositMultiple;
+        assert(uint256(p.finderBps) + p.clearedSolverBps <= ParametersLib.WHOLE / 2);
+        assert(p.finderBps * multiple + p.compensationBps <= ParametersLib.WHOLE / 2 * multiple);
     }
 
     /// @dev What a condemned claim pays finders and solver is at most half of it: `JackpotTreasury.payVerdict` refuses none. Here and below with the

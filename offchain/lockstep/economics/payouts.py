@@ -202,7 +202,7 @@ def _waited(histories: Histories, decision: Decision) -> tuple[NDArray[np.bool_]
 
 def _drawn_verifiers(histories: Histories) -> NDArray[np.bool_]:
     """(N, G, 1, K) whether a place is a drawn verifier's."""
-    return (~histories.undrawn)[:, :, None, None] & (np.arange(histories.posted.shape[3]) == 0)
+    return np.asarray((~histories.undrawn)[:, :, None, None] & (np.arange(histories.posted.shape[3]) == 0))
 
 
 def _dtype(amounts: Amounts, terms: int) -> Any:
