@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from lockstep.economics.beyond import BEYOND
 from lockstep.economics.bounds import BOUNDS
 from lockstep.economics.inequalities import INEQUALITIES, Inequality
 from lockstep.economics.planted import PLANTED
@@ -65,7 +66,7 @@ def _inequalities() -> list[str]:
                 _margin(each, public),
                 _margin(each, local),
             )
-            for each in INEQUALITIES
+            for each in (*INEQUALITIES, *BEYOND)
         ),
     )
 
@@ -75,7 +76,7 @@ def _tasks() -> list[str]:
     settings = [
         Setting(s.profile, replace(s.job, plan=replace(s.job.plan, steps=steps)), s.assumed) for steps in LONG_STEPS
     ]
-    shown = [each for each in INEQUALITIES if len({_margin(each, case) for case in settings}) > 1]
+    shown = [each for each in (*INEQUALITIES, *BEYOND) if len({_margin(each, case) for case in settings}) > 1]
     return _rows(
         ("margin at training segments", *(f"{case.segments - 1:,}" for case in settings)),
         ((each.name, *(_margin(each, case) for case in settings)) for each in shown),

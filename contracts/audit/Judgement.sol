@@ -6,7 +6,6 @@ import {Role} from "../interfaces/IReputationLedger.sol";
 import {IStakeVault, Payout} from "../interfaces/IStakeVault.sol";
 import {Task, TaskState, TaskTerms} from "../interfaces/ITaskMarket.sol";
 import {TaskMath} from "../market/TaskMath.sol";
-import {ParametersLib} from "../types/Parameters.sol";
 import {ClaimData, CourtKeys, CourtState, DigestVerdict, Namers, Report, Scan, SlotRecord} from "./CourtState.sol";
 import {Bench, Finality, Place} from "./Finality.sol";
 import {FinderShares} from "./FinderShares.sol";
@@ -492,7 +491,7 @@ library Judgement {
         uint96[] memory amount = new uint96[](count);
         if (count != 0) {
             finder[0] = docket.claim.digest.finder;
-            amount[0] = _bps(bench.deposit, bench.finderBps) + (docket.held - bench.deposit) / 2;
+            amount[0] = FinderShares.part(bench.deposit, bench.finderBps) + (docket.held - bench.deposit) / 2;
         }
         bench.vault.distribute(docket.engagement, finder, amount, address(bench.treasury));
     }
@@ -511,7 +510,7 @@ library Judgement {
 
     /// @dev The finders' share of a slashed deposit to them, the rest to the treasury.
     function _shareDeposit(Bench memory bench, bytes32 engagement, address[] memory finders) private {
-        uint96[] memory parts = FinderShares.split(_bps(bench.deposit, bench.finderBps), finders.length);
+        uint96[] memory parts = FinderShares.split(FinderShares.part(bench.deposit, bench.finderBps), finders.length);
         bench.vault.distribute(engagement, finders, parts, address(bench.treasury));
     }
 
@@ -524,19 +523,15 @@ library Judgement {
         address solver
     ) private {
         uint256 count = finders.length;
-        uint96[] memory parts = FinderShares.split(_bps(bench.deposit, bench.finderBps), count);
+        uint96[] memory parts = FinderShares.split(FinderShares.part(bench.deposit, bench.finderBps), count);
         address[] memory to = new address[](count + 1);
         uint96[] memory amounts = new uint96[](count + 1);
         for (uint256 i = 0; i < count; ++i) {
             (to[i], amounts[i]) = (finders[i], parts[i]);
         }
-        (to[count], amounts[count]) = (solver, _bps(bench.deposit, bench.clearedSolverBps));
+        (to[count], amounts[count]) = (solver, FinderShares.part(bench.deposit, bench.clearedSolverBps));
         bench.vault.slash(engagement, address(bench.treasury), bench.deposit);
         bench.treasury.payVerdict(verdict, bench.deposit, to, amounts);
-    }
-
-    function _bps(uint96 amount, uint256 bps) private pure returns (uint96) {
-        return uint96(uint256(amount) * bps / ParametersLib.WHOLE);
     }
 
     function _shorten(address[] memory list, uint256 length) private pure {

@@ -19,9 +19,10 @@ PLACES = 8
 def predicted(chain: Lockstep, posted: PostedTask, treasury: str) -> dict[str, int]:
     """What the payout function says a task brought every account, base units, by address (``treasury`` for it)."""
     terms, task = posted.terms, posted.terms.id
-    segments = chain.drawn_segments(task)
+    segments = chain.audited_segments(task)
     rounds = chain.parameters.redraws + 1
     history = Histories.blank(1, max(1, len(segments)), rounds, PLACES)
+    history.undrawn[0, len(chain.drawn_segments(task)) :] = bool(segments)
     history.end[:] = ENDS.get(chain.state(task), End.AUDITED)
     accounts: dict[tuple[int, int, int], str] = {}
     labels: dict[tuple[int, bytes], int] = {}
@@ -29,8 +30,8 @@ def predicted(chain: Lockstep, posted: PostedTask, treasury: str) -> dict[str, i
     for where, segment in enumerate(segments):
         for drawn in chain._logs("AuditCourt", "SegmentDrawn", task=task, segment=segment):
             accounts[where, drawn["args"]["round"], 0] = drawn["args"]["verifier"]
-        for number in range(chain.slot(task, segment).round + 1):
-            claims = chain.claims(task, segment, number)
+        for number, round_ in enumerate(chain.slot(task, segment).rounds):
+            claims = chain.claims(task, segment, round_)
             # an index is an opening's; a place is a commitment's
             blind = sorted((claim for claim in claims if claim.ref.index), key=lambda claim: claim.order)
             places = {claim.ref.index: place for place, claim in enumerate(blind, start=1)} | {0: 0}
@@ -49,16 +50,14 @@ def predicted(chain: Lockstep, posted: PostedTask, treasury: str) -> dict[str, i
                 if record.convicted:
                     history.beaten_by[at] = places[_first_winner(chain, claim.ref)]
             for dispute in map(chain.dispute, chain.disputes(task)):
-                if (dispute.segment, dispute.round) == (
-                    segment,
-                    number,
-                ) and dispute.outcome == Outcome.CHALLENGE_FAILED:
+                where_ = (dispute.segment, dispute.round)
+                if where_ == (segment, round_) and dispute.outcome == Outcome.CHALLENGE_FAILED:
                     at = (0, where, number, places[dispute.challenger_index], places[dispute.defender_index])
                     history.failed[at] += 1
         if chain.slot(task, segment).state == SlotState.WITHHELD:
             demand = _lapsed(chain, task, segment)
             lapsed[where] = demand.demander
-            history.withheld[0, where] = chain.slot(task, segment).round
+            history.withheld[0, where] = len(chain.slot(task, segment).rounds) - 1
             history.withheld_by[0, where] = _demander(chain, demand)
     amounts = Amounts.of(chain.deployment.profile, terms, terms.audits, terms.wage, terms.levy)
     paid = pay(history, amounts)

@@ -6,10 +6,12 @@ Scenes of the demo that were played already are looked at; those that were not a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 
 from lockstep.agents.base import Agent
+from lockstep.agents.defender import Defender
 from lockstep.agents.solver import Solver
 from lockstep.agents.submitter import Submitter
 from lockstep.agents.verifier import Verifier
@@ -19,6 +21,7 @@ from lockstep.cli.demo import actors, acts
 from lockstep.cli.demo.stage import Scene, Stage, job
 from lockstep.economics.calibration import calibration
 from tests.e2e.chain_histories import predicted
+from tests.e2e.test_volunteers import SkippingUndrawn, Slanderer
 
 pytestmark = [pytest.mark.chain, pytest.mark.timeout(600)]
 
@@ -120,3 +123,59 @@ def test_liars_on_both_sides_are_judged_as_the_contracts_say(stage: Stage) -> No
 
 def test_silent_verifiers_in_every_round_end_as_the_contracts_say(stage: Stage) -> None:
     play(stage, "13c nobody claims", "unavailable", actors.SilentVerifier)
+
+
+def play_called(
+    stage: Stage,
+    name: str,
+    outcome: str,
+    volunteers: Sequence[type[Whistleblower]],
+    *,
+    solver: type[Solver] = Solver,
+    verifier: type[Verifier] = Verifier,
+    defends: bool = False,
+) -> None:
+    """Tasks of five segments, two drawn, until the segment that is lied about is called up: all are compared."""
+    world = stage.world
+    for attempt in range(1, 6):
+        prefix, lied = f"{name}{attempt}", 1 + attempt % 4
+        lie: dict[str, object] = {"segment": lied, "step": 1}
+        submitter = world.agent(Submitter, f"{prefix} submitter")
+        posted = stage.submit(submitter, "mlp", replace(stage.order(name, 12, 3), audits=2))
+        task = posted.terms.id
+        works = world.agent(solver, f"{prefix} solver", [task], **(lie if solver is not Solver else {}))
+        drawn = acts.make_verifier(stage, verifier, f"{prefix} verifier", posted, 6)
+        agents: list[Agent] = [works, drawn]
+        for place, kind in enumerate(volunteers):
+            options = {} if kind is SkippingUndrawn else lie | {"step": place}
+            agents.append(world.agent(kind, f"{prefix} {place} volunteer", [task], **options))
+        stage.cast([submitter, *agents])
+        if defends:
+            agents.append(Defender(works.lockstep, works.store, works.journal, works.narrate, only=[task]))
+        stage.play(prefix, outcome, submitter, posted, agents)
+        drawn.retire()
+        scene = stage.scenes[-1]
+        compare(stage, scene)
+        if lied in world.keeper_lockstep.called_segments(task):
+            assert scene.outcome.split(";")[0] == outcome
+            return
+    raise AssertionError("Five draws hit the lie: one in three thousand.")
+
+
+def test_call_that_shows_fraud_pays_as_the_contracts_do(stage: Stage) -> None:
+    play_called(stage, "14a", "rejected", [SkippingUndrawn], solver=actors.NudgingSolver)
+
+
+def test_false_calls_by_two_volunteers_pay_as_the_contracts_do(stage: Stage) -> None:
+    play_called(stage, "14b", "settled", [Slanderer, Slanderer], defends=True)
+
+
+def test_false_call_that_nobody_answers_pays_as_the_contracts_do(stage: Stage) -> None:
+    play_called(stage, "14c", "rejected", [Slanderer])
+
+
+@pytest.mark.long
+def test_call_beside_silent_verifiers_pays_as_the_contracts_do(stage: Stage) -> None:
+    play_called(
+        stage, "14d", "rejected", [SkippingUndrawn], solver=actors.NudgingSolver, verifier=actors.SilentVerifier
+    )

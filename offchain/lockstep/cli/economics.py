@@ -101,6 +101,33 @@ def broken(s: Setting) -> list[Inequality]:
     return [each for each in applicable(s) if not each.sides(s).holds]
 
 
+def cautions(s: Setting) -> list[str]:
+    """What a submitter should know of its task's shape before it pays, a sentence each; none where nothing is amiss."""
+    from lockstep.economics.beyond import TOLERANT, most_steps
+
+    found, steps, most = [], s.job.plan.steps, most_steps(s)
+    if steps > most:
+        found.append(
+            f"{steps:,} steps are more than the {most:,} up to which silent verifiers and false claims lose: the fee "
+            "grows with the task, what they lose does not. Post shorter tasks, each with the last as its --parent."
+        )
+    if s.job.tolerance is None:
+        return found
+    share, measured = s.job.tolerance, TOLERANT[0].sides(s)
+    if not measured.holds:
+        found.append(
+            f"A tolerance share of {share:g} is above {measured.left:g}, the most that was measured: ask for less with "
+            "--tolerance-share."
+        )
+    if not TOLERANT[1].sides(s).holds:
+        kept = max(1, int(1 / share + 1e-9))
+        found.append(
+            f"At a tolerance share of {share:g} a step left out of a segment may go unseen where a segment has more "
+            f"than {kept} steps: ask for --segment-steps {kept} or fewer."
+        )
+    return found
+
+
 def refuse_unsafe(profile: Profile, *, local: bool) -> None:
     """A deployment whose numbers break an inequality is refused with a sentence."""
     failing = broken(setting(profile, local=local, shape=Shape(), world=World()))

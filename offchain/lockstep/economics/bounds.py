@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lockstep.chain.amounts import amount_text
+from lockstep.economics.beyond import REVEAL_GAS, most_steps
 from lockstep.economics.chances import caught, least_looked_at
 from lockstep.economics.inequalities import INEQUALITIES
 from lockstep.economics.planted import least_y
@@ -78,6 +79,19 @@ BOUNDS = (
         lambda s: f"{s.assumed.colluding**s.audits:.2g}",
     ),
     Bound("What drawing again once is worth", "q/(S+1) (1 - q/(S+1)) y ((1 - phi) D_s + C)", _reroll),
+    Bound(
+        "Most steps of a task, in segments as long as these",
+        "least of where silence and false condemnation begin to pay",
+        lambda s: f"{most_steps(s):,}",
+    ),
+    Bound(
+        "What a seat on the panel costs a year, for no pay",
+        "interest x bond, and gas of each reveal",
+        lambda s: (
+            f"{amount_text(round(s.assumed.interest * s.profile.reveals.bond))} and"
+            f" {amount_text(REVEAL_GAS * s.assumed.gas_price)} a draw"
+        ),
+    ),
     Bound(
         "Finders a solver could pay for silence",
         "(D_s + C) / (phi D_s)",

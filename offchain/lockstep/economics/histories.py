@@ -1,8 +1,10 @@
 """What happened in many tasks at once, as arrays: who claimed what, who was convicted, whose challenge failed.
 
-A batch holds N tasks of one deployment and one shape. Each has G drawn segments, of each of which up to R rounds are
-drawn and in each round up to K claims are made: place 0 is the drawn verifier's, places 1 .. K - 1 are blind claims in
-order of their commitments. What is filled in for a round that the court never comes to counts for nothing.
+A batch holds N tasks of one deployment and one shape. Each has G segments: drawn ones, of each of which up to R rounds
+are drawn, and ones that were not drawn, which somebody may call up for a single round, number 0 here. In each round up
+to K claims are made: place 0 is the drawn verifier's or the caller's, places 1 .. K - 1 are blind claims in order of
+their commitments. What is filled in for a round that the court never comes to counts for nothing, and so does a segment
+that was neither drawn nor called up.
 """
 
 from __future__ import annotations
@@ -55,6 +57,7 @@ class Histories:
         failed: (N, G, R, K, K) failed challenges of a place's owner (second last axis) against a claim (last axis)
         withheld: (N, G) round in which a demand for data lapsed, ``NOBODY``
         withheld_by: (N, G) ``Demander`` of it
+        undrawn: (N, G) bool, whether the segment was not drawn: it is called up where place 0 of round 0 has posted
 
     Raises:
         ValueError: the arrays do not fit each other, or tell what the contracts do not let happen
@@ -69,6 +72,7 @@ class Histories:
     failed: NDArray[np.int8]
     withheld: NDArray[np.int8]
     withheld_by: NDArray[np.int8]
+    undrawn: NDArray[np.bool_]
 
     def __post_init__(self) -> None:
         shape = self.posted.shape
@@ -76,8 +80,12 @@ class Histories:
             raise ValueError(f"Arrays of histories of shapes {shape}, {self.end.shape}, {self.failed.shape}.")
         if any(array.shape != shape for array in (self.root, self.beaten_by, self.digest_by)):
             raise ValueError("Roots and convictions do not have the claims' shape.")
-        if any(array.shape != shape[:2] for array in (self.withheld, self.withheld_by)):
-            raise ValueError("Demands that lapsed are said by task and segment.")
+        if any(array.shape != shape[:2] for array in (self.withheld, self.withheld_by, self.undrawn)):
+            raise ValueError("Demands that lapsed, and what was not drawn, are said by task and segment.")
+        if np.any(self.called & (self.root[:, :, 0, 0] == CHECKPOINT)):
+            raise ValueError("A segment is called up by a claim that condemns it.")
+        if np.any(self.undrawn & (self.withheld > 0)):
+            raise ValueError("A segment that was not drawn has one round.")
         for winners in (self.beaten_by, self.digest_by):
             won = winners != NOBODY
             other = np.take_along_axis(self.posted, np.maximum(winners, 0).astype(np.intp), axis=3)
@@ -86,6 +94,16 @@ class Histories:
         both = self.posted[..., :, None] & self.posted[..., None, :] & ~np.eye(shape[3], dtype=bool)
         if np.any((self.failed != 0) & ~both):
             raise ValueError("A challenge is between two claims of a round.")
+
+    @property
+    def called(self) -> NDArray[np.bool_]:
+        """(N, G) whether the segment was called up."""
+        return self.undrawn & self.posted[:, :, 0, 0]
+
+    @property
+    def judged(self) -> NDArray[np.bool_]:
+        """(N, G) whether the court decides about the segment at all, where its task is audited."""
+        return ~self.undrawn | self.called
 
     @classmethod
     def blank(cls, tasks: int, segments: int, rounds: int, places: int) -> Histories:
@@ -100,4 +118,5 @@ class Histories:
             np.zeros((*shape, places), np.int8),
             np.full(shape[:2], NOBODY, np.int8),
             np.full(shape[:2], Demander.VERIFIER, np.int8),
+            np.zeros(shape[:2], bool),
         )

@@ -25,11 +25,11 @@ Units = NDArray[Any]
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """How the drawn segments ended.
+    """How the segments ended.
 
     Attributes:
-        round: (N, G) the deciding round
-        state: (N, G) ``SlotState``: Passed, Failed, Withheld or Moot
+        round: (N, G) the deciding round; 0 for a segment that was called up
+        state: (N, G) ``SlotState``: Passed, Failed, Withheld or Moot; None for one neither drawn nor called up
         standing: (N, G) place of the claim that stands in that round, ``NOBODY``
 
     """
@@ -47,7 +47,7 @@ class Payouts:
         outcome: (N,) ``TaskState``
         happened: (N, G, R) whether a round was drawn
         submitter, solver, treasury: (N,)
-        claimant: (N, G, R, K) by place; place 0 is the drawn verifier's even where it was silent
+        claimant: (N, G, R, K) by place; place 0 is the drawn verifier's even where it was silent, or the caller's
         demander: (N, G) to whoever else demanded what was withheld
 
     """
@@ -80,18 +80,17 @@ def decide(histories: Histories, redraws: int) -> Decision:
         condemns = (first != NOBODY) & (_at(root, first) != CHECKPOINT)
         claimed = posted[:, :, 0]
         silent &= ~claimed
-        last = number == redraws
+        last = (number == redraws) | histories.undrawn  # the round of a called-up segment is above all redraws
         decided = np.where(claimed, first != NOBODY, condemns) | last
         verdict = np.where(condemns, SlotState.FAILED, SlotState.PASSED)
-        if last:
-            verdict = np.where(silent & ~condemns, SlotState.MOOT, verdict)
+        verdict = np.where(last & silent & ~condemns, SlotState.MOOT, verdict)
         lapsed = histories.withheld == number
         verdict = np.where(lapsed, SlotState.WITHHELD, verdict)
-        now = (decided | lapsed) & (final == NOBODY)
+        now = (decided | lapsed) & (final == NOBODY) & histories.judged
         final[now], state[now] = number, verdict[now]
         standing[now] = np.where(verdict > SlotState.FAILED, NOBODY, first)[now]
     audited = histories.end == End.AUDITED
-    if np.any((final == NOBODY) & audited[:, None]):
+    if np.any((final == NOBODY) & histories.judged & audited[:, None]):
         raise ValueError("A history ends before its segments are decided.")
     return Decision(np.maximum(final, 0), state, standing)
 
@@ -107,7 +106,7 @@ def pay(histories: Histories, amounts: Amounts) -> Payouts:
     units = _dtype(amounts, segments * rounds * places * places)
     decision = decide(histories, amounts.redraws)
     audited = histories.end == End.AUDITED
-    happened = (np.arange(rounds) <= decision.round[:, :, None]) & audited[:, None, None]
+    happened = (np.arange(rounds) <= decision.round[:, :, None]) & (histories.judged & audited[:, None])[:, :, None]
     claimant = np.zeros(histories.posted.shape, units)
     treasury, submitter, solver = (np.zeros(tasks, units) for _ in range(3))
 
@@ -133,14 +132,15 @@ def pay(histories: Histories, amounts: Amounts) -> Payouts:
     agrees = histories.posted & (histories.root == stood[:, :, None, None])
     finds = agrees & (here & (decision.standing != NOBODY)[:, :, None] & happened)[..., None]
     finds &= histories.beaten_by == NOBODY
-    finds[..., 1:] &= histories.digest_by[..., 1:] == NOBODY  # a volunteer whose digest was convicted copied it
+    # a volunteer whose digest was convicted copied it; a drawn verifier's may have been forced
+    finds &= (histories.digest_by == NOBODY) | _drawn_verifiers(histories)
     rank = finds.cumsum(axis=3) - 1
     finds &= rank < MOST_FINDERS
     rank = np.where(finds, rank, 0)
     count = finds.sum(axis=(2, 3))
 
     # wages, and the end of the task
-    earned = (decision.standing == 0) & audited[:, None]
+    earned = (decision.standing == 0) & audited[:, None] & ~histories.undrawn
     fell = (decision.state == SlotState.FAILED) & audited[:, None]
     failures = (fell | lapsed).sum(axis=1)
     gone = ((decision.state > SlotState.FAILED) & audited[:, None]).any(axis=1)
@@ -198,6 +198,11 @@ def _waited(histories: Histories, decision: Decision) -> tuple[NDArray[np.bool_]
     own = histories.withheld_by == Demander.VERIFIER
     condemned = (root != CHECKPOINT) & (beaten == NOBODY)
     return own, own | np.where(posted, condemned, histories.withheld_by == Demander.OTHER)
+
+
+def _drawn_verifiers(histories: Histories) -> NDArray[np.bool_]:
+    """(N, G, 1, K) whether a place is a drawn verifier's."""
+    return np.asarray((~histories.undrawn)[:, :, None, None] & (np.arange(histories.posted.shape[3]) == 0))
 
 
 def _dtype(amounts: Amounts, terms: int) -> Any:

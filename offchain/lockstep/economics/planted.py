@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lockstep.chain.terms import WHOLE_BPS
+from lockstep.economics.beyond import BEYOND, TOLERANT
 from lockstep.economics.chances import (
     OTHERS,
     PAID_PLACES,
@@ -131,4 +132,6 @@ PLANTED = (
 
 def applicable(s: Setting) -> tuple[Inequality, ...]:
     """The inequalities that a setting must satisfy."""
-    return (*INEQUALITIES, *PLANTED) if s.forced is not None else INEQUALITIES
+    forced = PLANTED if s.forced is not None else ()
+    tolerant = TOLERANT if s.job.tolerance is not None else ()
+    return (*INEQUALITIES, *BEYOND, *tolerant, *forced)

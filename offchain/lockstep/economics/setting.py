@@ -54,6 +54,8 @@ class Assumptions:
         censorship: seconds that somebody can keep a party's transactions off the chain
         block_seconds: between blocks
         outside: what somebody else pays for one bad segment, in fees C
+        free_stake: what a solver keeps free to answer calls, in fees C
+        waiting: draws of one hand that wait for one reveal
 
     """
 
@@ -67,6 +69,8 @@ class Assumptions:
     censorship: int = 3 * 3600
     block_seconds: float = 12.0
     outside: float = 0.0
+    free_stake: float = 4.0
+    waiting: int = 16
 
 
 ON_PUBLIC_CHAIN = Assumptions()
@@ -76,12 +80,16 @@ ON_ONE_MACHINE = Assumptions(censorship=60, block_seconds=1.0)
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A task: its shape, audits, and what it offers over the least wage and levy (1: the least)."""
+    """A task: its shape, audits, and what it offers over the least wage and levy (1: the least).
+
+    ``tolerance`` is the share of a segment's update that a checkpoint may be off by; None for an exact task.
+    """
 
     plan: Plan
     audits: int = 2
     wage_over_least: float = 1.0
     levy_over_least: float = 1.0
+    tolerance: float | None = None
 
 
 def reference_job() -> Job:

@@ -11,7 +11,10 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from lockstep.chain import parameters
+from lockstep.cli.economics import cautions
 from lockstep.cli.main import app
+from lockstep.economics.beyond import most_steps
+from lockstep.economics.setting import Setting, preset
 from tests.offchain.cli.bench import Bench
 
 
@@ -33,6 +36,7 @@ def test_check_of_a_profile_holds(preset: str) -> None:
     [
         (("--looked-at", 0.1), "leaves out segments"),
         (("--steps", 32_000), "Silence of colluding verifiers"),
+        (("--steps", 32_000), "A task is not too long"),
         (("--outside-gain", 0.5), "One bad segment"),
         (("--censorship", "24h"), "Every window"),
         (("--gas-price", 10**14), "lives on its wage"),
@@ -59,6 +63,39 @@ def test_check_reads_the_contracts_whatever_the_file_says(bench: Bench) -> None:
     file.write_text(json.dumps(document))
     assert "leaves out segments" in bench.refuse("economics", "check")
     bench.run("economics", "check", "--on-chain")
+
+
+def task(steps: int, segment_steps: int, tolerance: float | None = None) -> Setting:
+    s = preset("public")
+    plan = replace(s.job.plan, steps=steps, segment_steps=segment_steps)
+    return Setting(s.profile, replace(s.job, plan=plan, tolerance=tolerance), s.assumed)
+
+
+def test_submitter_is_cautioned_of_long_and_of_lenient_tasks() -> None:
+    most = most_steps(task(320, 32))
+    assert cautions(task(most, 32)) == []
+    (said,) = cautions(task(most + 1, 32))
+    assert f"{most:,}" in said
+    assert "--parent" in said
+    assert cautions(task(320, 10, 0.1)) == []
+    (said,) = cautions(task(320, 16, 0.1))
+    assert "--segment-steps 10 or fewer" in said
+    assert any("--tolerance-share" in each for each in cautions(task(320, 2, 0.2)))
+
+
+@pytest.mark.chain
+def test_quote_of_a_long_task_cautions_and_of_a_short_one_does_not(bench: Bench) -> None:
+    short = bench.run("quote", "mlp", "--steps", 320)
+    assert "Caution" not in short.stderr
+    long = bench.run("quote", "mlp", "--steps", 9_600)
+    assert "Caution: 9,600 steps are more than" in " ".join(long.stderr.split())
+
+
+@pytest.mark.chain
+def test_deploy_of_a_bond_that_many_draws_outweigh_is_refused(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    weak = replace(parameters.LOCAL, reveals=replace(parameters.LOCAL.reveals, bond=100 * parameters.TOKEN))
+    monkeypatch.setitem(parameters.PROFILES, "local", weak)
+    assert "Keeping a secret" in bench.refuse("deploy", "--deployment", bench.home / "other.json")
 
 
 @pytest.mark.chain

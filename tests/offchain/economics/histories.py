@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from lockstep.chain.parameters import PUBLIC, TOKEN, Profile
 from lockstep.chain.terms import Plan
 from lockstep.economics.amounts import Amounts
-from lockstep.economics.histories import NOBODY, Demander, End, Histories
+from lockstep.economics.histories import CHECKPOINT, NOBODY, Demander, End, Histories
 
 PLANS = st.builds(
     Plan,
@@ -41,8 +41,13 @@ def random_histories(rng: np.random.Generator, tasks: int, segments: int, rounds
     made.digest_by[:] = np.where(possible & (rng.random(shape) < 0.3), winner, NOBODY)
     both = made.posted[..., :, None] & made.posted[..., None, :] & ~np.eye(places, dtype=bool)
     made.failed[:] = both * (rng.random((*shape, places)) < 0.1)
+    # at least one segment is drawn; of the others some are called up, by a claim that condemns
+    made.undrawn[:, 1:] = rng.random((tasks, segments - 1)) < rng.choice([0.0, 0.5])
+    caller = made.root[:, :, 0, 0]
+    caller[made.undrawn & (caller == CHECKPOINT)] = 1
     lapses = rng.random(shape[:2]) < rng.choice([0.0, 0.2])
-    made.withheld[:] = np.where(lapses, rng.integers(0, rounds, shape[:2]), NOBODY)
+    lapsed_in = np.where(made.undrawn, 0, rng.integers(0, rounds, shape[:2]))
+    made.withheld[:] = np.where(lapses, lapsed_in, NOBODY)
     made.withheld_by[:] = rng.choice(list(Demander), shape[:2])
     made.end[:] = rng.choice([End.AUDITED, End.AUDITED, End.AUDITED, End.EXPIRED, End.REFUNDED], tasks)
     return made

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lockstep.economics.beyond import BEYOND, REVEAL_GAS, TOLERANT, answered, most_steps
 from lockstep.economics.bounds import BOUNDS, finder_reward, most_colluding, outside_gain
 from lockstep.economics.chances import (
     caught,
@@ -25,6 +28,7 @@ from lockstep.economics.inequalities import INEQUALITIES, Inequality
 from lockstep.economics.planted import PLANTED, applicable, entered, least_y, looks, made
 from lockstep.economics.setting import Setting, preset
 
+ROOT = Path(__file__).resolve().parents[3]
 PUBLIC = preset("public")
 
 
@@ -36,12 +40,12 @@ def numbers(**changes: int) -> Setting:
 
 
 def named(words: str) -> Inequality:
-    (found,) = [each for each in (*INEQUALITIES, *PLANTED) if words in each.name]
+    (found,) = [each for each in (*INEQUALITIES, *BEYOND, *PLANTED) if words in each.name]
     return found
 
 
 @pytest.mark.parametrize("profile", ["local", "public"])
-@pytest.mark.parametrize("each", INEQUALITIES, ids=lambda each: each.name)
+@pytest.mark.parametrize("each", [*INEQUALITIES, *BEYOND], ids=lambda each: each.name)
 def test_profile_satisfies_every_inequality(profile: str, each: Inequality) -> None:
     sides = each.sides(preset(profile))
     assert sides.holds, sides.numbers
@@ -51,6 +55,23 @@ def test_profile_satisfies_every_inequality(profile: str, each: Inequality) -> N
 def test_public_profile_satisfies_those_of_forced_errors(each: Inequality) -> None:
     sides = each.sides(PUBLIC)
     assert sides.holds, sides.numbers
+
+
+def revealing(**changes: int) -> Setting:
+    """The public setting with another panel."""
+    made = replace(PUBLIC.profile, reveals=replace(PUBLIC.profile.reveals, **changes))
+    return Setting(made, PUBLIC.job, PUBLIC.assumed)
+
+
+def lasting(steps: int) -> Setting:
+    """The public setting with a task of so many steps."""
+    return Setting(PUBLIC.profile, replace(PUBLIC.job, plan=replace(PUBLIC.job.plan, steps=steps)), PUBLIC.assumed)
+
+
+def tolerant(share: float, segment_steps: int) -> Setting:
+    """The public setting with a tolerant task."""
+    plan = replace(PUBLIC.job.plan, segment_steps=segment_steps)
+    return Setting(PUBLIC.profile, replace(PUBLIC.job, plan=plan, tolerance=share), PUBLIC.assumed)
 
 
 FREE_CLAIMS = numbers(claim_deposit_multiple=0, claim_bond=0).assuming(gas_price=0)
@@ -78,6 +99,14 @@ BROKEN = [
     ("censorship", numbers(unblind_window=3600)),
     ("censorship", numbers(opening_window=3600)),
     ("let expire", PUBLIC.assuming(block_seconds=2.0)),
+    ("False calls", numbers(claim_deposit_multiple=18)),
+    ("False calls", lasting(3_200).assuming(free_stake=2.0)),
+    ("Keeping a secret", revealing(bond=PUBLIC.profile.reveals.bond * 8 // 10)),
+    ("Keeping a secret", revealing(tip_bps=5_000)),
+    ("Keeping a secret", PUBLIC.assuming(waiting=20)),
+    ("Revealing costs", revealing(bond=10**13)),
+    ("not too long", lasting(3_200)),
+    ("not too long", PUBLIC.assuming(defended=0.3)),
     ("whistleblowers join", numbers(jackpot_multiple=13)),
     ("own forced error", FREE_CLAIMS),
     ("Not making it", numbers(jackpot_multiple=30)),
@@ -95,8 +124,37 @@ def test_worse_numbers_break_it(words: str, setting: Setting) -> None:
     assert not named(words).sides(setting).holds
 
 
+def test_bound_on_steps_is_where_silence_or_condemning_begins_to_pay() -> None:
+    edge = most_steps(PUBLIC)
+    assert 320 < edge < 3_200
+    growing = [named("Silence"), named("Condemning")]
+    assert all(each.sides(lasting(edge)).holds for each in growing)
+    assert not all(each.sides(lasting(edge + 1)).holds for each in growing)
+    assert most_steps(PUBLIC.assuming(defended=0.0, looked_at=0.0)) == 0
+
+
+def test_solver_answers_as_many_calls_as_its_free_stake_carries() -> None:
+    assert (answered(PUBLIC), answered(PUBLIC.assuming(free_stake=0.0))) == (1, 1)
+    assert answered(lasting(3_200)) == 14
+
+
+def test_gas_of_a_reveal_is_no_more_than_reckoned() -> None:
+    measured = json.loads((ROOT / "tests/snapshots/gas/RevealGasTest.json").read_text())
+    assert REVEAL_GAS * 0.8 < int(measured["reveal"]) <= REVEAL_GAS
+
+
+@pytest.mark.parametrize(
+    ("words", "holds", "breaks"),
+    [("no more than was measured", (0.1, 8), (0.11, 8)), ("A step left out", (0.1, 10), (0.1, 11))],
+)
+def test_tolerance_is_bounded(words: str, holds: tuple[float, int], breaks: tuple[float, int]) -> None:
+    (each,) = [each for each in TOLERANT if words in each.name]
+    assert each.sides(tolerant(*holds)).holds
+    assert not each.sides(tolerant(*breaks)).holds
+
+
 def test_every_inequality_can_break() -> None:
-    assert {named(words).name for words, _ in BROKEN} == {each.name for each in (*INEQUALITIES, *PLANTED)}
+    assert {named(words).name for words, _ in BROKEN} == {each.name for each in (*INEQUALITIES, *BEYOND, *PLANTED)}
 
 
 def test_finders_and_maker_get_what_the_contract_pays() -> None:
@@ -122,8 +180,9 @@ def test_own_finders_bring_nothing_but_their_cost() -> None:
 
 
 def test_without_forced_errors_theirs_are_not_asked() -> None:
-    assert applicable(preset("local")) == INEQUALITIES
-    assert applicable(PUBLIC) == (*INEQUALITIES, *PLANTED)
+    assert applicable(preset("local")) == (*INEQUALITIES, *BEYOND)
+    assert applicable(PUBLIC) == (*INEQUALITIES, *BEYOND, *PLANTED)
+    assert applicable(tolerant(0.1, 8)) == (*INEQUALITIES, *BEYOND, *TOLERANT, *PLANTED)
 
 
 def test_chance_to_be_caught_is_that_of_drawing_without_replacement() -> None:

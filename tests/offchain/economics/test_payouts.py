@@ -202,6 +202,97 @@ def test_volunteer_alone_condemns_and_never_passes() -> None:
     assert pay(histories, numbers).outcome.tolist() == [TaskState.REJECTED]
 
 
+def called(*, segments: int = 2) -> tuple[Histories, Amounts]:
+    """One drawn segment that its verifier passes, and others that were not drawn, of which the first is called up."""
+    histories = Histories.blank(1, segments, ROUNDS, 6)
+    histories.undrawn[:, 1:] = True
+    histories.posted[:, 0, 0, 0] = True
+    histories.posted[:, 1, 0, 0] = True
+    histories.root[:, 1, 0, 0] = 1
+    return histories, amounts(PLAN, 1)
+
+
+BOND = PUBLIC.parameters.claim_bond
+
+
+def test_call_that_stands_takes_the_finders_share_and_no_wage() -> None:
+    histories, numbers = called(segments=4)
+    paid = pay(histories, numbers)
+    assert paid.outcome.tolist() == [TaskState.REJECTED]
+    assert paid.happened[0, :, 0].tolist() == [True, True, False, False]
+    assert not paid.happened[0, 1:, 1:].any()
+    assert (paid.claimant[0, 0, 0, 0], paid.claimant[0, 1, 0, 0]) == (10 * TOKEN, POT)
+    # of the escrow one wage is paid: a caller earns none
+    assert paid.submitter[0] == 21 * TOKEN // 2 - 10 * TOKEN
+
+
+def test_false_call_falls_to_the_solver_and_the_task_settles() -> None:
+    histories, numbers = called()
+    histories.posted[:, 1, 0, 1] = True
+    histories.beaten_by[:, 1, 0, 0] = 1
+    paid = pay(histories, numbers)
+    assert paid.outcome.tolist() == [TaskState.SETTLED]
+    assert paid.claimant[0, 1, 0, :2].tolist() == [-200 * TOKEN - BOND, 60 * TOKEN + BOND // 2]
+    assert paid.solver[0] == (21 + 40) * TOKEN
+
+
+def test_called_segment_about_which_nothing_stands_passes_and_is_not_drawn_again() -> None:
+    histories, numbers = called()
+    histories.posted[:, 1, 0, 1] = True
+    histories.root[:, 1, 0, 1] = 2
+    histories.beaten_by[0, 1, 0, :2] = [1, 0]
+    paid = pay(histories, numbers)
+    assert paid.outcome.tolist() == [TaskState.SETTLED]
+    assert not paid.happened[0, 1, 1:].any()
+    assert paid.claimant[0, 1, 0, :2].tolist() == [-200 * TOKEN - BOND + BOND // 2] * 2
+    assert paid.solver[0] == (21 + 2 * 40) * TOKEN
+
+
+def test_caller_with_a_convicted_digest_is_no_finder_though_its_claim_stands() -> None:
+    """Nobody forces a volunteer to err: where a drawn verifier would be a finder, it is none."""
+    histories, numbers = called()
+    histories.posted[:, 1, 0, 1] = True
+    histories.root[:, 1, 0, 1] = 1
+    histories.digest_by[0, 1, 0, 0] = 1
+    paid = pay(histories, numbers)
+    assert paid.outcome.tolist() == [TaskState.REJECTED]
+    assert paid.claimant[0, 1, 0, :2].tolist() == [-200 * TOKEN - BOND, POT + 60 * TOKEN + BOND // 2]
+    drawn = replace(histories, undrawn=np.zeros_like(histories.undrawn))
+    assert pay(drawn, numbers).claimant[0, 1, 0, 0] == numbers.wage + POT * 27 // 36 - 200 * TOKEN - BOND
+
+
+def test_called_up_and_drawn_failures_share_one_pot() -> None:
+    histories, numbers = called()
+    histories.root[:, 0, 0, 0] = 1
+    paid = pay(histories, numbers)
+    assert paid.outcome.tolist() == [TaskState.REJECTED]
+    assert paid.claimant[0, :, 0, 0].tolist() == [10 * TOKEN + POT // 2, POT // 2]
+
+
+def test_call_makes_silence_a_rejection() -> None:
+    histories, numbers = called()
+    histories.posted[:, 0] = False
+    paid = pay(histories, numbers)
+    assert paid.outcome.tolist() == [TaskState.REJECTED]
+    assert paid.claimant[0, :, :, 0].tolist() == [[-20 * TOKEN] * 3, [POT, 0, 0]]
+
+
+def test_withheld_data_of_a_called_segment_pay_the_caller_first() -> None:
+    histories, numbers = called()
+    histories.withheld[0, 1], histories.withheld_by[0, 1] = 0, Demander.LATE
+    paid = pay(histories, numbers)
+    assert paid.outcome.tolist() == [TaskState.UNAVAILABLE]
+    assert (paid.claimant[0, 1, 0, 0], paid.demander[0, 1]) == (POT * 27 // 36, POT * 9 // 36)
+
+
+def test_call_that_condemns_nothing_and_a_second_round_of_it_are_refused() -> None:
+    histories, _ = called()
+    with pytest.raises(ValueError, match="condemns"):
+        replace(histories, root=np.zeros_like(histories.root))
+    with pytest.raises(ValueError, match="one round"):
+        replace(histories, withheld=np.array([[NOBODY, 1]], np.int8))
+
+
 def test_digest_alone_costs_deposit_and_bond_and_the_claim_stands() -> None:
     histories, numbers = one()
     histories.posted[:, :, 0, :3] = True

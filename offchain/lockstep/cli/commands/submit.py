@@ -10,7 +10,7 @@ import typer
 
 from lockstep.chain.amounts import TOKEN, amount_text
 from lockstep.chain.options import FAMILIES
-from lockstep.cli.console import output, parse_amount, parse_duration, table
+from lockstep.cli.console import errors, output, parse_amount, parse_duration, table
 from lockstep.cli.errors import CommandError
 from lockstep.cli.options import Account, Bundle, Connection, Role, bundled
 from lockstep.cli.training import Training
@@ -193,7 +193,7 @@ def submit(
         lockstep submit train.py:build --price 0.5
         lockstep submit mlp --steps 320 --parent 1
         lockstep submit cnn --draw 2h --family cnn
-        lockstep submit cnn --tolerance bf16 --segment-steps 16
+        lockstep submit cnn --tolerance bf16 --segment-steps 8
     """
     session, agent, workload, order, offer = _prepare(connection, account, job, training, nearness, source)
     _show_cost(agent, workload, offer)
@@ -374,6 +374,18 @@ def _show_cost(agent: Submitter, workload: Workload, offer: TaskOffer) -> None:
     )
     _add_reroll(shown, lockstep, arithmetic.reroll_worth(numbers.fee, numbers.solver_deposit, offer.audits, segments))
     output().print(shown)
+    for caution in _cautions(lockstep, workload, plan, offer):
+        errors().print(f"Caution: {caution}", style="yellow")
+
+
+def _cautions(lockstep: Lockstep, workload: Workload, plan: Plan, offer: TaskOffer) -> list[str]:
+    """What is amiss with the task's shape, on this deployment."""
+    from lockstep.cli.economics import cautions
+    from lockstep.economics.setting import Job as EconomicJob
+    from lockstep.economics.setting import Setting
+
+    share = workload.tolerance.share if workload.tolerance else None
+    return cautions(Setting(lockstep.deployment.profile, EconomicJob(plan, offer.audits, tolerance=share)))
 
 
 def _add_reroll(shown: Table, lockstep: Lockstep, worth: int) -> None:
