@@ -90,8 +90,7 @@ def _rival_solvers(lockstep: Lockstep, tasks: list[PostedTask]) -> int:
 def _could_stake(lockstep: Lockstep, amount: int) -> bool:
     """Whether this account would have so much, once what it has locked is free."""
     account = lockstep.client.address
-    locked = sum(held for owner, held in lockstep.held_engagements().values() if owner == account)
-    return lockstep.can_stake(max(0, amount - locked))
+    return lockstep.can_stake(max(0, amount - lockstep.locked(account)))
 
 
 def _would_solve(lockstep: Lockstep, posted: PostedTask, means: Means) -> bool:

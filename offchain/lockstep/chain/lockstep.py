@@ -496,7 +496,7 @@ class Lockstep:
 
     def is_engaged(self, account: str) -> bool:
         """Whether an account has a claim, a blind claim, a challenge, an application, a seat or a task that is open."""
-        return any(owner == account for owner, _ in self.held_engagements().values())
+        return self.locked(account) > 0
 
     def audited(self) -> list[tuple[int, int]]:
         """(task, block of the draw) of every task whose audits were drawn, oldest first."""

@@ -92,6 +92,9 @@ class Runner:
     runs, by routes tested there; the state stays there between steps.
     """
 
+    _reads_committed = False
+    """Whether the program reads its segment's end. Asking it at every step would hash all its nodes."""
+
     def __init__(
         self,
         program: Program,
@@ -117,7 +120,6 @@ class Runner:
             check_memory(whole, memory_limit)
         assert_denormals()
         self.program = program
-        # Asking the program at every step would hash all its nodes: a third of a small model's step.
         self._reads_committed = whole is not program
         self.constants = check_constants(program, constants)
         self._types = [(TORCH[entry.dtype], torch.Size(entry.shape)) for entry in program.state]
