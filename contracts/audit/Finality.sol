@@ -152,7 +152,9 @@ library Finality {
         }
         emit IAuditCourt.SegmentMissed(place.task, place.segment, slot.round, slot.verifier, bench.miss);
         bench.vault.slash(engagement, address(bench.treasury), bench.miss);
-        bench.vault.release(engagement, bench.deposit + bench.bond - bench.miss);
+        uint96 left = bench.deposit + bench.bond - bench.miss;
+        // INVARIANT: a miss that costs the whole stake leaves no engagement to release; the segment must be decided all the same.
+        if (left != 0) bench.vault.release(engagement, left);
     }
 
     function _askRedraw(CourtState storage state, Bench memory bench, Place memory place, uint8 round) private {

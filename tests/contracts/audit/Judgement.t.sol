@@ -4,6 +4,7 @@ pragma solidity ^0.8.28;
 import {FinderShares} from "../../../contracts/audit/FinderShares.sol";
 import {ClaimRef, IAuditCourt, Slot, SlotState} from "../../../contracts/interfaces/IAuditCourt.sol";
 import {TaskOffer, TaskState} from "../../../contracts/interfaces/ITaskMarket.sol";
+import {Parameters} from "../../../contracts/types/Parameters.sol";
 import {Endings} from "../actors/Endings.sol";
 
 /// @title Finality and money: who stands, who is judged how, and where every unit goes.
@@ -536,6 +537,32 @@ contract JudgementTest is Endings {
         passUnblindWindow(0);
         market.settle(terms);
         assertLt(vm.lastCallGas().gasTotalUsed, 6_000_000);
+        assertTask(TaskState.Settled);
+    }
+}
+
+/// @title A miss may cost all that a drawn verifier has at stake.
+contract WholeStakeMissTest is Endings {
+    function defaultParameters() internal view override returns (Parameters memory p) {
+        p = super.defaultParameters();
+        (p.missMultiple, p.claimBond) = (p.claimDepositMultiple, 0);
+    }
+
+    function test_missOfTheWholeStake_stillDecidesTheSegment() public {
+        toAuditing(0);
+        uint32[] memory segments = drawnSegments();
+        address silent = verifierOf(segments[0]);
+        claimHonestly(segments[1]);
+        passUnblindWindow(segments[0]);
+        uint256 before = wealthOf(silent);
+        court.finalize(terms, segments[0], 1);
+        assertEq(wealthOf(silent), before, "its stake was taken before, by the draw");
+        assertEq(treasury.balance(), depositOf());
+        rollToValue();
+        court.redraw(terms, segments[0]);
+        claimHonestly(segments[0]);
+        passUnblindWindow(segments[0]);
+        market.settle(terms);
         assertTask(TaskState.Settled);
     }
 }
