@@ -132,7 +132,7 @@ class ChainGame:
     def _prepare(self, harness: DisputeHarness, terms: TaskTerms, beacon_value: bytes) -> None:
         """Tell the stubs of the task, whose audited segments can be disputed from now on."""
         self.harness, self.terms = harness, terms
-        slot = (_DRAWN, 0, 0, "0x" + "00" * 20, 0, 0, 0, 0, beacon_value)
+        slot = (_DRAWN, 0, 0, "0x" + "00" * 20, 0, 0, 0, 0, beacon_value, False)
         self._set("StubCourt", self.court, "setSlot", slot)
         self._set("StubCourt", self.court, "setWindow", 0, 2**63)
         self._set("StubMarket", self.market, "setTerms", terms.abi())
