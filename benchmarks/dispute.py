@@ -200,7 +200,7 @@ def play(world: World, workload: Workload, case: Case) -> Played:
     challenger.accused = lying
     world.gas_used()
     state = world.run(task, [liar, challenger])
-    liar.retire()
+    world.dismiss(liar)
     assert state is TaskState.SETTLED, state
     chain = world.keeper_lockstep
     convicted = chain.claim(chain.claims(task, SEGMENT, 0)[0].ref).convicted

@@ -42,8 +42,7 @@ def clean_task(stage: Stage) -> Result:
     verifiers = [acts.make_verifier(stage, Verifier, f"clean {i} verifier", posted, 3) for i in range(2)]
     world.run(task, [*agents, *verifiers])
     used = {kind: sum(units) for kind, units in world.gas_used().items() if kind in LIFE}
-    for verifier in verifiers:
-        verifier.retire()
+    world.dismiss(*verifiers)
     return _gas("clean_task", {kind: used[kind] for kind in LIFE}, CLEAN_LIMIT, "submit to settle, two audits")
 
 

@@ -40,8 +40,7 @@ def clean_gas(stage: Stage) -> dict[str, int]:
     verifiers = [acts.make_verifier(stage, Verifier, f"clean {i} verifier", posted, 3) for i in range(2)]
     world.run(task, [*agents, *verifiers])
     used = {kind: sum(units) for kind, units in world.gas_used().items()}
-    for verifier in verifiers:
-        verifier.retire()
+    world.dismiss(*verifiers)
     return used
 
 

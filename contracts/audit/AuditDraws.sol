@@ -7,7 +7,7 @@ import {TaskMath} from "../market/TaskMath.sol";
 import {CourtBase} from "./CourtBase.sol";
 import {CourtKeys, SlotRecord} from "./CourtState.sol";
 import {ForcedErrors} from "./ForcedErrors.sol";
-import {Judgement} from "./Judgement.sol";
+import {Registration} from "./Registration.sol";
 import {SegmentDraw} from "./SegmentDraw.sol";
 import {SortitionTree} from "./SortitionTree.sol";
 
@@ -41,39 +41,28 @@ abstract contract AuditDraws is CourtBase {
     // Registration
 
     /// @inheritdoc IAuditCourt
-    function registerVerifier() external {
-        uint256 free = vault.freeStakeOf(msg.sender);
-        require(free >= _weightUnit, TooLittleStake(free, _weightUnit));
-        require(_forcedBps == 0 || _tree.noteOf(msg.sender) != 0, NoSecrets(msg.sender));
-        _setWeight(msg.sender, free);
+    function registerVerifier(uint96 most) external {
+        Registration.register(_tree, vault, msg.sender, most, _weightUnit, _forcedBps != 0);
     }
 
     /// @inheritdoc IAuditCourt
     function commitSecrets(bytes32 root) external {
-        Judgement.commitSecrets(_state, _tree, msg.sender, root, market.taskCount());
+        Registration.commitSecrets(_state, _tree, msg.sender, root, market.taskCount());
     }
 
     /// @inheritdoc IAuditCourt
     function retireVerifier() external {
-        if (_tree.weightOf(msg.sender) != 0) _setWeight(msg.sender, 0);
+        Registration.retire(_tree, vault, msg.sender);
     }
 
     /// @inheritdoc IAuditCourt
     function refreshVerifier(address verifier) external {
-        uint256 free = vault.freeStakeOf(verifier);
-        if (free / _weightUnit < _tree.weightOf(verifier)) _setWeight(verifier, free);
+        Registration.refresh(_tree, vault, verifier, _weightUnit);
     }
 
     /// @inheritdoc IAuditCourt
     function weightOf(address verifier) external view returns (uint64) {
         return uint64(_tree.weightOf(verifier));
-    }
-
-    function _setWeight(address verifier, uint256 free) private {
-        uint256 weight = free / _weightUnit;
-        if (weight > SortitionTree.MAX_WEIGHT) weight = SortitionTree.MAX_WEIGHT;
-        _tree.set(verifier, weight);
-        emit VerifierRegistered(verifier, uint64(weight));
     }
 
     // Draws

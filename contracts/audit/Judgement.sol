@@ -11,7 +11,6 @@ import {Bench, Finality, Place} from "./Finality.sol";
 import {FinderShares} from "./FinderShares.sol";
 import {ForcedErrors} from "./ForcedErrors.sol";
 import {SegmentDraw} from "./SegmentDraw.sol";
-import {SortitionTree} from "./SortitionTree.sol";
 
 /// @notice A claim that is being closed.
 struct Docket {
@@ -39,7 +38,6 @@ struct Stake {
 
 /// @title Who pays whom once segments are final and the task has ended. The court's code in a library of its own, for its size.
 library Judgement {
-    using SortitionTree for SortitionTree.Tree;
     using TaskMath for TaskTerms;
 
     /// @dev Claims that `settle` looks at by itself in each segment.
@@ -55,18 +53,6 @@ library Judgement {
         if (now_ == SlotState.Redrawing) return Finality.giveUpRedraw(state, place);
         require(now_ == SlotState.Drawn, IAuditCourt.WrongSlot(segment, now_));
         Finality.decide(state, bench, place, maxSteps);
-    }
-
-    /// @notice Body of `IAuditCourt.commitSecrets`.
-    function commitSecrets(
-        CourtState storage state,
-        SortitionTree.Tree storage tree,
-        address verifier,
-        bytes32 root,
-        uint256 tasks
-    ) external {
-        uint96 note = ForcedErrors.commit(state.trees, verifier, tree.noteOf(verifier), root, tasks);
-        tree.setNote(verifier, note);
     }
 
     /// @notice Body of `IAuditCourt.forfeitBlind`, but for the bond.

@@ -173,14 +173,17 @@ interface IAuditCourt {
     /// @notice Thrown when disputes keep a segment open.
     error DisputesOpen(uint16 count);
 
-    /// @notice Enters the caller into the draws with its free stake, or brings its weight up to date. A draw uses the weights from
-    /// before the block whose hash decides it, and takes an account at the lesser of that weight and its free stake.
-    function registerVerifier() external;
+    /// @notice Enters the caller into the draws with its free stake, or `most` of it, or brings its weight up to date; never with less than is on
+    /// duty already. A draw uses the weights from
+    /// before the block whose hash decides it, and takes an account at the lesser of that weight and its free stake. That stake is on duty then, and
+    /// notice given before is void.
+    function registerVerifier(uint96 most) external;
     /// @notice Commits the caller to a tree of secrets for draws decided after this block: 2^14 leaves `keccak256(secret)`, inner nodes
     /// `keccak256(left || right)`, leaf `task % 2^14` for a task. It serves for the tasks that `SecretsCommitted` names; where forced errors are
     /// on, a verifier is passed over in draws for others.
     function commitSecrets(bytes32 root) external;
-    /// @notice Takes the caller out of the draws.
+    /// @notice Gives notice, the vault's withdrawal delay; called again after that, takes the caller out of the draws. A withdrawal that was asked
+    /// for is notice, too.
     function retireVerifier() external;
     /// @notice Anybody: lowers the weight of a verifier whose free stake has become less.
     function refreshVerifier(address verifier) external;

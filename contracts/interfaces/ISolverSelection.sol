@@ -16,6 +16,7 @@ struct Selection {
     uint32 count; // applications
     uint32 solveWindow; // seconds, of the solver that was drawn; 0: none is
     bool closed; // the beacon was asked
+    uint96 compensation; // of each applicant, paid with its stake: the submitter cancelled
 }
 
 /// @notice An application, one word.
@@ -34,6 +35,8 @@ interface ISolverSelection {
     );
     event ApplicationsClosed(uint256 indexed id, uint32 count, uint64 total, uint64 drawDeadline);
     event SolverDrawn(uint256 indexed id, address indexed solver, uint32 index, uint32 solveWindow);
+    /// @notice The submitter cancelled while applications stood: each of `count` gets `compensation` out of the escrow, token base units.
+    event ApplicantsCompensated(uint256 indexed id, uint32 count, uint96 compensation);
     event ApplicationReleased(uint256 indexed id, address indexed account, uint96 stake);
     /// @notice A drawn solver that did not acknowledge paid for it.
     event DrawWasted(uint256 indexed id, address indexed solver, uint96 slashed);
@@ -53,7 +56,7 @@ interface ISolverSelection {
     function closeApplications(TaskTerms calldata terms) external;
     /// @notice Anybody, once the beacon has a value, within the draw window: one applicant has accepted.
     function drawSolver(TaskTerms calldata terms) external;
-    /// @notice Anybody, once the draw is over: an applicant that was not drawn has its stake back.
+    /// @notice Anybody, once the draw is over: an applicant that was not drawn has its stake back, and its compensation where the submitter cancelled.
     function releaseApplication(TaskTerms calldata terms, address account) external;
 
     function selectionOf(uint256 id) external view returns (Selection memory);

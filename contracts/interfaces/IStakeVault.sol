@@ -9,14 +9,16 @@ struct Payout {
 }
 
 /// @title The only holder of tokens: deposits, escrows, the treasury, and everything owed to anybody.
-/// @notice Per account: free `stake` (earning draws, locked per engagement, withdrawn after a delay) and `owed` (payouts of all
-/// contracts, withdrawn at once, or restaked). An engagement is an amount of one account that only the module that made it
+/// @notice Per account: free `stake` (earning draws, locked per engagement, withdrawn with notice) and `owed` (payouts of all
+/// contracts, withdrawn at once, or restaked). Free stake by which a verifier is weighed is on duty: draws and disputes may take it, its account
+/// cannot, but with notice. An engagement is an amount of one account that only the module that made it
 /// can release or pay out. Escrows are owed to the market, and so are the stakes of solvers and drawn verifiers while nothing is wrong: its
 /// account is the tasks' pool, and the books of market and court say whose it is. Before any such stake is slashed it becomes an engagement. The modules (market, court, dispute game, beacon, data demands) are fixed at construction.
-/// @dev INVARIANT: token balance >= sum of free stake, unbonding stake, engagements and owed amounts.
+/// @dev INVARIANT: token balance >= sum of free stake, engagements and owed amounts.
 /// Nothing but `deposit`, `credit`, `escrow`, `withdrawStake` and `withdrawOwed` moves tokens; no payout can fail because of its payee.
 interface IStakeVault {
     event Deposited(address indexed account, uint96 amount);
+    /// @notice An account gave notice, and asked for `amount` more; 0: it wants to leave the draws only.
     event WithdrawalRequested(address indexed account, uint96 amount, uint64 availableAt);
     event StakeWithdrawn(address indexed account, uint96 amount);
     event OwedWithdrawn(address indexed account, uint96 amount);
@@ -35,6 +37,8 @@ interface IStakeVault {
     error NotModule(address caller);
     /// @notice Thrown when an account has less free stake, or less owed to it, than is asked for.
     error InsufficientStake(address account, uint256 free, uint256 needed);
+    /// @notice Thrown when stake that a verifier is weighed by, `duty` of its `free` stake, is wanted for something else.
+    error StakeOnDuty(address account, uint256 free, uint256 duty, uint256 needed);
     /// @notice Thrown when an engagement is locked twice.
     error EngagementExists(bytes32 engagement);
     /// @notice Thrown when an engagement holds less than is to be released or slashed.
@@ -50,9 +54,10 @@ interface IStakeVault {
 
     /// @notice Adds to the caller's stake; what arrived counts, not what was asked for.
     function deposit(uint96 amount) external;
-    /// @notice Starts the withdrawal of free stake; it can no longer be locked. A second request adds to the first and restarts the delay.
+    /// @notice Gives notice that free stake will be withdrawn. Until it is, it stays what it was: free, and on duty where it is. A second
+    /// request adds to the first and restarts the delay.
     function requestWithdrawal(uint96 amount) external;
-    /// @notice Pays out a requested withdrawal after the delay.
+    /// @notice After the delay, pays out what is free of the stake asked for; the rest can be had as it comes free.
     function withdrawStake() external;
     /// @notice Pays out everything owed to the caller.
     function withdrawOwed() external;
@@ -75,6 +80,11 @@ interface IStakeVault {
     /// @notice Module: `slash` to each of several; what remains goes to `rest`'s owed balance and ends the engagement.
     function distribute(bytes32 engagement, address[] calldata to, uint96[] calldata amounts, address rest) external;
 
+    /// @notice Court: a verifier is weighed by `units` now; `stays`: notice it gave is void, and with it the withdrawals it asked for.
+    function setDuty(address account, uint32 units, bool stays) external;
+    /// @notice Court: gives notice for a verifier that has given none, and then says false; true once notice is over.
+    function endNotice(address account) external returns (bool over);
+
     /// @notice Market, court: moves `amount` of each account's free stake into the tasks' pool.
     function hold(address[] calldata accounts, uint96 amount) external;
     /// @notice Market, court: pays out of the tasks' pool.
@@ -85,8 +95,11 @@ interface IStakeVault {
 
     function freeStakeOf(address account) external view returns (uint96);
     function owedTo(address account) external view returns (uint96);
-    /// @notice Stake on its way out, and when it may be withdrawn.
+    /// @notice Stake on its way out, still part of the free stake, and when it may be withdrawn, which is when a verifier may leave the draws: 0
+    /// where no notice was given.
     function unbondingOf(address account) external view returns (uint96 amount, uint64 availableAt);
+    /// @notice Free stake that a verifier's account cannot use but with notice.
+    function dutyOf(address account) external view returns (uint96);
     function engagementOf(address module, bytes32 engagement) external view returns (address account, uint96 amount);
     function withdrawalDelay() external view returns (uint64);
 }

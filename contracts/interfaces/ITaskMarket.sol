@@ -119,6 +119,7 @@ interface ITaskMarket {
         bytes32[] calldata proof
     ) external returns (uint256 id);
     /// @notice Submitter, or anybody after the acceptance deadline, and nobody while its solver is being drawn: the escrow goes back.
+    /// But for what applicants are paid where the submitter cancels before they are drawn among (`ISolverSelection.ApplicantsCompensated`).
     function cancel(TaskTerms calldata terms) external;
     /// @notice Anybody but the submitter becomes the solver; its deposit is locked. Where solvers are drawn, only once no draw can come any more.
     function accept(TaskTerms calldata terms) external;

@@ -4,7 +4,7 @@ pragma solidity ^0.8.28;
 import {IRandomBeacon} from "../interfaces/IRandomBeacon.sol";
 import {IReputationLedger, Role} from "../interfaces/IReputationLedger.sol";
 import {Application, Declaration, ISolverSelection, Selection} from "../interfaces/ISolverSelection.sol";
-import {IStakeVault} from "../interfaces/IStakeVault.sol";
+import {IStakeVault, Payout} from "../interfaces/IStakeVault.sol";
 import {Task, TaskTerms} from "../interfaces/ITaskMarket.sol";
 import {SolverWeight} from "./SolverWeight.sol";
 
@@ -18,6 +18,9 @@ struct DrawBooks {
 /// @title Applications and the draw among them. The market's code in a library of its own, for its size.
 /// @dev Callers have checked terms, state and times.
 library SolverDraws {
+    /// @dev Applicants that are compensated in full; more share what these would have.
+    uint256 private constant MOST_COMPENSATED = 64;
+
     /// @notice Body of `ISolverSelection.applyToSolve`, whose encoded arguments it takes.
     function applyToSolve(
         DrawBooks storage books,
@@ -79,13 +82,31 @@ library SolverDraws {
         vault.release(engagement, stake);
     }
 
+    /// @notice What a submitter that cancels owes its applicants together, out of the escrow: a 256th of the fee each, a quarter of it at most.
+    /// @dev Applying costs gas, and stake that lies idle until it comes back. A 256th of the fee is that of a deposit of three fees for days.
+    function compensate(DrawBooks storage books, uint256 id, uint256 fee) external returns (uint96 owed) {
+        Selection storage selection = books.selections[id];
+        uint256 count = selection.count;
+        // INVARIANT: until the beacon is asked no application has come to an end, so each can still be paid for, once.
+        if (count == 0 || selection.closed) return 0;
+        uint96 each = uint96(fee / (count < MOST_COMPENSATED ? 4 * MOST_COMPENSATED : 4 * count));
+        selection.compensation = each;
+        emit ISolverSelection.ApplicantsCompensated(id, uint32(count), each);
+        return uint96(each * count);
+    }
+
     /// @notice Body of `ISolverSelection.releaseApplication`.
-    function releaseApplication(IStakeVault vault, uint256 id, address account) external {
+    function releaseApplication(DrawBooks storage books, IStakeVault vault, uint256 id, address account) external {
         bytes32 engagement = applicationOf(id, account);
         (, uint96 stake) = vault.engagementOf(address(this), engagement);
         require(stake != 0, ISolverSelection.NoApplication(id, account));
         emit ISolverSelection.ApplicationReleased(id, account, stake);
         vault.release(engagement, stake);
+        uint96 compensation = books.selections[id].compensation;
+        if (compensation == 0) return;
+        Payout[] memory payouts = new Payout[](1);
+        payouts[0] = Payout(account, compensation, 0);
+        vault.payOut(payouts, bytes32(id));
     }
 
     /// @notice Body of `ISolverSelection.weighApplication`, whose encoded arguments it takes.

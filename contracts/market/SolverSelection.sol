@@ -45,7 +45,7 @@ abstract contract SolverSelection is ISolverSelection, MarketBase {
     function releaseApplication(TaskTerms memory terms, address account) external {
         Task storage task = _requireTerms(terms);
         require(_stateOf(task) != TaskState.Open || _isDrawOver(terms), DrawPending(terms.id));
-        SolverDraws.releaseApplication(vault, terms.id, account);
+        SolverDraws.releaseApplication(_draws, vault, terms.id, account);
     }
 
     // Views
@@ -84,6 +84,12 @@ abstract contract SolverSelection is ISolverSelection, MarketBase {
     /// @dev Whether an open task's draw has been asked for, and may still come.
     function _isBeingDrawn(uint256 id) internal view returns (bool) {
         return _draws.selections[id].closed && block.timestamp <= _tasks[id].deadline;
+    }
+
+    /// @dev What the applicants of a task keep of its escrow when the submitter cancels it. Whose draw could not come are owed nothing.
+    function _compensate(TaskTerms memory terms) internal returns (uint96) {
+        if (!terms.isDrawn() || block.timestamp > terms.acceptDeadline) return 0;
+        return SolverDraws.compensate(_draws, terms.id, terms.fee());
     }
 
     /// @dev Seconds that the solver of an accepted task has.

@@ -65,7 +65,7 @@ contract TaskMarket is ITaskMarket, SolverSelection {
         require(!terms.isDrawn() || !_isBeingDrawn(terms.id), DrawPending(terms.id));
         task.state = TaskState.Cancelled;
         emit TaskCancelled(terms.id, msg.sender);
-        _refund(terms);
+        _payOne(terms.id, Payout(terms.submitter, uint96(_escrow(terms)) - _compensate(terms), 0));
     }
 
     /// @inheritdoc ITaskMarket

@@ -15,12 +15,13 @@ contract StakeVault is IStakeVault, ReentrancyGuardTransient {
     struct Account {
         uint96 free;
         uint96 owed;
+        uint32 duty; // weight in the draws, in units: so much of the free stake is there for draws
         bool kept; // the word is never zero: whoever fills an empty account again does not pay for a fresh one
     }
 
-    struct Unbonding {
-        uint96 amount;
-        uint64 availableAt;
+    struct Notice {
+        uint96 amount; // to be withdrawn
+        uint64 availableAt; // 0: none was given
     }
 
     struct Engagement {
@@ -36,9 +37,10 @@ contract StakeVault is IStakeVault, ReentrancyGuardTransient {
     address public immutable demands;
     /// @inheritdoc IStakeVault
     uint64 public immutable withdrawalDelay;
+    uint96 private immutable _weightUnit;
 
     mapping(address account => Account) private _accounts;
-    mapping(address account => Unbonding) private _unbonding;
+    mapping(address account => Notice) private _notices;
     mapping(bytes32 key => Engagement) private _engagements;
 
     modifier onlyModule() {
@@ -63,10 +65,11 @@ contract StakeVault is IStakeVault, ReentrancyGuardTransient {
         address game_,
         address beacon_,
         address demands_,
-        uint64 withdrawalDelay_
+        uint64 withdrawalDelay_,
+        uint96 weightUnit
     ) {
         (token, market, court, game, beacon, demands) = (token_, market_, court_, game_, beacon_, demands_);
-        withdrawalDelay = withdrawalDelay_;
+        (withdrawalDelay, _weightUnit) = (withdrawalDelay_, weightUnit);
         _accounts[market_].kept = true;
     }
 
@@ -81,21 +84,27 @@ contract StakeVault is IStakeVault, ReentrancyGuardTransient {
 
     /// @inheritdoc IStakeVault
     function requestWithdrawal(uint96 amount) external {
-        _takeFree(msg.sender, amount);
-        Unbonding storage unbonding = _unbonding[msg.sender];
-        unbonding.amount += amount;
-        unbonding.availableAt = uint64(block.timestamp) + withdrawalDelay;
-        emit WithdrawalRequested(msg.sender, amount, unbonding.availableAt);
+        uint96 free = _accounts[msg.sender].free;
+        require(free >= amount, InsufficientStake(msg.sender, free, amount));
+        require(amount != 0, NothingToWithdraw(msg.sender));
+        _giveNotice(msg.sender, amount);
     }
 
     /// @inheritdoc IStakeVault
     function withdrawStake() external nonReentrant {
-        Unbonding memory unbonding = _unbonding[msg.sender];
-        require(unbonding.amount != 0, NothingToWithdraw(msg.sender));
-        require(block.timestamp >= unbonding.availableAt, WithdrawalNotReady(unbonding.availableAt));
-        delete _unbonding[msg.sender];
-        emit StakeWithdrawn(msg.sender, unbonding.amount);
-        token.safeTransfer(msg.sender, unbonding.amount);
+        Notice memory notice = _notices[msg.sender];
+        require(block.timestamp >= notice.availableAt, WithdrawalNotReady(notice.availableAt));
+        Account storage account = _accounts[msg.sender];
+        uint96 free = account.free;
+        uint96 amount = notice.amount < free ? notice.amount : free;
+        require(amount != 0, NothingToWithdraw(msg.sender));
+        if (amount == notice.amount) delete _notices[msg.sender];
+        else _notices[msg.sender].amount = notice.amount - amount;
+        account.free = free -= amount;
+        // What has left cannot be on duty; what an engagement holds comes back to it.
+        if (uint256(account.duty) * _weightUnit > free) account.duty = uint32(free / _weightUnit);
+        emit StakeWithdrawn(msg.sender, amount);
+        token.safeTransfer(msg.sender, amount);
     }
 
     /// @inheritdoc IStakeVault
@@ -135,7 +144,7 @@ contract StakeVault is IStakeVault, ReentrancyGuardTransient {
 
     /// @inheritdoc IStakeVault
     function lock(bytes32 engagement, address account, uint96 amount) external onlyModule {
-        _takeFree(account, amount);
+        _take(account, amount, msg.sender != game && msg.sender != demands);
         _engage(engagement, account, amount);
     }
 
@@ -179,12 +188,34 @@ contract StakeVault is IStakeVault, ReentrancyGuardTransient {
         if (left != 0) _credit(engagement, rest, uint96(left));
     }
 
+    // Duty
+
+    /// @inheritdoc IStakeVault
+    function setDuty(address account, uint32 units, bool stays) external {
+        require(msg.sender == court, NotModule(msg.sender));
+        _accounts[account].duty = units;
+        if (stays) delete _notices[account];
+    }
+
+    /// @inheritdoc IStakeVault
+    function endNotice(address account) external returns (bool over) {
+        require(msg.sender == court, NotModule(msg.sender));
+        Notice memory notice = _notices[account];
+        if (notice.availableAt == 0) {
+            _giveNotice(account, 0);
+            return false;
+        }
+        require(block.timestamp >= notice.availableAt, WithdrawalNotReady(notice.availableAt));
+        if (notice.amount == 0) delete _notices[account];
+        return true;
+    }
+
     // The tasks' pool
 
     /// @inheritdoc IStakeVault
     function hold(address[] calldata accounts, uint96 amount) external onlyTasks {
         for (uint256 i = 0; i < accounts.length; ++i) {
-            _takeFree(accounts[i], amount);
+            _take(accounts[i], amount, msg.sender != court);
             emit Held(accounts[i], amount);
         }
         // All there is fits 96 bits, and so do the parts.
@@ -228,7 +259,12 @@ contract StakeVault is IStakeVault, ReentrancyGuardTransient {
 
     /// @inheritdoc IStakeVault
     function unbondingOf(address account) external view returns (uint96 amount, uint64 availableAt) {
-        return (_unbonding[account].amount, _unbonding[account].availableAt);
+        return (_notices[account].amount, _notices[account].availableAt);
+    }
+
+    /// @inheritdoc IStakeVault
+    function dutyOf(address account) external view returns (uint96) {
+        return _accounts[account].duty * _weightUnit;
     }
 
     /// @inheritdoc IStakeVault
@@ -250,10 +286,23 @@ contract StakeVault is IStakeVault, ReentrancyGuardTransient {
         require(held <= type(uint96).max, TooMuchHeld(held));
     }
 
-    function _takeFree(address account, uint96 amount) private {
-        uint96 free = _accounts[account].free;
+    /// @dev Takes free stake; `idle`: of that only which is not on duty.
+    function _take(address account, uint96 amount, bool idle) private {
+        Account storage held = _accounts[account];
+        uint96 free = held.free;
         require(free >= amount, InsufficientStake(account, free, amount));
-        _accounts[account].free = free - amount;
+        uint256 duty = uint256(held.duty) * _weightUnit;
+        // INVARIANT: what a verifier is weighed by leaves the draws by being drawn, disputed or slashed, or with notice. Else it could be gone
+        // whenever a draw names it, and the solver's work with it.
+        require(!idle || free - amount >= duty, StakeOnDuty(account, free, duty, amount));
+        held.free = free - amount;
+    }
+
+    function _giveNotice(address account, uint96 amount) private {
+        Notice storage notice = _notices[account];
+        notice.amount += amount;
+        notice.availableAt = uint64(block.timestamp) + withdrawalDelay;
+        emit WithdrawalRequested(account, amount, notice.availableAt);
     }
 
     function _takeOwed(address account, uint96 amount) private {

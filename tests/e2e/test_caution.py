@@ -88,8 +88,7 @@ def test_solver_declines_where_one_account_has_the_stake_and_accepts_once_others
     assert chain.state(task) is TaskState.SOLVING
     state = world.run(task, [solver, honest, small, attacker])
     assert state is TaskState.SETTLED
-    for verifier in (attacker, honest, small):
-        verifier.retire()
+    world.dismiss(attacker, honest, small)
     assert chain.verifiers() == {}
 
 

@@ -25,7 +25,7 @@ def defended(stage: Stage, prefix: str, kind: type[Verifier], **options: object)
     solver = world.agent(Solver, f"{prefix} solver", [task])
     defender = Defender(solver.lockstep, solver.store, solver.journal, solver.narrate, only=[task])
     state = world.run(task, [solver, defender, verifier])
-    verifier.retire()
+    world.dismiss(verifier)
     assert state is TaskState.SETTLED
     return describe(world, task, state), defender
 

@@ -126,7 +126,7 @@ class Hoard:
     def run(self) -> TaskState:
         """The task's end; what everybody was paid is what the payout function says."""
         state = self.world.run(self.task, [self.solver, self.answerer, self.verifier])
-        self.verifier.retire()
+        self.world.dismiss(self.verifier)
         gains = predicted(self.chain, self.posted, "treasury")
         for role, party in self.parties.items():
             assert gains.get(party.address, 0) == self.gain(role), role

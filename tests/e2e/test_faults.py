@@ -136,4 +136,4 @@ def test_task_with_an_invalid_program_is_void_and_the_drawn_verifier_whole(stage
     worth = world.parties["12 verifier"].worth
     assert world.run(posted.terms.id, [verifier]) is TaskState.VOID
     assert world.parties["12 verifier"].worth == worth
-    verifier.retire()
+    world.dismiss(verifier)

@@ -121,7 +121,7 @@ def play(
     before = (verifier.lockstep.worth(verifier.address), watcher.lockstep.worth(watcher.address) if watcher else 0)
     agents = [world.agent(Solver, f"{prefix} solver", [task]), verifier, *([watcher] if watcher else [])]
     state = world.run(task, agents, lambda: [act(verifier) for act in on_round])  # type: ignore[arg-type, return-value]
-    verifier.retire()
+    world.dismiss(verifier)
     assert state is ends
     return Scene(stage, posted, verifier, watcher, before)
 

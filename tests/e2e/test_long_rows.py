@@ -120,7 +120,7 @@ def test_lie_in_a_long_row_falls_to_the_solver(stage: Stage, op: Op) -> None:
     defender = Defender(solver.lockstep, solver.store, solver.journal, lines[0].append, only=[task])
     verifier.narrate = lines[1].append
     state = world.run(task, [solver, defender, verifier])
-    verifier.retire()
+    world.dismiss(verifier)
     assert state is TaskState.SETTLED
     assert describe(world, task, state) == f"settled; {name} verifier convicted"
     for move in ("revealParts", "pickElement", "provePart"):

@@ -43,7 +43,7 @@ def settle(stage: Stage, name: str) -> tuple[PostedTask, PatientSolver]:
     solver = stage.world.agent(PatientSolver, f"{name} solver", [posted.terms.id])
     verifier = make_verifier(stage, Verifier, f"{name} verifier", posted, STEPS + 1)
     assert stage.world.run(posted.terms.id, [solver, verifier]) is TaskState.SETTLED
-    verifier.retire()
+    stage.world.dismiss(verifier)
     return posted, solver
 
 

@@ -88,7 +88,7 @@ def play(
     ]
     stage.cast([submitter, *agents])
     stage.play(name, expected, submitter, posted, agents)
-    drawn.retire()
+    world.dismiss(drawn)
     scene = stage.scenes[-1]
     assert scene.outcome == expected
     compare(stage, scene)
@@ -153,7 +153,7 @@ def play_called(
         if defends:
             agents.append(Defender(works.lockstep, works.store, works.journal, works.narrate, only=[task]))
         stage.play(prefix, outcome, submitter, posted, agents)
-        drawn.retire()
+        world.dismiss(drawn)
         scene = stage.scenes[-1]
         compare(stage, scene)
         if lied in world.keeper_lockstep.called_segments(task):

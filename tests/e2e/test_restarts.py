@@ -69,7 +69,7 @@ def against_a_liar(stage: Stage, prefix: str, whistleblower: type[Whistleblower]
     solver = Amnesiac(world, Solver, f"{prefix} solver", [task])
     watcher = Amnesiac(world, whistleblower, f"{prefix} whistleblower", [task])
     state = world.run(task, [solver, verifier, watcher])
-    verifier.retire()
+    world.dismiss(verifier)
     assert state is TaskState.SETTLED
     assert describe(world, task, state) == f"settled; {prefix} verifier convicted"
     return task

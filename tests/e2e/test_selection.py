@@ -91,7 +91,7 @@ def test_three_apply_and_one_is_drawn(stage: Stage) -> None:
     assert chain.solver(task) == winner.address
     assert all(chain.locked(solver.address) == 0 for solver in solvers)
     check_reputation(winner)
-    verifier.retire()
+    world.dismiss(verifier)
 
 
 def check_reputation(solver: Solver) -> None:
@@ -121,4 +121,4 @@ def test_drawn_solver_that_is_silent_pays_and_another_solves(stage: Stage) -> No
     assert submitter.lockstep.solver(task) == late.address
     lost = before - world.parties["32 forgetful solver"].worth
     assert lost == submitter.lockstep.numbers(posted.terms).miss
-    verifier.retire()
+    world.dismiss(verifier)

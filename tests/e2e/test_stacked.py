@@ -54,7 +54,7 @@ def solve(stage: Stage, name: str, posted: PostedTask, kind: type[Solver] = Solv
     solver = stage.world.agent(kind, f"{name} solver", [task], **options)
     verifier = make_verifier(stage, Verifier, f"{name} verifier", posted, 5)
     state = stage.world.run(task, [solver, verifier])
-    verifier.retire()
+    stage.world.dismiss(verifier)
     return state
 
 
@@ -105,7 +105,7 @@ def test_lie_about_the_step_number_is_convicted_in_a_dispute(
     assert world.run(task, [solver, liar, watcher]) is TaskState.SETTLED
     claims = submitter.lockstep.claims(task, 1, 0)
     assert submitter.lockstep.claim(claims[0].ref).convicted
-    liar.retire()
+    world.dismiss(liar)
 
 
 @pytest.mark.long
@@ -123,7 +123,7 @@ def test_all_of_a_stacked_task_can_be_had_from_the_chain(
     pieces = [demand.piece for demand in submitter.lockstep.demands(task)]
     assert {PieceKind(piece.kind) for piece in pieces} == set(PieceKind)
     assert {piece.segment for piece in pieces if piece.kind == PieceKind.STATE} == {1, 2}
-    verifier.retire()
+    world.dismiss(verifier)
 
 
 def test_task_is_stacked_on_settled_ones_with_the_same_state_only(

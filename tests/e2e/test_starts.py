@@ -116,7 +116,7 @@ def test_start_that_no_replay_can_have_costs_its_solver(stage: Stage, shown_by: 
     assert [slot.standing == MALFORMED for slot in slots] == [False, False, False, True, False]
     assert slots[SPOILT].state == slots[SPOILT + 1].state == SlotState.FAILED
     assert world.parties[f"{name} verifier"].worth > worth
-    agents[1].retire()  # type: ignore[attr-defined]
+    world.dismiss(agents[1])  # type: ignore[arg-type]
 
 
 def test_blind_claim_on_a_malformed_start_is_taken_back(stage: Stage) -> None:
@@ -140,7 +140,7 @@ def test_blind_claim_on_a_malformed_start_is_taken_back(stage: Stage) -> None:
     assert len(chain._logs("AuditCourt", "BlindReclaimed", claimant=early.address)) == 1
     assert not chain.is_engaged(early.address)
     assert chain.locked(early.address) == 0
-    verifier.retire()
+    world.dismiss(verifier)
 
 
 def test_good_checkpoints_and_unreadable_files_show_nothing() -> None:

@@ -46,7 +46,7 @@ def play(
     watcher = world.agent(Whistleblower, f"{prefix} whistleblower", [task])
     watcher.prices, watcher.narrate = prices, lines.append
     state = world.run(task, [world.agent(Solver, f"{prefix} solver", [task]), verifier, watcher])
-    verifier.retire()
+    world.dismiss(verifier)
     assert state is TaskState.SETTLED
     return describe(world, task, state), watcher, lines
 

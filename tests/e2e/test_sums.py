@@ -55,7 +55,7 @@ def played(
         solver = world.agent(solving, f"{prefix} solver", [task], **options)
         publisher = publishing(solver.lockstep, solver.store, solver.journal, solver.narrate, only=[task])
         state = world.run(task, [solver, publisher, verifier])
-        verifier.retire()
+        world.dismiss(verifier)
         return describe(world, task, state), said
     finally:
         world.say = before

@@ -137,7 +137,7 @@ def test_role_is_left_while_claims_are_open_and_the_next_taken_when_they_are_clo
     settled = make_verifier(stage, Verifier, "1 verifier", first, SEGMENTS)
     for name, each_task in (("1", first), ("2", post(stage, "2"))):
         assert play(stage, name, each_task, [settled]) == "settled"
-    settled.retire()
+    stage.world.dismiss(settled)
 
     posted = post(stage, "3")
     roamer = world.agent(Careful, "roamer", [posted.terms.id])

@@ -106,7 +106,7 @@ def play(
     drawn = make_verifier(stage, verifier, f"{name} verifier", posted, SEGMENTS, **(lie or {}))
     watcher = world.agent(Whistleblower, f"{name} whistleblower", [task])
     state = world.run(task, [solving, drawn, watcher])
-    drawn.retire()
+    world.dismiss(drawn)
     return posted, state, solving
 
 

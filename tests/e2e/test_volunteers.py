@@ -69,7 +69,7 @@ def play(stage: Stage, prefix: str, *, honest: bool) -> Ended:
             volunteer = world.agent(SkippingUndrawn, f"{name} volunteer", [task])
         defender = Defender(solver.lockstep, solver.store, solver.journal, solver.narrate, only=[task])
         state = world.run(task, [solver, verifier, volunteer, *([defender] if honest else [])])
-        verifier.retire()
+        world.dismiss(verifier)
         if lied not in world.keeper_lockstep.drawn_segments(task):
             return Ended(posted, f"{prefix}: {describe(world, task, state)}", volunteer, lied)
         assert state is (TaskState.SETTLED if honest else TaskState.REJECTED)

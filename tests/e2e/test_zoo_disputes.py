@@ -72,7 +72,7 @@ def test_lie_in_the_middle_of_a_step_is_convicted_move_by_move(stage: Stage, mod
     watcher = world.agent(Whistleblower, f"{prefix} whistleblower", [task])
     world.gas_used()
     state = world.run(task, [solver, liar, watcher])
-    liar.retire()
+    world.dismiss(liar)
     assert state is TaskState.SETTLED
     assert describe(world, task, state) == f"settled; {prefix} verifier convicted"
     gas = world.gas_used()

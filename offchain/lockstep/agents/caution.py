@@ -1,9 +1,10 @@
 """Whether a task's audit can be relied on: what a solver asks of the verifiers' stake before it accepts; pure.
 
 Work that nobody can be drawn to verify is not paid, and a drawn account that says nothing delays it. What is asked for:
-enough accounts, no single one with nearly all of the stake, and stake for every audit though all but one of as many
-accounts as are asked for leave, the heaviest ones. Accounts are free, so several may be one hand: whom the solver knows
-it may name, and their stake is enough by itself.
+enough accounts, no single one with nearly all of the stake, and stake for every audit that cannot leave before the
+draws are over, for notice takes longer. Where a task takes longer than notice, there must be stake for every audit
+though all but one of as many accounts as are asked for leave, the heaviest ones. Accounts are free, so several may be
+one hand: whom the solver knows it may name, and their stake is enough by itself.
 """
 
 from __future__ import annotations
@@ -19,10 +20,14 @@ SPARE_FEES = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Backing:
-    """A registered verifier that may be drawn for a task; free stake in base units, at most what it is weighed by."""
+    """A registered verifier that may be drawn for a task; free stake in base units, at most what it is weighed by.
+
+    ``stays``: notice takes so long that it cannot leave before the task's segments are drawn, however often.
+    """
 
     account: str
     stake: int
+    stays: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,8 @@ def misgiving(backings: Sequence[Backing], need: int, audits: int, caution: Caut
             f"{able[0].account} has {100 * able[0].stake / total:.0f} % of the verifiers' free stake, more than the "
             f"{100 * caution.largest:.0f} % that one account may have: its silence could leave the work unpaid"
         )
+    if capacity([backing for backing in backings if backing.stays], need) >= audits:
+        return None
     leaving, left = caution.verifiers - 1, capacity(able[caution.verifiers - 1 :], need)
     if left < audits:
         who = f"without the heaviest ({leaving})" if leaving else "all together"

@@ -243,7 +243,7 @@ class Claimant(Reader):
 
     def open(self, posted: PostedTask, claim: PostedClaim, own: PostedClaim, digest_step: int | None = None) -> bool:
         """Open a dispute on a claim's end root, or on one of its digest entries."""
-        self.lockstep.ensure_stake(self.lockstep.dispute_parameters.opening_bond)
+        self.lockstep.ensure_stake(self.lockstep.dispute_parameters.opening_bond, on_duty=True)
         self.lockstep.send(
             self.lockstep.game,
             "open",

@@ -119,7 +119,7 @@ class Seeker:
             )
         if not calls:
             return False
-        chain.ensure_stake(fees)
+        chain.ensure_stake(fees, on_duty=True)
         try:
             for start in range(0, len(calls), BATCH):
                 batch = calls[start : start + BATCH]

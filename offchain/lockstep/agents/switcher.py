@@ -111,7 +111,7 @@ class Switcher(Agent):
         self.journal.put(self.lockstep.deployment.identity, STANDING, facts)
 
     def _weight(self) -> int:
-        return int(self.lockstep.view(self.lockstep.court, "weightOf", self.address))
+        return self.lockstep.weight(self.address)
 
     def tick(self) -> bool:
         """Do what the role has to do; where that is nothing, see whether another pays better."""
@@ -153,8 +153,11 @@ class Switcher(Agent):
         return seen.leaving and self._leave(seen, engaged)
 
     def _leave(self, standing: Standing, engaged: bool) -> bool:
-        """Leave the draws; then, with nothing open, take the next role. Killed in between, it does so again."""
+        """Leave the draws, with notice; then, with nothing open, take the next role. Killed in between, it does so again."""
         if self._weight():
+            end = self.lockstep.notice_end(self.address)
+            if end > self.lockstep.now():
+                return False  # until then it is drawn, and verifies
             self.verifier.retire()
             return True
         if engaged:

@@ -15,7 +15,7 @@ from lockstep.agents.task_secrets import SeedLostError, TaskSecrets
 from lockstep.agents.workload import WorkloadError
 from lockstep.chain.amounts import amount_text
 from lockstep.chain.errors import Reverted
-from lockstep.chain.lockstep import BATCH, PostedTask
+from lockstep.chain.lockstep import BATCH, Lockstep, PostedTask
 from lockstep.chain.types import ClaimBody, Slot, SlotState
 
 BATCH_SECONDS = 20.0
@@ -26,6 +26,18 @@ PATIENCE_SHARE = 4
 
 Claim = tuple[int, tuple[Any, ...], list[bytes]]
 """Segment, body and checkpoint proof, as ``postClaim`` takes them."""
+
+
+def retire(lockstep: Lockstep) -> int:
+    """Give an account's notice, or take it out of the draws once that is over; see ``Verifier.retire``."""
+    address = lockstep.client.address
+    if not lockstep.weight(address):
+        return 0
+    end = lockstep.notice_end(address)
+    if end > lockstep.now():
+        return end
+    lockstep.send(lockstep.court, "retireVerifier", doing="leave the draws" if end else "give notice as a verifier")
+    return 0 if end else lockstep.notice_end(address)
 
 
 class Verifier(Claimant):
@@ -40,16 +52,23 @@ class Verifier(Claimant):
         self._sought = False
 
     def register(self, stake: int) -> None:
-        """Stake, commit to secrets and enter the draws."""
-        self.lockstep.ensure_stake(stake)
+        """Stake, commit to secrets and enter the draws; notice that was given is void."""
+        self.lockstep.ensure_stake(stake, on_duty=True)
         if self.secrets.is_due():
             self.secrets.commit()
-        self.lockstep.send(self.lockstep.court, "registerVerifier", doing="register as a verifier")
+        self.lockstep.send(self.lockstep.court, "registerVerifier", stake, doing="register as a verifier")
         self.narrate(f"registers with a stake of {amount_text(stake)}")
 
-    def retire(self) -> None:
-        """Leave the draws; claims already drawn stay."""
-        self.lockstep.send(self.lockstep.court, "retireVerifier", doing="retire as a verifier")
+    def retire(self) -> int:
+        """Give notice, or leave the draws once it is over; claims already drawn stay.
+
+        Returns:
+            until when it stays in the draws (timestamp); 0: it is out of them
+
+        """
+        end = retire(self.lockstep)
+        self.narrate("gives notice that it will leave the draws" if end else "leaves the draws")
+        return end
 
     def tick(self) -> bool:
         """Claim where drawn; play disputes."""

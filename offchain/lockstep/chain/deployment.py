@@ -34,7 +34,7 @@ FAMILIES = (
     "LongRows",
 )
 """What ``OpExecutor`` forwards to, in the order of its constructor's ``OpFamilies``."""
-LIBRARIES = ("Judgement", "CallUps", "ClaimReader", "SegmentData", "SolverDraws")
+LIBRARIES = ("Judgement", "CallUps", "ClaimReader", "Registration", "SegmentData", "SolverDraws")
 """The court's code beside it, and the market's."""
 CIRCLE = (
     "StakeVault",
@@ -169,6 +169,7 @@ def deploy(
         beacon,
         demands,
         profile.parameters.withdrawal_delay,
+        profile.parameters.weight_unit,
     )
     put("TaskMarket", (vault, court, beacon, faults, ledger, treasury), numbers)
     put("AuditCourt", (vault, market, beacon, treasury, starts, game, demands), numbers)

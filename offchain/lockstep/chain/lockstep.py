@@ -619,16 +619,32 @@ class Lockstep:
         return held
 
     def unbonding(self, account: str) -> int:
-        """An account's stake on its way out."""
+        """Free stake that an account has asked to withdraw."""
         return int(self.view(self.vault, "unbondingOf", account)[0])
 
+    def weight(self, account: str) -> int:
+        """An account's weight in the draws, units of stake; 0: it is in none."""
+        return int(self.view(self.court, "weightOf", account))
+
+    def notice_end(self, account: str) -> int:
+        """When the notice that an account gave is over (timestamp), and it may leave the draws; 0: it gave none."""
+        return int(self.view(self.vault, "unbondingOf", account)[1])
+
+    def on_duty(self, account: str) -> int:
+        """Free stake that an account is weighed by, and can use for nothing else."""
+        return int(self.view(self.vault, "dutyOf", account))
+
     def stake(self, account: str) -> int:
-        """An account's whole stake: free, locked, on its way out."""
-        return self.free_stake(account) + self.locked(account) + self.unbonding(account)
+        """An account's whole stake: free and locked."""
+        return self.free_stake(account) + self.locked(account)
 
     def free_stake(self, account: str) -> int:
         """An account's stake that no engagement holds."""
         return int(self.view(self.vault, "freeStakeOf", account))
+
+    def idle_stake(self, account: str) -> int:
+        """An account's free stake that is not on duty."""
+        return max(0, self.free_stake(account) - self.on_duty(account))
 
     def owed(self, account: str) -> int:
         """What an account may withdraw at once."""
@@ -672,13 +688,17 @@ class Lockstep:
         self.send(self.vault, "deposit", amount, doing=f"deposit {amount_text(amount)} of stake")
 
     def can_stake(self, needed: int) -> bool:
-        """Whether free stake and wallet of this account have so much together."""
+        """Whether idle stake and wallet of this account have so much together."""
         address = self.client.address
-        return self.free_stake(address) + self.tokens(address) >= needed
+        return self.idle_stake(address) + self.tokens(address) >= needed
 
-    def ensure_stake(self, needed: int) -> None:
-        """Deposit what is missing to have ``needed`` free stake."""
-        missing = needed - self.free_stake(self.client.address)
+    def ensure_stake(self, needed: int, *, on_duty: bool = False) -> None:
+        """Deposit what is missing to have ``needed`` idle stake; ``on_duty``: to have so much of any free stake.
+
+        Draws, disputes and demands may take stake that is on duty, nothing else.
+        """
+        address = self.client.address
+        missing = needed - (self.free_stake(address) if on_duty else self.idle_stake(address))
         if missing > 0:
             self.deposit(missing)
 

@@ -150,6 +150,7 @@ class Selection(_Struct):
     count: int
     solve_window: int
     closed: bool
+    compensation: int
 
 
 MALFORMED = 2**16 - 1

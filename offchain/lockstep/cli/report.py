@@ -178,7 +178,8 @@ def account_report(lockstep: Lockstep, account: str) -> Document:
         "free_stake": str(lockstep.free_stake(account)),
         "locked": str(lockstep.locked(account)),
         "unbonding": str(unbonding),
-        "unbonding_until": available if unbonding else None,
+        "unbonding_until": available or None,
+        "on_duty": str(lockstep.on_duty(account)),
         "owed": str(lockstep.owed(account)),
-        "weight": int(lockstep.view(lockstep.court, "weightOf", account)),
+        "weight": lockstep.weight(account),
     }

@@ -64,11 +64,11 @@ class FundedLockstep(Lockstep):
         return True
 
     def can_stake(self, needed: int) -> bool:
-        """Whether free stake, wallet and faucet have so much together."""
+        """Whether idle stake, wallet and faucet have so much together."""
         if super().can_stake(needed):
             return True
         address = self.client.address
-        missing = needed - self.free_stake(address) - self.tokens(address)
+        missing = needed - self.idle_stake(address) - self.tokens(address)
         return self._has_faucet() and missing <= int(self.view(self.token, "MAX_DRIP"))
 
     def deposit(self, amount: int) -> None:

@@ -78,7 +78,9 @@ abstract contract Deployment is Test {
         vault = StakeVault(
             deployCode(
                 "StakeVault.sol:StakeVault",
-                abi.encode(token, circle[1], circle[2], game, beacon, circle[8], numbers.withdrawalDelay)
+                abi.encode(
+                    token, circle[1], circle[2], game, beacon, circle[8], numbers.withdrawalDelay, numbers.weightUnit
+                )
             )
         );
         market = TaskMarket(
@@ -165,9 +167,8 @@ abstract contract Deployment is Test {
         vault.deposit(amount);
     }
 
-    /// @dev Everything an account has: tokens, free and unbonding stake, what it is owed. Engagements are not in it.
+    /// @dev Everything an account has: tokens, free stake, what it is owed. Engagements are not in it.
     function wealthOf(address account) internal view returns (uint256) {
-        (uint96 unbonding,) = vault.unbondingOf(account);
-        return token.balanceOf(account) + vault.freeStakeOf(account) + unbonding + vault.owedTo(account);
+        return token.balanceOf(account) + vault.freeStakeOf(account) + vault.owedTo(account);
     }
 }

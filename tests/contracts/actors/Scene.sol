@@ -53,7 +53,25 @@ abstract contract Scene is Secrets {
         stake(account, amount);
         if (numbers.forcedBps != 0) commitTree(account, market.taskCount() + 1);
         vm.prank(account);
-        court.registerVerifier();
+        court.registerVerifier(type(uint96).max);
+    }
+
+    /// @dev Takes free stake out: notice, its time, and the end of it.
+    function withdraw(address account, uint96 amount) internal {
+        vm.prank(account);
+        vault.requestWithdrawal(amount);
+        vm.warp(vm.getBlockTimestamp() + numbers.withdrawalDelay);
+        vm.prank(account);
+        vault.withdrawStake();
+    }
+
+    /// @dev Out of the draws: notice, its time, and the end of it.
+    function dismiss(address account) internal {
+        vm.prank(account);
+        court.retireVerifier();
+        vm.warp(vm.getBlockTimestamp() + numbers.withdrawalDelay);
+        vm.prank(account);
+        court.retireVerifier();
     }
 
     // Offers
@@ -126,6 +144,10 @@ abstract contract Scene is Secrets {
     /// @dev Commits to honest work, but for the segments whose bit is set in `bad`: those checkpoints are not what a replay gives.
     function toCommitted(uint256 bad) internal {
         toSolving();
+        commitWork(bad);
+    }
+
+    function commitWork(uint256 bad) internal {
         uint256 count = terms.segmentCount();
         checkpoints = new bytes32[](count);
         for (uint256 i = 0; i < count; ++i) {

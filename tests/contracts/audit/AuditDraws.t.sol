@@ -4,7 +4,9 @@ pragma solidity ^0.8.28;
 import {SegmentDraw} from "../../../contracts/audit/SegmentDraw.sol";
 import {IAuditCourt, Slot, SlotState} from "../../../contracts/interfaces/IAuditCourt.sol";
 import {IRandomBeacon} from "../../../contracts/interfaces/IRandomBeacon.sol";
+import {IStakeVault} from "../../../contracts/interfaces/IStakeVault.sol";
 import {TaskOffer, TaskState, TaskTerms} from "../../../contracts/interfaces/ITaskMarket.sol";
+import {TaskMath} from "../../../contracts/market/TaskMath.sol";
 import {Endings} from "../actors/Endings.sol";
 
 /// @title Registration, draws of segments and of verifiers.
@@ -17,31 +19,91 @@ contract AuditDrawsTest is Endings {
     function test_registerVerifier_tooLittleStake_reverts() public {
         vm.expectRevert(abi.encodeWithSelector(IAuditCourt.TooLittleStake.selector, 0, numbers.weightUnit));
         vm.prank(outsider);
-        court.registerVerifier();
+        court.registerVerifier(type(uint96).max);
     }
 
     function test_registerVerifier_again_bringsTheWeightUpToDate() public {
         assertEq(court.weightOf(verifier), 1000);
         stake(verifier, 500 * TOKEN);
         vm.prank(verifier);
-        court.registerVerifier();
+        court.registerVerifier(type(uint96).max);
         assertEq(court.weightOf(verifier), 1500);
     }
 
-    function test_retireVerifier_weighsNothing() public {
-        vm.prank(verifier);
+    function test_registerVerifier_withLess_doesNotLower_withMore_raises() public {
+        stake(verifier, 500 * TOKEN);
+        vm.startPrank(verifier);
+        court.registerVerifier(uint96(10 * TOKEN));
+        assertEq(court.weightOf(verifier), 1000);
+        court.registerVerifier(uint96(1200 * TOKEN));
+        assertEq(court.weightOf(verifier), 1200);
+        assertEq(vault.dutyOf(verifier), 1200 * TOKEN);
+    }
+
+    function test_retireVerifier_afterNotice_weighsNothing() public {
+        uint64 end = uint64(block.timestamp) + numbers.withdrawalDelay;
+        vm.startPrank(verifier);
+        court.retireVerifier();
+        assertEq(court.weightOf(verifier), 1000);
+        vm.warp(end - 1);
+        vm.expectRevert(abi.encodeWithSelector(IStakeVault.WithdrawalNotReady.selector, end));
+        court.retireVerifier();
+        vm.warp(end);
         court.retireVerifier();
         assertEq(court.weightOf(verifier), 0);
+        assertEq(vault.dutyOf(verifier), 0);
+        vm.stopPrank();
         vm.prank(outsider);
         court.retireVerifier();
+    }
+
+    function test_registerVerifier_afterNotice_staysAndMustGiveItAnew() public {
+        vm.startPrank(verifier);
+        court.retireVerifier();
+        vm.warp(block.timestamp + numbers.withdrawalDelay);
+        court.registerVerifier(type(uint96).max);
+        court.retireVerifier();
+        assertEq(court.weightOf(verifier), 1000);
+    }
+
+    /// @dev Whoever is in the draws when a task is accepted is drawn for it, whatever it tries meanwhile.
+    function test_drawAudits_verifierThatWantsToLeave_isDrawn() public {
+        dismiss(secondVerifier);
+        vm.roll(block.number + 1);
+        TaskTerms memory own = submitOffer(defaultOffer());
+        toSolving();
+        vm.startPrank(verifier);
+        court.retireVerifier();
+        uint96 free = vault.freeStakeOf(verifier);
+        vault.requestWithdrawal(free);
+        uint64 end = uint64(block.timestamp) + numbers.withdrawalDelay;
+        vm.expectRevert(abi.encodeWithSelector(IStakeVault.WithdrawalNotReady.selector, end));
+        vault.withdrawStake();
+        vm.expectRevert(abi.encodeWithSelector(IStakeVault.WithdrawalNotReady.selector, end));
+        court.retireVerifier();
+        uint96 deposit = uint96(TaskMath.fee(own) * numbers.solverDepositMultiple);
+        bytes memory refused = abi.encodeWithSelector(IStakeVault.StakeOnDuty.selector, verifier, free, free, deposit);
+        vm.expectRevert(refused);
+        market.accept(own);
+        refused = abi.encodeWithSelector(IStakeVault.StakeOnDuty.selector, verifier, free, free, numbers.blindBond);
+        vm.expectRevert(refused);
+        court.placeBlind("away");
+        vm.stopPrank();
+        court.refreshVerifier(verifier);
+        commitWork(0);
+        rollToValue();
+        court.drawAudits(terms);
+        uint32[] memory segments = drawnSegments();
+        for (uint256 i = 0; i < segments.length; ++i) {
+            assertEq(verifierOf(segments[i]), verifier);
+        }
     }
 
     function test_refreshVerifier_onlyLowers() public {
         stake(verifier, 500 * TOKEN);
         court.refreshVerifier(verifier);
         assertEq(court.weightOf(verifier), 1000);
-        vm.prank(verifier);
-        vault.requestWithdrawal(600 * TOKEN);
+        withdraw(verifier, uint96(600 * TOKEN));
         vm.prank(outsider);
         court.refreshVerifier(verifier);
         assertEq(court.weightOf(verifier), 900);
@@ -138,13 +200,10 @@ contract AuditDrawsTest is Endings {
         address second = verifierOf(segments[1]);
         vm.revertToState(snapshot);
         enroll(outsider, 10_000 * TOKEN);
-        if (retire) {
-            vm.prank(outsider);
-            court.retireVerifier();
-        }
+        if (retire) withdraw(outsider, uint96(10_000 * TOKEN));
         stake(whistleblower, moved);
         vm.prank(whistleblower);
-        court.registerVerifier();
+        court.registerVerifier(type(uint96).max);
         court.drawAudits(terms);
         assertEq(verifierOf(segments[0]), first);
         assertEq(verifierOf(segments[1]), second);
@@ -152,7 +211,8 @@ contract AuditDrawsTest is Endings {
 
     function test_drawAudits_solverAndSubmitterAreNotDrawn() public {
         vm.prank(solver);
-        court.registerVerifier();
+        court.registerVerifier(type(uint96).max);
+        stake(solver, 100_000 * TOKEN); // its deposits are not taken from what is on duty
         enroll(submitter, 100_000 * TOKEN);
         vm.roll(block.number + 1);
         for (uint256 n = 0; n < 10; ++n) {
@@ -173,11 +233,10 @@ contract AuditDrawsTest is Endings {
         stake(verifier, 99_000 * TOKEN);
         stake(secondVerifier, 99_000 * TOKEN);
         vm.prank(verifier);
-        court.registerVerifier();
+        court.registerVerifier(type(uint96).max);
         vm.prank(secondVerifier);
-        court.registerVerifier();
-        vm.prank(secondVerifier);
-        vault.requestWithdrawal(90_000 * TOKEN);
+        court.registerVerifier(type(uint96).max);
+        withdraw(secondVerifier, uint96(90_000 * TOKEN));
         vm.roll(block.number + 1);
         uint256 seconds_ = 0;
         for (uint256 n = 0; n < DRAWS; ++n) {
@@ -197,10 +256,8 @@ contract AuditDrawsTest is Endings {
     }
 
     function test_drawAudits_nobodyRegistered_reverts_andExpiresWhole() public {
-        vm.prank(verifier);
-        court.retireVerifier();
-        vm.prank(secondVerifier);
-        court.retireVerifier();
+        dismiss(verifier);
+        dismiss(secondVerifier);
         vm.roll(block.number + 1);
         toCommitted(0);
         rollToValue();
@@ -211,14 +268,13 @@ contract AuditDrawsTest is Endings {
         assertTask(TaskState.Unavailable);
     }
 
-    /// @dev A ghost weighs five hundred times all others and has nothing: calls note how far they came, and one of them gets through.
+    /// @dev A ghost weighs five hundred times all others and has nothing any more: calls note how far they came, and one of them gets through.
     function test_drawAudits_ghostWeight_isOvercomeCallByCall() public {
         enroll(outsider, 1_000_000 * TOKEN);
         vm.roll(block.number + 1);
+        withdraw(outsider, uint96(1_000_000 * TOKEN));
         toCommitted(0);
         rollToValue();
-        vm.prank(outsider);
-        vault.requestWithdrawal(1_000_000 * TOKEN);
         uint256 calls = 0;
         for (; market.stateOf(terms.id) == TaskState.Committed; ++calls) {
             assertLt(calls, MAX_CALLS * 10);
@@ -235,7 +291,9 @@ contract AuditDrawsTest is Endings {
         for (uint256 n = 0; n < 100; ++n) {
             vm.roll(block.number + 1);
             vm.prank(verifier);
-            n % 2 == 0 ? court.retireVerifier() : court.registerVerifier();
+            vault.deposit(uint96(TOKEN));
+            vm.prank(verifier);
+            court.registerVerifier(type(uint96).max);
         }
         court.drawAudits(terms);
         assertLt(vm.lastCallGas().gasTotalUsed, 1_000_000);

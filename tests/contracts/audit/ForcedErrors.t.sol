@@ -420,11 +420,11 @@ contract ForcedErrorsTest is Endings {
         stake(outsider, VERIFIER_STAKE);
         vm.startPrank(outsider);
         vm.expectRevert(abi.encodeWithSelector(IAuditCourt.NoSecrets.selector, outsider));
-        court.registerVerifier();
+        court.registerVerifier(type(uint96).max);
         vm.expectRevert(abi.encodeWithSelector(IAuditCourt.NoSecrets.selector, outsider));
         court.commitSecrets(0);
         court.commitSecrets("root");
-        court.registerVerifier();
+        court.registerVerifier(type(uint96).max);
         assertEq(court.weightOf(outsider), VERIFIER_STAKE / TOKEN);
     }
 

@@ -525,9 +525,9 @@ contract JudgementTest is Endings {
         stake(verifier, 10_000 * TOKEN);
         stake(secondVerifier, 10_000 * TOKEN);
         vm.prank(verifier);
-        court.registerVerifier();
+        court.registerVerifier(type(uint96).max);
         vm.prank(secondVerifier);
-        court.registerVerifier();
+        court.registerVerifier(type(uint96).max);
         terms = submitOffer(offer);
         toAuditing(0);
         assertLt(vm.lastCallGas().gasTotalUsed, 10_000_000);

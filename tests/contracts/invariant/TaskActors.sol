@@ -116,7 +116,7 @@ contract TaskActors is Endings {
             if (i < 2) continue;
             if (_forced != 0) commitSecrets(actor);
             vm.prank(actor);
-            court.registerVerifier();
+            court.registerVerifier(type(uint96).max);
         }
         vm.roll(vm.getBlockNumber() + 1);
     }
@@ -135,7 +135,7 @@ contract TaskActors is Endings {
         } else if (choice % 6 == 3) {
             vault.owedTo(actor) % 2 == 0 ? vault.withdrawOwed() : vault.withdrawStake();
         } else if (choice % 6 == 4) {
-            court.registerVerifier();
+            court.registerVerifier(type(uint96).max);
         } else {
             court.refreshVerifier(_actor(actorSeed >> 8));
         }
@@ -773,6 +773,7 @@ contract TaskActors is Endings {
     function sumOfHeld() public view returns (uint256 total) {
         for (uint256 i = 0; i < _tasks.length; ++i) {
             TaskTerms memory task = _tasks[i];
+            total += _sumOfCompensations(task);
             TaskState state = market.stateOf(task.id);
             if (state >= TaskState.Accepted && state <= TaskState.Auditing) {
                 total += task.fee() * numbers.solverDepositMultiple;
@@ -781,6 +782,15 @@ contract TaskActors is Endings {
             for (uint32 segment = 0; segment < task.segmentCount(); ++segment) {
                 if (court.slotOf(task.id, segment).held) total += stake;
             }
+        }
+    }
+
+    /// @dev What a cancelled task's applicants have not fetched yet.
+    function _sumOfCompensations(TaskTerms memory task) private view returns (uint256 total) {
+        uint96 each = task.isDrawn() ? market.selectionOf(task.id).compensation : 0;
+        for (uint256 j = 0; each != 0 && j < actors.length; ++j) {
+            (, uint96 held) = vault.engagementOf(address(market), _applicationKey(task.id, actors[j]));
+            if (held != 0) total += each;
         }
     }
 

@@ -241,6 +241,84 @@ contract SolverSelectionTest is Endings {
         assertEq(vault.freeStakeOf(solver), 10_000 * TOKEN);
     }
 
+    /// @dev The submitter pays for what applicants lost by its change of mind; nobody is paid twice, and nothing stays behind.
+    function test_cancel_withApplications_paysEachA256thOfTheFee() public {
+        _toDrawn();
+        uint256 escrow = terms.escrow(numbers.marginBps);
+        uint256 each = terms.fee() / 256;
+        _apply(solver, _deposit());
+        _apply(third, 2 * _deposit());
+        vm.expectEmit(address(market));
+        emit ISolverSelection.ApplicantsCompensated(terms.id, 2, uint96(each));
+        vm.prank(submitter);
+        market.cancel(terms);
+        assertEq(vault.owedTo(submitter), escrow - 2 * each);
+        assertEq(vault.owedTo(address(market)), 2 * each);
+        vm.startPrank(outsider);
+        market.releaseApplication(terms, solver);
+        market.releaseApplication(terms, third);
+        vm.expectRevert(abi.encodeWithSelector(ISolverSelection.NoApplication.selector, terms.id, third));
+        market.releaseApplication(terms, third);
+        vm.stopPrank();
+        assertEq(vault.owedTo(solver), each);
+        assertEq(vault.owedTo(third), each);
+        assertEq(vault.freeStakeOf(third), 10_000 * TOKEN);
+        assertEq(vault.owedTo(address(market)), 0);
+    }
+
+    /// @dev However many apply, a quarter of the fee is what it can cost.
+    function testFuzz_cancel_withACrowd_paysAQuarterAtMost(uint256 count) public {
+        count = bound(count, 60, 90);
+        _toDrawn();
+        for (uint256 i = 0; i < count; ++i) {
+            address account = makeAddr(vm.toString(i));
+            stake(account, _deposit());
+            _apply(account, _deposit());
+        }
+        vm.prank(submitter);
+        market.cancel(terms);
+        uint96 each = uint96(terms.fee() / (4 * (count < 64 ? 64 : count)));
+        assertEq(market.selectionOf(terms.id).compensation, each);
+        assertEq(vault.owedTo(address(market)), count * each);
+        assertLe(count * each, terms.fee() / 4);
+        for (uint256 i = 0; i < count; ++i) {
+            market.releaseApplication(terms, makeAddr(vm.toString(i)));
+        }
+        assertEq(vault.owedTo(address(market)), 0);
+    }
+
+    /// @dev Once the draw could have come and did not, nobody's mind changed.
+    function test_cancel_afterADrawThatDidNotCome_orAfterTheDeadline_paysNobody() public {
+        _toClosed();
+        vm.warp(uint256(market.deadlineOf(terms.id)) + 1);
+        market.releaseApplication(terms, solver);
+        vm.prank(submitter);
+        market.cancel(terms);
+        assertEq(market.selectionOf(terms.id).compensation, 0);
+        assertEq(vault.owedTo(address(market)), 0);
+        market.releaseApplication(terms, third);
+        delete terms;
+        _toDrawn();
+        _apply(third, _deposit());
+        vm.warp(uint256(terms.acceptDeadline) + 1);
+        vm.prank(submitter);
+        market.cancel(terms);
+        assertEq(market.selectionOf(terms.id).compensation, 0);
+        assertEq(vault.owedTo(address(market)), 0);
+    }
+
+    /// @dev A drawn solver that gave the task back has no application any more; a cancellation after that owes it nothing, nor keeps anything.
+    function test_cancel_afterATaskWasGivenBack_paysNobody() public {
+        address drawn = _toAccepted();
+        vm.prank(drawn);
+        market.giveBack(terms);
+        vm.prank(submitter);
+        market.cancel(terms);
+        assertEq(vault.owedTo(submitter), terms.escrow(numbers.marginBps));
+        _releaseOthers(drawn);
+        assertEq(vault.owedTo(address(market)), 0);
+    }
+
     function test_nobodyApplied_isFirstComeAfterTheApplyDeadline() public {
         _toDrawn();
         _passApplications();

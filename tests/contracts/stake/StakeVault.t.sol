@@ -11,6 +11,7 @@ import {Test} from "forge-std/Test.sol";
 contract StakeVaultTest is Test {
     uint96 internal constant MAX_AMOUNT = 1e27;
     uint64 internal constant DELAY = 7 days;
+    uint96 internal constant UNIT = 1e18;
     bytes32 internal constant ENGAGEMENT = "engagement";
 
     address internal market = makeAddr("market");
@@ -32,7 +33,9 @@ contract StakeVaultTest is Test {
 
     function _vaultOf(MintableToken token_) private returns (StakeVault made) {
         made = StakeVault(
-            deployCode("StakeVault.sol:StakeVault", abi.encode(token_, market, court, game, beacon, demands, DELAY))
+            deployCode(
+                "StakeVault.sol:StakeVault", abi.encode(token_, market, court, game, beacon, demands, DELAY, UNIT)
+            )
         );
         _fund(token_, made, staker);
     }
@@ -104,12 +107,13 @@ contract StakeVaultTest is Test {
         _deposit(amount);
         vm.startPrank(staker);
         vault.requestWithdrawal(part);
-        assertEq(vault.freeStakeOf(staker), amount - part);
+        assertEq(vault.freeStakeOf(staker), amount, "until it is withdrawn it stays stake");
         (uint96 unbonding, uint64 availableAt) = vault.unbondingOf(staker);
         assertEq(unbonding, part);
         assertEq(availableAt, block.timestamp + DELAY);
         vm.warp(availableAt);
         vault.withdrawStake();
+        assertEq(vault.freeStakeOf(staker), amount - part);
         assertEq(token.balanceOf(staker), MAX_AMOUNT - amount + part);
         vm.expectRevert(abi.encodeWithSelector(IStakeVault.NothingToWithdraw.selector, staker));
         vault.withdrawStake();
@@ -149,6 +153,145 @@ contract StakeVaultTest is Test {
         );
         vm.prank(staker);
         vault.requestWithdrawal(amount - locked + 1);
+    }
+
+    function test_requestWithdrawal_ofNothing_reverts() public {
+        vm.expectRevert(abi.encodeWithSelector(IStakeVault.NothingToWithdraw.selector, staker));
+        vm.prank(staker);
+        vault.requestWithdrawal(0);
+    }
+
+    /// @dev Stake that is locked meanwhile comes later, by the same notice.
+    function testFuzz_withdrawStake_partlyLocked_paysWhatIsFree_andTheRestAsItComesFree(uint96 amount, uint96 locked)
+        public
+    {
+        amount = uint96(bound(amount, 2, MAX_AMOUNT));
+        locked = uint96(bound(locked, 1, amount - 1));
+        _deposit(amount);
+        vm.prank(staker);
+        vault.requestWithdrawal(amount);
+        _lock(locked);
+        vm.warp(block.timestamp + DELAY);
+        vm.startPrank(staker);
+        vault.withdrawStake();
+        assertEq(token.balanceOf(staker), MAX_AMOUNT - locked);
+        (uint96 asked, uint64 availableAt) = vault.unbondingOf(staker);
+        assertEq(asked, locked);
+        assertEq(availableAt, block.timestamp);
+        vm.expectRevert(abi.encodeWithSelector(IStakeVault.NothingToWithdraw.selector, staker));
+        vault.withdrawStake();
+        vm.stopPrank();
+        vm.prank(court);
+        vault.release(ENGAGEMENT, locked);
+        vm.prank(staker);
+        vault.withdrawStake();
+        assertEq(token.balanceOf(staker), MAX_AMOUNT);
+        (asked, availableAt) = vault.unbondingOf(staker);
+        assertEq(asked, 0);
+        assertEq(availableAt, 0);
+    }
+
+    // Duty
+
+    function _setDuty(uint32 units, bool stays) private {
+        vm.prank(court);
+        vault.setDuty(staker, units, stays);
+    }
+
+    /// @dev Its account cannot bring stake on duty away by locking it elsewhere; draws, disputes and demands may take it.
+    function testFuzz_lock_ofStakeOnDuty_isRefused_butToDrawsDisputesAndDemands(uint32 units, uint96 idle) public {
+        units = uint32(bound(units, 1, 1_000_000));
+        idle = uint96(bound(idle, 0, UNIT));
+        uint96 duty = units * UNIT;
+        _deposit(duty + idle);
+        _setDuty(units, true);
+        assertEq(vault.dutyOf(staker), duty);
+        address[] memory accounts = new address[](1);
+        accounts[0] = staker;
+        bytes memory refused =
+            abi.encodeWithSelector(IStakeVault.StakeOnDuty.selector, staker, duty + idle, duty, idle + 1);
+        address[3] memory others = [market, court, beacon];
+        for (uint256 i = 0; i < others.length; ++i) {
+            vm.expectRevert(refused);
+            vm.prank(others[i]);
+            vault.lock(ENGAGEMENT, staker, idle + 1);
+        }
+        vm.expectRevert(refused);
+        vm.prank(market);
+        vault.hold(accounts, idle + 1);
+        vm.prank(market);
+        vault.hold(accounts, idle);
+        uint96 third = duty / 3;
+        vm.prank(court);
+        vault.hold(accounts, third);
+        vm.prank(game);
+        vault.lock(ENGAGEMENT, staker, third);
+        vm.prank(demands);
+        vault.lock(ENGAGEMENT, staker, third);
+        assertEq(vault.freeStakeOf(staker), duty - 3 * third);
+    }
+
+    function test_withdrawStake_ofStakeOnDuty_endsItsDuty() public {
+        _deposit(10 * UNIT);
+        _setDuty(10, true);
+        vm.startPrank(staker);
+        vault.requestWithdrawal(4 * UNIT + 1);
+        vm.warp(block.timestamp + DELAY);
+        vault.withdrawStake();
+        assertEq(vault.dutyOf(staker), 5 * UNIT);
+        assertEq(vault.freeStakeOf(staker), 6 * UNIT - 1);
+    }
+
+    function test_setDuty_staying_takesNoticeBack() public {
+        _deposit(10 * UNIT);
+        vm.prank(staker);
+        vault.requestWithdrawal(3);
+        _setDuty(5, false);
+        (uint96 asked, uint64 availableAt) = vault.unbondingOf(staker);
+        assertEq(asked, 3);
+        _setDuty(6, true);
+        (asked, availableAt) = vault.unbondingOf(staker);
+        assertEq(asked, 0);
+        assertEq(availableAt, 0);
+        assertEq(vault.dutyOf(staker), 6 * UNIT);
+    }
+
+    function test_endNotice_givesIt_waits_andEnds() public {
+        uint64 end = uint64(block.timestamp) + DELAY;
+        vm.startPrank(court);
+        vm.expectEmit(address(vault));
+        emit IStakeVault.WithdrawalRequested(staker, 0, end);
+        assertFalse(vault.endNotice(staker));
+        vm.warp(end - 1);
+        vm.expectRevert(abi.encodeWithSelector(IStakeVault.WithdrawalNotReady.selector, end));
+        vault.endNotice(staker);
+        vm.warp(end);
+        assertTrue(vault.endNotice(staker));
+        assertFalse(vault.endNotice(staker), "one notice is for one end");
+    }
+
+    function test_endNotice_withAWithdrawal_leavesItToBeHad() public {
+        _deposit(10);
+        vm.prank(staker);
+        vault.requestWithdrawal(10);
+        vm.warp(block.timestamp + DELAY);
+        vm.prank(court);
+        assertTrue(vault.endNotice(staker));
+        vm.prank(staker);
+        vault.withdrawStake();
+        assertEq(token.balanceOf(staker), MAX_AMOUNT);
+    }
+
+    function test_duty_byAnybodyElse_reverts() public {
+        address[4] memory others = [market, game, beacon, outsider];
+        for (uint256 i = 0; i < others.length; ++i) {
+            vm.startPrank(others[i]);
+            vm.expectRevert(abi.encodeWithSelector(IStakeVault.NotModule.selector, others[i]));
+            vault.setDuty(staker, 1, true);
+            vm.expectRevert(abi.encodeWithSelector(IStakeVault.NotModule.selector, others[i]));
+            vault.endNotice(staker);
+            vm.stopPrank();
+        }
     }
 
     function test_withdrawOwed_nothing_reverts() public {

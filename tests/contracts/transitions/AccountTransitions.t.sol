@@ -87,12 +87,14 @@ contract AccountTransitionsTest is Endings, TransitionTable {
         if (_same(how, "with secrets")) commitTree(solver, 1);
         if (_same(state, "In")) {
             vm.prank(solver);
-            court.registerVerifier();
+            court.registerVerifier(type(uint96).max);
         }
-        if (!_same(how, "without stake")) return;
-        uint96 free = vault.freeStakeOf(solver);
+        if (_same(how, "without stake")) withdraw(solver, vault.freeStakeOf(solver));
+        bool given = _same(how, "with notice") || _same(how, "notice over");
+        if (!given) return;
         vm.prank(solver);
-        vault.requestWithdrawal(free);
+        court.retireVerifier();
+        if (_same(how, "notice over")) vm.warp(vm.getBlockTimestamp() + numbers.withdrawalDelay);
     }
 
     function _passDeadline(string memory) internal pure override {
@@ -125,7 +127,7 @@ contract AccountTransitionsTest is Endings, TransitionTable {
     }
 
     function _registrationMove(string memory move) private view returns (bytes memory) {
-        if (_same(move, "registerVerifier")) return abi.encodeCall(court.registerVerifier, ());
+        if (_same(move, "registerVerifier")) return abi.encodeCall(court.registerVerifier, (type(uint96).max));
         if (_same(move, "retireVerifier")) return abi.encodeCall(court.retireVerifier, ());
         if (_same(move, "refreshVerifier")) return abi.encodeCall(court.refreshVerifier, (_subject));
         if (_same(move, "commitSecrets")) return abi.encodeCall(court.commitSecrets, (keccak256("root")));

@@ -24,15 +24,15 @@ def withdraw(
         typer.Option(
             "--stake",
             metavar="AMOUNT|all",
-            help="Also ask for free stake back; it is paid out by a later withdraw, after the deployment's delay.",
+            help="Also give notice that free stake is wanted back; a later withdraw pays it, after the deployment's delay.",
             show_default=False,
         ),
     ] = None,
 ) -> None:
     """Pay out what is owed to the account (fees, wages, rewards, refunds), and stake whose delay is over.
 
-    Stake that an engagement holds comes free when its task is over. A verifier leaves the draws first: lockstep verify
-    --retire.
+    Stake that an engagement holds comes free when its task is over. Until it is paid out, stake stays what it was: a
+    verifier is drawn by it and has to keep running.
 
     Examples:
 
@@ -47,10 +47,12 @@ def withdraw(
     done = _pay_out(lockstep, address)
     if stake is not None:
         free = lockstep.free_stake(address)
-        amount = free if wanted is None else wanted
-        if not 0 < amount <= free:
+        asked = lockstep.unbonding(address)
+        amount = free - asked if wanted is None else wanted
+        if not 0 < amount <= free - asked:
             raise CommandError(
-                f"{address} has {amount_text(free)} of free stake; what is locked comes free when its tasks are over."
+                f"{address} has {amount_text(free)} of free stake, and has asked for {amount_text(asked)} of it; what is "
+                "locked comes free when its tasks are over."
             )
         lockstep.send(lockstep.vault, "requestWithdrawal", amount, doing="ask for the stake")
         output().print(f"asks for {amount_text(amount)} of stake")
@@ -70,8 +72,11 @@ def _pay_out(lockstep: Lockstep, address: str) -> bool:
         lockstep.send(lockstep.vault, "withdrawOwed", doing="withdraw what is owed")
         output().print(f"withdraws {amount_text(owed)} that were owed")
     unbonding, available = lockstep.view(lockstep.vault, "unbondingOf", address)
-    matured = bool(unbonding) and lockstep.now() >= available
+    matured = bool(unbonding) and lockstep.now() >= available and lockstep.free_stake(address) > 0
     if matured:
+        paid = min(unbonding, lockstep.free_stake(address))
         lockstep.send(lockstep.vault, "withdrawStake", doing="withdraw the stake")
-        output().print(f"withdraws {amount_text(unbonding)} of stake")
+        output().print(f"withdraws {amount_text(paid)} of stake")
+        if lockstep.weight(address):  # what is gone shall not be drawn
+            lockstep.send(lockstep.court, "refreshVerifier", address, doing="bring the weight up to date")
     return bool(owed) or matured

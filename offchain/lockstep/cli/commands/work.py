@@ -10,7 +10,7 @@ import typer
 from lockstep.agents.caution import SPARE_FEES, Caution
 from lockstep.chain.amounts import amount_text
 from lockstep.chain.options import FAMILIES, families_mask
-from lockstep.cli.console import parse_address, parse_amount
+from lockstep.cli.console import parse_address, parse_amount, relative_text
 from lockstep.cli.errors import CommandError
 from lockstep.cli.options import Account, Connection, Processes, Role, bundled
 from lockstep.cli.running import LOCAL_STAKE, Freivalds, Running, run
@@ -157,7 +157,9 @@ def verify(
         str | None,
         typer.Option("--stake", metavar="AMOUNT", help="Stake to enter the draws with, in tokens.", show_default=False),
     ] = None,
-    retire: Annotated[bool, typer.Option("--retire", help="Leave the draws, and stop.")] = False,
+    retire: Annotated[
+        bool, typer.Option("--retire", help="Give notice; once that is over, the same again leaves the draws.")
+    ] = False,
     freivalds: Freivalds = False,
     demand_limit: Annotated[
         str | None,
@@ -171,8 +173,10 @@ def verify(
 ) -> None:
     """Verify: enter the draws with a stake, replay the segments drawn, and claim what they end in.
 
-    A verifier is drawn by its free stake and is paid a wage for each right claim; a wrong claim costs its deposit. It
-    defends its claims in disputes, so it has to keep running until the task is over.
+    A verifier is drawn by the stake it enters with and is paid a wage for each right claim; a wrong claim costs its
+    deposit, and saying nothing when drawn costs a part of it. It defends its claims in disputes, so it has to keep
+    running until the task is over. That stake is on duty: the account cannot use it for anything else, and leaves with
+    notice only (--retire), so that no solver's work is left without verifiers.
 
     Where what a replay needs is not in the store, it demands it on chain from the solver, for a fee, and its claim
     window waits for the answers. A solver that does not answer loses its deposit.
@@ -222,6 +226,13 @@ def _register(session: Session, agent: Verifier, wanted: int | None) -> None:
 
 
 def _retire(session: Session) -> None:
-    lockstep = session.lockstep
-    lockstep.send(lockstep.court, "retireVerifier", doing="leave the draws")
+    from lockstep.agents.verifier import retire
+
+    end = retire(session.lockstep)
+    if end:
+        session.note(
+            f"Notice is given: it can leave the draws {relative_text(end, session.lockstep.now())}, by this command again. "
+            "Until then it is drawn as ever: keep `lockstep verify` running."
+        )
+        return
     session.note("Out of the draws. Claims already drawn stay: run `lockstep verify` until their tasks are over.")

@@ -82,8 +82,7 @@ def _scene(
     agents += [world.agent(kind, f"{prefix} {role}", [task], **options) for kind, role, options in watchers]
     stage.cast([submitter, *agents])
     stage.play(name, expected, submitter, posted, agents, model if accuracy else None)
-    for verifier in drawn:
-        verifier.retire()
+    world.dismiss(*drawn)
 
 
 def act_one(stage: Stage) -> None:
@@ -196,8 +195,7 @@ def _silent_verifier(stage: Stage) -> None:
     relief = world.agent(_Relief, "6c relief verifier", [task])
     stage.cast([submitter, solver, silent, relief])
     stage.play(name, "settled", submitter, posted, [solver, silent, relief])
-    silent.retire()
-    relief.retire()
+    stage.world.dismiss(silent, relief)
 
 
 class _Relief(Verifier):

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from lockstep.agents.base import Agent, Progress, journal_path
 from lockstep.agents.journal import Journal
 from lockstep.agents.keeper import Keeper
+from lockstep.agents.verifier import Verifier
 from lockstep.chain.anvil import Anvil
 from lockstep.chain.client import Client
 from lockstep.chain.deployment import deploy
@@ -204,6 +205,14 @@ class World:
     def treasury(self) -> int:
         """What the treasury has, base units."""
         return int(self.keeper_lockstep.view(self.keeper_lockstep.treasury, "balance"))
+
+    def dismiss(self, *verifiers: Verifier) -> None:
+        """Take verifiers out of the draws: their notice, its time, and the end of it."""
+        for verifier in verifiers:
+            verifier.retire()
+        self.anvil.advance_time(self.deployment.profile.parameters.withdrawal_delay + 1)
+        for verifier in verifiers:
+            verifier.retire()
 
     def leave(self) -> int:
         """Everybody withdraws everything; what is then missing from the sum of all that was put in (0 if nothing).
