@@ -30,7 +30,7 @@ def blind_never_opened(g: Ground) -> Row:
     g.end(caller, contested=False)
     g.wait(g.world.anvil.now() + 2 * PROFILE.parameters.max_claim_window + PROFILE.parameters.unblind_window)
     caller.court("forfeitBlind", attacker.address, commitment)
-    verifier.court("retireVerifier")
+    g.dismiss(verifier)
     return Row(
         "place a blind claim and never open it",
         "placeBlind",
@@ -55,7 +55,7 @@ def right_claim_for_delay(g: Ground) -> Row:
     else:
         raise AssertionError("A segment with two claims did not wait for disputes.")
     g.end(caller)
-    verifier.court("retireVerifier")
+    g.dismiss(verifier)
     delay = g.world.anvil.now() - due
     locked = g.numbers.fee + g.numbers.solver_deposit
     return Row(
@@ -86,7 +86,7 @@ def frivolous_challenge(g: Ground) -> Row:
     seconds = g.world.anvil.now() - begun
     caller = g.party("keeper")
     g.end(caller)
-    verifier.court("retireVerifier")
+    g.dismiss(verifier)
     wages = 2 * g.posted.terms.wage
     return Row(
         "challenge a right claim and let both clocks run out",
@@ -110,7 +110,7 @@ def false_claim(g: Ground) -> Row:
     solver.game("timeout", number)
     caller = g.party("keeper")
     g.end(caller)
-    verifier.court("retireVerifier")
+    g.dismiss(verifier)
     fee, wages = g.numbers.fee, g.posted.terms.wage
     clock = PROFILE.disputes.clock
     return Row(
@@ -138,7 +138,7 @@ def false_call(g: Ground) -> Row:
     solver.game("timeout", number)
     caller = g.party("keeper")
     g.end(caller)
-    verifier.court("retireVerifier")
+    g.dismiss(verifier)
     delay, locked = g.world.anvil.now() - due, g.numbers.fee + g.numbers.solver_deposit + g.claim_lock
     return Row(
         "call up a good segment that was not drawn, in the last minute, and say nothing in the dispute",

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import Any
+
+from web3.contract import Contract
 
 from benchmarks.griefing.ground import PROFILE, Ground, Party
 from benchmarks.griefing.losses import Loss, Row
+from lockstep.agents.backing import read_backings
 from lockstep.agents.block_secrets import BlockSecrets
+from lockstep.agents.caution import Caution, misgiving
+from lockstep.chain.errors import Reverted
+from lockstep.chain.lockstep import Lockstep
 from lockstep.chain.types import TaskState
 
 
@@ -23,7 +30,7 @@ def silent_verifier(g: Ground) -> Row:
     _miss(g, caller, segments)
     seconds, lost = g.world.anvil.now() - begun, verifier.lost
     locked = g.numbers.fee + g.numbers.solver_deposit
-    verifier.court("retireVerifier")
+    g.dismiss(verifier)
     return Row(
         "be drawn and say nothing, once a segment",
         "(none)",
@@ -42,10 +49,35 @@ def _miss(g: Ground, caller: Party, segments: Sequence[int]) -> None:
 
 
 def silent_verifiers_all_rounds(g: Ground) -> Row:
+    return _say_nothing(
+        g,
+        "hold all verifiers' stake, and say nothing in every round",
+        "(none)",
+        "the solver is whole but unpaid; a share f of the stake has a chance of f^3 a segment",
+        flees=False,
+    )
+
+
+def flee_after_acceptance(g: Ground) -> Row:
+    return _say_nothing(
+        g,
+        "hold all verifiers' stake, give notice once the task is accepted, and try to be gone before the draw",
+        "requestWithdrawal, retireVerifier, withdrawStake",
+        "notice takes longer than all draws, and stake on duty can be locked nowhere else: it is drawn, and silent",
+        flees=True,
+    )
+
+
+def _say_nothing(g: Ground, name: str, calls: str, note: str, *, flees: bool) -> Row:
     submitter, solver = g.party("submitter"), g.party("solver")
     g.submit(submitter)
-    verifier = g.verifier("verifier", 20 * g.claim_lock)
-    g.commit(solver)
+    stake = 20 * g.claim_lock
+    verifier = g.verifier("verifier", stake)
+    g.accept(solver)
+    solver.market("acknowledge", g.terms)
+    if flees:
+        _flee(g, verifier, stake)
+    g.publish(solver)
     caller = g.party("keeper")
     segments = g.draw(caller)
     for round_ in range(PROFILE.parameters.redraws + 1):
@@ -56,38 +88,68 @@ def silent_verifiers_all_rounds(g: Ground) -> Row:
                 caller.court("redraw", g.terms, segment)
     caller.market("settle", g.terms)
     assert g.chain.state(g.task) is TaskState.UNAVAILABLE
-    verifier.court("retireVerifier")
+    own = (verifier.lost, verifier.gas("registerVerifier", "requestWithdrawal"))
+    if flees:
+        g.wait(verifier.chain.notice_end(verifier.address))
+        verifier.court("retireVerifier")
+    else:
+        g.dismiss(verifier)
     gas, fee = solver.gas("accept", "acknowledge", "commit"), g.numbers.fee
-    return Row(
-        "hold all verifiers' stake, and say nothing in every round",
-        "(none)",
-        "verifiers",
-        "solver",
-        Loss(verifier.lost, verifier.gas("registerVerifier")),
-        Loss(solver.lost, gas, work=fee),
-        "the solver is whole but unpaid; a share f of the stake has a chance of f^3 a segment",
-    )
+    return Row(name, calls, "verifiers", "solver", Loss(*own), Loss(solver.lost, gas, work=fee), note)
 
 
-def free_no_stake(g: Ground) -> Row:
+def _flee(g: Ground, verifier: Party, stake: int) -> None:
+    """Every way out of the draws: each must be refused."""
+    chain = verifier.chain
+    chain.send(chain.vault, "requestWithdrawal", stake, doing="requestWithdrawal")
+    blind = bytes(32)
+    for contract, function, arguments, error in (
+        (chain.vault, "withdrawStake", (), "WithdrawalNotReady"),
+        (chain.court, "retireVerifier", (), "WithdrawalNotReady"),
+        (chain.court, "placeBlind", (blind,), "StakeOnDuty"),
+        (chain.beacon, "join", (), "StakeOnDuty"),
+    ):
+        assert _refusal(chain, contract, function, arguments) == error, f"{function} is a way out of the draws"
+    chain.send(chain.court, "refreshVerifier", verifier.address, doing="refreshVerifier")
+    assert chain.weight(verifier.address) == stake // PROFILE.parameters.weight_unit
+
+
+def _refusal(chain: Lockstep, contract: Contract, function: str, arguments: tuple[Any, ...]) -> str | None:
+    """Name of the error that a transaction is refused with; None where it is not."""
+    try:
+        chain.send(contract, function, *arguments, doing=function)
+    except Reverted as refused:
+        return refused.error
+    return None
+
+
+def notice_before_acceptance(g: Ground) -> Row:
     submitter, solver = g.party("submitter"), g.party("solver")
     g.submit(submitter)
-    verifier = g.verifier("verifier", 2 * g.claim_lock + PROFILE.parameters.weight_unit)
-    g.commit(solver)
-    stake = verifier.chain.free_stake(verifier.address)
-    verifier.chain.send(verifier.chain.vault, "requestWithdrawal", stake, doing="unbond")
-    caller = g.party("keeper")
-    assert not g.draw(caller)
-    g.wait(g.chain.deadline(g.task))
-    caller.market("expireUndrawn", g.terms)
+    stake = g.audits * g.claim_lock + PROFILE.parameters.weight_unit
+    pair = [g.verifier(f"{name} verifier", stake) for name in ("first", "second")]
+
+    def doubt() -> str | None:
+        backings = read_backings(solver.chain, g.posted, solver.address)
+        return misgiving(backings, g.claim_lock, g.audits, Caution())
+
+    assert doubt() is None, "until they give notice they are good enough"
+    for party in pair:
+        party.court("retireVerifier")
+    assert doubt() is not None
+    submitter.market("cancel", g.terms)
+    for party in pair:
+        g.wait(party.chain.notice_end(party.address))
+        party.court("retireVerifier")
+    gas = sum(party.gas("registerVerifier", "retireVerifier") for party in pair)
     return Row(
-        "be the only verifier, and unbond before the draw",
-        "registerVerifier, requestWithdrawal",
-        "verifier",
+        "hold all verifiers' stake, give notice before a task, and be gone before its draw",
+        "registerVerifier, retireVerifier",
+        "verifiers",
         "solver",
-        Loss(verifier.lost, verifier.gas(), locked=stake, seconds=PROFILE.parameters.withdrawal_delay),
-        Loss(solver.lost, solver.gas(), work=g.numbers.fee),
-        "the solver is whole but unpaid; the one that ships does not accept where so few have stake",
+        Loss(0, gas, locked=2 * stake, seconds=PROFILE.parameters.withdrawal_delay),
+        Loss(solver.lost, solver.gas()),
+        "notice is seen by everybody: the solver that ships does not accept; one that does not look loses its work",
     )
 
 
@@ -100,8 +162,7 @@ def crowd_of_verifiers(g: Ground) -> Row:
     second, other = g.party("second submitter"), g.party("second solver")
     g.submit(second)
     crowded = _draw_gas(g, other)
-    for party in (honest, *spam):
-        party.court("retireVerifier")
+    g.dismiss(honest, *spam)
     return Row(
         f"register {crowd} verifiers with the least stake",
         "registerVerifier",

@@ -94,9 +94,17 @@ class Ground:
     def verifier(self, role: str, stake: int) -> Party:
         party = self.party(role)
         party.chain.ensure_stake(stake)
-        party.court("registerVerifier")
+        party.court("registerVerifier", stake)
         self.world.anvil.mine()
         return party
+
+    def dismiss(self, *parties: Party) -> None:
+        """Take verifiers out of the draws: their notice, its time, and the end of it."""
+        for party in parties:
+            party.court("retireVerifier")
+        self.wait(max(party.chain.notice_end(party.address) for party in parties))
+        for party in parties:
+            party.court("retireVerifier")
 
     @property
     def chain(self) -> Lockstep:
@@ -165,6 +173,10 @@ class Ground:
         """Accept, acknowledge, and commit to roots."""
         self.accept(solver)
         solver.market("acknowledge", self.terms)
+        self.publish(solver)
+
+    def publish(self, solver: Party) -> None:
+        """Commit to roots."""
         self.roots = [root("C", i) for i in range(claims.last_segment(self.posted.terms) + 1)]
         work, proof = claims.work_tree(self.roots).root, claims.final_proof(self.roots)
         solver.market("commit", self.terms, work, self.roots[-1], proof, "sha256:" + "00" * 32)

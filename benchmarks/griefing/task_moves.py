@@ -71,7 +71,7 @@ def cancel_on_applicants(g: Ground) -> Row:
         "one applicant",
         Loss(submitter.lost, submitter.gas(), locked=g.posted.escrow, seconds=3500),
         Loss(solver.lost, solver.gas(), locked=g.numbers.solver_deposit, seconds=3500),
-        "a call harms all applicants together: a charge for cancelling while applications stand would mend it",
+        "applicants are paid a 256th of the fee each, a quarter of it together at most",
     )
 
 

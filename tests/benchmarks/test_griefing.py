@@ -12,8 +12,8 @@ from lockstep.chain.anvil import Anvil
 
 GAS_TOLERANCE = 0.1
 """Which segments are drawn follows from the hash of a block: claims on some are shorter."""
-QUICK = {"cancel_on_applicants", "never_commit", "free_no_stake", "false_claim"}
-ABOVE_ONE = {"cancel_on_applicants", "free_no_stake"}
+QUICK = {"cancel_on_applicants", "never_commit", "notice_before_acceptance", "false_claim"}
+ABOVE_ONE: set[str] = set()
 """What the page says plainly."""
 
 

@@ -73,9 +73,8 @@ def misgiving(backings: Sequence[Backing], need: int, audits: int, caution: Caut
             f"{able[0].account} has {100 * able[0].stake / total:.0f} % of the verifiers' free stake, more than the "
             f"{100 * caution.largest:.0f} % that one account may have: its silence could leave the work unpaid"
         )
-    if capacity([backing for backing in backings if backing.stays], need) >= audits:
-        return None
-    leaving, left = caution.verifiers - 1, capacity(able[caution.verifiers - 1 :], need)
+    leaving = 0 if all(backing.stays for backing in able) else caution.verifiers - 1
+    left = capacity(able[leaving:], need)
     if left < audits:
         who = f"without the heaviest ({leaving})" if leaving else "all together"
         return (

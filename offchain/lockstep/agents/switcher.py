@@ -153,7 +153,7 @@ class Switcher(Agent):
         return seen.leaving and self._leave(seen, engaged)
 
     def _leave(self, standing: Standing, engaged: bool) -> bool:
-        """Leave the draws, with notice; then, with nothing open, take the next role. Killed in between, it does so again."""
+        """Leave the draws, with notice; with nothing open, take the next role. Killed in between, it does so again."""
         if self._weight():
             end = self.lockstep.notice_end(self.address)
             if end > self.lockstep.now():

@@ -128,7 +128,7 @@ LOCAL = Profile(
         unblind_window=120,
         dispute_window=120,
         opening_window=600,
-        withdrawal_delay=300,
+        withdrawal_delay=4 * 3600,
     ),
     DisputeParameters(clock=600, increment=120),
     RevealParameters(window_blocks=200),

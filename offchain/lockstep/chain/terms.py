@@ -79,3 +79,19 @@ def replay_cost(terms: Shape) -> int:
     """c: what replaying the dearest segment costs."""
     full = min(terms.steps, terms.segment_steps) * terms.step_work
     return price_of(terms, max(full, terms.init_work))
+
+
+def claim_window(parameters: Parameters, terms: Shape) -> float:
+    """Seconds in which a drawn segment may be claimed: with the time of the dearest replay."""
+    work = max(min(terms.steps, terms.segment_steps) * terms.step_work, terms.init_work)
+    return parameters.claim_window + (work / parameters.work_rate if parameters.work_rate else 0)
+
+
+def last_draw(parameters: Parameters, terms: Shape, solve_window: int) -> float:
+    """Seconds from a task's acceptance to its last draw of verifiers, all windows used up.
+
+    Of every round but the last the drawn verifiers are silent: where one claims, there is nobody left to draw for.
+    """
+    silent = claim_window(parameters, terms) + parameters.unblind_window + parameters.draw_window
+    work = parameters.acknowledge_window + solve_window + parameters.draw_window
+    return work + parameters.redraws * silent

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from lockstep.chain.terms import last_draw
 from lockstep.economics.chances import caught, worst_cheating
 from lockstep.economics.setting import Setting
 
@@ -193,6 +194,12 @@ def _beacon_memory(s: Setting) -> Sides:
     return Sides(left, right, f"{BLOCKS_REMEMBERED} x {s.assumed.block_seconds:g} s = {left:,.0f} s >= {right:,} s")
 
 
+def _notice(s: Setting) -> Sides:
+    numbers = s.profile.parameters
+    left, right = numbers.withdrawal_delay, last_draw(numbers, s.job.plan, s.assumed.solve_window)
+    return Sides(left, right, f"{left:,} s >= {right:,.0f} s")
+
+
 INEQUALITIES = (
     Inequality(
         "A verifier that does not replay loses",
@@ -319,5 +326,12 @@ INEQUALITIES = (
         "8191 blocks >= draw window",
         "a block takes what is said",
         _beacon_memory,
+    ),
+    Inequality(
+        "Who is in the draws when a task is accepted cannot leave before its last draw",
+        "withdrawal delay",
+        "notice >= acknowledge + solve + draw windows + redraws (claim + unblind + draw windows)",
+        "the solver has as long as is said, and every drawn verifier but the last is silent",
+        _notice,
     ),
 )

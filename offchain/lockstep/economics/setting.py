@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from lockstep.chain.parameters import LOCAL, PUBLIC, TOKEN, Profile
-from lockstep.chain.terms import WHOLE_BPS, Plan, least_levy, segment_count
+from lockstep.chain.terms import WHOLE_BPS, Plan, claim_window, least_levy, segment_count
 from lockstep.economics.amounts import Amounts
 from lockstep.economics.calibration import Gas, calibration
 
@@ -56,6 +56,7 @@ class Assumptions:
         outside: what somebody else pays for one bad segment, in fees C
         free_stake: what a solver keeps free to answer calls, in fees C
         waiting: draws of one hand that wait for one reveal
+        solve_window: seconds that a task's solver has
 
     """
 
@@ -71,10 +72,11 @@ class Assumptions:
     outside: float = 0.0
     free_stake: float = 4.0
     waiting: int = 16
+    solve_window: int = 24 * 3600
 
 
 ON_PUBLIC_CHAIN = Assumptions()
-ON_ONE_MACHINE = Assumptions(censorship=60, block_seconds=1.0)
+ON_ONE_MACHINE = Assumptions(censorship=60, block_seconds=1.0, solve_window=600)
 """Nobody else orders transactions, and blocks come as fast as one likes."""
 
 
@@ -186,9 +188,7 @@ class Setting:
     @property
     def claim_window(self) -> float:
         """Seconds claims of this task may take."""
-        numbers, plan = self.profile.parameters, self.job.plan
-        work = max(min(plan.steps, plan.segment_steps) * plan.step_work, plan.init_work)
-        return numbers.claim_window + (work / numbers.work_rate if numbers.work_rate else 0)
+        return claim_window(self.profile.parameters, self.job.plan)
 
     @property
     def dispute_time(self) -> float:

@@ -202,6 +202,7 @@ contract ClaimsTest is Endings {
 
     function test_unblind_byTheDrawnVerifier_reverts() public {
         address drawn = verifierOf(segment);
+        stake(drawn, 1000 * TOKEN); // idle: what is on duty cannot be a bond
         placeBlind(drawn, segment, "other");
         passClaimWindow(segment);
         ClaimBody memory body = bodyFor(segment, "other");

@@ -41,7 +41,7 @@ abstract contract BeaconFixture is Test {
         vault = StakeVault(
             deployCode(
                 "StakeVault.sol:StakeVault",
-                abi.encode(token, consumer, court, address(0), expected, address(0), uint64(1 days))
+                abi.encode(token, consumer, court, address(0), expected, address(0), uint64(1 days), uint96(1e18))
             )
         );
         beacon = deployBeacon(RevealParameters(SEATS, BOND, WINDOW, TIP_BPS));

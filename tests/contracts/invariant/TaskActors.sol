@@ -116,7 +116,7 @@ contract TaskActors is Endings {
             if (i < 2) continue;
             if (_forced != 0) commitSecrets(actor);
             vm.prank(actor);
-            court.registerVerifier(type(uint96).max);
+            court.registerVerifier(FUNDS / 4); // the other half of its stake is idle
         }
         vm.roll(vm.getBlockNumber() + 1);
     }
@@ -126,16 +126,18 @@ contract TaskActors is Endings {
     function moveStake(uint256 actorSeed, uint96 amount, uint8 choice) external timed watched("stake") {
         address actor = _actor(actorSeed);
         vm.startPrank(actor);
-        if (choice % 6 == 0) {
+        if (choice % 7 == 0) {
             vault.deposit(uint96(amount % (token.balanceOf(actor) + 1)));
-        } else if (choice % 6 == 1) {
+        } else if (choice % 7 == 1) {
             vault.requestWithdrawal(amount % (vault.freeStakeOf(actor) / 20 + 1));
-        } else if (choice % 6 == 2) {
+        } else if (choice % 7 == 2) {
             vault.restake(vault.owedTo(actor));
-        } else if (choice % 6 == 3) {
+        } else if (choice % 7 == 3) {
             vault.owedTo(actor) % 2 == 0 ? vault.withdrawOwed() : vault.withdrawStake();
-        } else if (choice % 6 == 4) {
-            court.registerVerifier(type(uint96).max);
+        } else if (choice % 7 == 4) {
+            court.registerVerifier(amount % (vault.freeStakeOf(actor) / 2 + 1));
+        } else if (choice % 7 == 5) {
+            court.retireVerifier();
         } else {
             court.refreshVerifier(_actor(actorSeed >> 8));
         }

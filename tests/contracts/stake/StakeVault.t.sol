@@ -484,12 +484,13 @@ contract StakeVaultTest is Test {
         _lock(11);
     }
 
-    function test_lock_unbondingStake_reverts() public {
+    /// @dev Notice alone takes nothing away from whoever may lock the stake.
+    function test_lock_ofStakeAskedFor_isAllowed() public {
         _deposit(10);
         vm.prank(staker);
         vault.requestWithdrawal(10);
-        vm.expectRevert(abi.encodeWithSelector(IStakeVault.InsufficientStake.selector, staker, 0, 1));
-        _lock(1);
+        _lock(10);
+        assertEq(vault.freeStakeOf(staker), 0);
     }
 
     function test_release_unknownEngagement_reverts() public {

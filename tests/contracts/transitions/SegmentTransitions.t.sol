@@ -23,7 +23,10 @@ contract SegmentTransitionsTest is Endings, TransitionTable {
 
     function setUp() public override {
         super.setUp();
-        stake(outsider, 10_000 * TOKEN); // nobody is refused for want of stake
+        // Nobody is refused for want of stake that is not on duty.
+        stake(outsider, 10_000 * TOKEN);
+        stake(verifier, 10_000 * TOKEN);
+        stake(secondVerifier, 10_000 * TOKEN);
     }
 
     function defaultParameters() internal view override returns (Parameters memory p) {

@@ -19,12 +19,12 @@ class Claims(Scene):
         if self.seen.parameters.forced_bps:
             self.secrets[who] = forced.SecretTree(hashlib.sha256(who.encode()).digest())
             chain.send(chain.court, "commitSecrets", self.secrets[who].root, doing="commit to secrets")
-        chain.send(chain.court, "registerVerifier", doing="register")
+        chain.send(chain.court, "registerVerifier", chain.free_stake(chain.client.address), doing="register")
 
     def registerVerifier(self, who: str) -> None:  # noqa: N802
         """Register without secrets."""
         chain = self.chain(who)
-        chain.send(chain.court, "registerVerifier", doing="register")
+        chain.send(chain.court, "registerVerifier", chain.free_stake(chain.client.address), doing="register")
 
     def redraw(self, who: str) -> None:
         """Have other verifiers drawn wherever one is due."""

@@ -24,7 +24,7 @@ def withdraw(
         typer.Option(
             "--stake",
             metavar="AMOUNT|all",
-            help="Also give notice that free stake is wanted back; a later withdraw pays it, after the deployment's delay.",
+            help="Also give notice that free stake is wanted; a later withdraw pays it, after the deployment's delay.",
             show_default=False,
         ),
     ] = None,
@@ -51,8 +51,8 @@ def withdraw(
         amount = free - asked if wanted is None else wanted
         if not 0 < amount <= free - asked:
             raise CommandError(
-                f"{address} has {amount_text(free)} of free stake, and has asked for {amount_text(asked)} of it; what is "
-                "locked comes free when its tasks are over."
+                f"{address} has {amount_text(free)} of free stake, and has asked for {amount_text(asked)} of it; what "
+                "is locked comes free when its tasks are over."
             )
         lockstep.send(lockstep.vault, "requestWithdrawal", amount, doing="ask for the stake")
         output().print(f"asks for {amount_text(amount)} of stake")

@@ -231,8 +231,8 @@ def _retire(session: Session) -> None:
     end = retire(session.lockstep)
     if end:
         session.note(
-            f"Notice is given: it can leave the draws {relative_text(end, session.lockstep.now())}, by this command again. "
-            "Until then it is drawn as ever: keep `lockstep verify` running."
+            f"Notice is given: it can leave the draws {relative_text(end, session.lockstep.now())}, by this command "
+            "again. Until then it is drawn as ever: keep `lockstep verify` running."
         )
         return
     session.note("Out of the draws. Claims already drawn stay: run `lockstep verify` until their tasks are over.")
