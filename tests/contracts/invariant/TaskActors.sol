@@ -317,6 +317,8 @@ contract TaskActors is Endings {
         vm.prank(solver);
         if (terms.isStacked()) market.commitStacked(terms, root, checkpoints[leaves.length - 1], proof, first, "");
         else market.commit(terms, root, checkpoints[leaves.length - 1], proof, "");
+        terms.workRoot = root;
+        _tasks[_taskIndex(terms.id)].workRoot = root;
     }
 
     function _draw() private {
@@ -606,7 +608,7 @@ contract TaskActors is Endings {
         Place memory place;
         if (!link) place.header = programHeader(STEP_WORK, "step");
         Subject memory subject = link
-            ? Subject(market.taskOf(terms.id).workRoot, 0, uint32(terms.segmentCount()), 0, 1024)
+            ? Subject(terms.workRoot, 0, uint32(terms.segmentCount()), 0, 1024)
             : Subject(NODE_LEAF, 0, 1, 0, 256 + 30 + 1024);
         address actor = choice % 3 == 0 ? _actor(actorSeed) : verifierOf(segment);
         vm.prank(actor);
