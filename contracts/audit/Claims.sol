@@ -27,11 +27,24 @@ abstract contract Claims is CourtBase {
         ClaimBody calldata body,
         bytes32[] calldata checkpointProof
     ) external returns (uint16 index) {
-        bytes32 slotKey = CourtKeys.slotKey(terms.id, segment);
         // INVARIANT: a task ends with its last open segment, so a segment that is drawn is one of a task that is audited.
-        if (_state.slots[slotKey].state != SlotState.Drawn) _requireTask(terms, TaskState.Auditing);
-        SlotRecord memory slot = _requireSlot(slotKey, segment, SlotState.Drawn);
+        if (_state.slots[CourtKeys.slotKey(terms.id, segment)].state != SlotState.Drawn) {
+            _requireTask(terms, TaskState.Auditing);
+        }
         require(terms.hash() == market.termsHashOf(terms.id), WrongTerms(terms.id));
+        _postClaim(terms, segment, body, checkpointProof);
+        return 0;
+    }
+
+    /// @dev The caller's claim on a segment that it was drawn for; the terms are the task's.
+    function _postClaim(
+        TaskTerms memory terms,
+        uint32 segment,
+        ClaimBody calldata body,
+        bytes32[] calldata checkpointProof
+    ) internal {
+        bytes32 slotKey = CourtKeys.slotKey(terms.id, segment);
+        SlotRecord memory slot = _requireSlot(slotKey, segment, SlotState.Drawn);
         require(msg.sender == slot.verifier, NotDrawnVerifier(msg.sender, slot.verifier));
         _requireWindow(0, slot.claimDeadline);
         require(slot.marks == 0, AlreadyClaimed(msg.sender));
@@ -39,7 +52,6 @@ abstract contract Claims is CourtBase {
         bool passes = _recordBody(_state.claims[CourtKeys.claimKey(slotKey, slot.round, 0)], body);
         _state.slots[slotKey].marks = passes ? CourtKeys.PASSES : CourtKeys.POSTED;
         emit ClaimPosted(terms.id, segment, slot.round, 0, msg.sender, body, 0);
-        return 0;
     }
 
     /// @inheritdoc IAuditCourt

@@ -329,6 +329,29 @@ contract TaskActors is Endings {
 
     // Audits
 
+    /// @dev Who will be drawn draws, and claims a segment at once.
+    function drawAndClaim(uint256 taskSeed, uint256 segmentSeed, uint8 choice)
+        external
+        timed
+        watched("draw and claim")
+    {
+        uint256 index = _loadIn(taskSeed, TaskState.Open, TaskState.Committed);
+        while (market.stateOf(terms.id) < TaskState.Committed) {
+            _live(index, _actor(segmentSeed), type(uint8).max);
+        }
+        uint256 before = vm.snapshotState();
+        _draw();
+        uint32 segment = _segment(segmentSeed);
+        ClaimBody memory body = drawnBody(segment, _endRoot(segment, choice));
+        address drawn = verifierOf(segment);
+        uint256 height = vm.getBlockNumber();
+        vm.revertToStateAndDelete(before);
+        vm.roll(height);
+        bytes32[] memory proof = checkpointProof(segment);
+        vm.prank(drawn);
+        court.drawAndClaim(terms, segment, body, proof);
+    }
+
     function postClaim(uint256 taskSeed, uint256 segmentSeed, uint8 choice) external timed watched("claim") {
         uint256 index = _loadIn(taskSeed, TaskState.Open, TaskState.Auditing);
         if (choice >= 32) _liveToAudit(index, _actor(segmentSeed), choice);
