@@ -21,6 +21,18 @@ contract AuditCourt is AuditDraws, Claims, Multicall {
 
     constructor(CourtParts memory parts, Parameters memory parameters) CourtBase(parts, parameters) {}
 
+    /// @inheritdoc IAuditCourt
+    function drawAndClaim(
+        TaskTerms memory terms,
+        uint32 segment,
+        ClaimBody calldata body,
+        bytes32[] calldata checkpointProof
+    ) external {
+        _drawAudits(terms);
+        // INVARIANT: a draw that came not far enough has drawn no segment: there is nothing to claim, and all is as before.
+        _postClaim(terms, segment, body, checkpointProof);
+    }
+
     // The libraries read the arguments of these as they came: encoding them anew would be code that this contract has no room for.
 
     /// @inheritdoc IAuditCourt

@@ -69,6 +69,10 @@ abstract contract AuditDraws is CourtBase {
 
     /// @inheritdoc IAuditCourt
     function drawAudits(TaskTerms memory terms) external {
+        _drawAudits(terms);
+    }
+
+    function _drawAudits(TaskTerms memory terms) internal {
         Task memory task = _requireTask(terms, TaskState.Committed);
         _requireWindow(0, task.deadline);
         bytes32 key = bytes32(terms.id);

@@ -16,9 +16,9 @@ library CallUps {
     /// @dev Segments of a task that may be called up: as many as may be drawn, so that a task can be concluded.
     uint256 internal constant MOST = 64;
 
-    /// @dev Where among the encoded arguments the offsets of body and proof lie: behind the terms' 19 words and the segment.
-    uint256 private constant BODY_PLACE = 20 * 32;
-    uint256 private constant PROOF_PLACE = 21 * 32;
+    /// @dev Where among the encoded arguments the offsets of body and proof lie: behind the terms' 20 words and the segment.
+    uint256 private constant BODY_PLACE = 21 * 32;
+    uint256 private constant PROOF_PLACE = 22 * 32;
 
     /// @notice Body of `IAuditCourt.callUp`, whose encoded arguments it takes.
     /// @param window Seconds of a claim window of this task.
@@ -38,7 +38,7 @@ library CallUps {
             now_ == SlotState.None && segment >= terms.firstAudited() && segment < terms.segmentCount(),
             IAuditCourt.WrongSlot(segment, now_)
         );
-        ClaimBodies.check(terms, segment, body, proof, task.workRoot);
+        ClaimBodies.check(terms, segment, body, proof);
         // INVARIANT: a segment that nobody condemns passes by itself.
         require(body.endRoot != body.checkpointRoot, IAuditCourt.BadClaim("end root"));
         uint256 deadline = block.timestamp + window;

@@ -10,14 +10,11 @@ import {TaskMath} from "../market/TaskMath.sol";
 library ClaimBodies {
     using TaskMath for TaskTerms;
 
-    /// @notice Checks a body against the task: its checkpoints under the work root, its digest's length.
-    function check(
-        TaskTerms memory terms,
-        uint32 segment,
-        ClaimBody calldata body,
-        bytes32[] calldata checkpointProof,
-        bytes32 workRoot
-    ) internal view {
+    /// @notice Checks a body against the task, whose terms these are: its checkpoints under the work root, its digest's length.
+    function check(TaskTerms memory terms, uint32 segment, ClaimBody calldata body, bytes32[] calldata checkpointProof)
+        internal
+        view
+    {
         require(body.endRoot != 0, IAuditCourt.BadClaim("end root"));
         require(body.digest.length == 8 * terms.stepsOf(segment), IAuditCourt.BadClaim("digest"));
         require(segment != 0 || body.startRoot == 0, IAuditCourt.BadClaim("start root"));
@@ -27,6 +24,6 @@ library ClaimBodies {
         leaves[leaves.length - 1] = Merkle.leafOf(body.checkpointRoot);
         uint256 first = segment == 0 ? 0 : segment - 1;
         bytes32 root = Merkle.rootFromRange(terms.segmentCount(), first, leaves, checkpointProof);
-        require(root == workRoot, IAuditCourt.BadCheckpointProof());
+        require(root == terms.workRoot, IAuditCourt.BadCheckpointProof());
     }
 }

@@ -27,20 +27,31 @@ abstract contract Claims is CourtBase {
         ClaimBody calldata body,
         bytes32[] calldata checkpointProof
     ) external returns (uint16 index) {
-        bytes32 slotKey = CourtKeys.slotKey(terms.id, segment);
         // INVARIANT: a task ends with its last open segment, so a segment that is drawn is one of a task that is audited.
-        if (_state.slots[slotKey].state != SlotState.Drawn) _requireTask(terms, TaskState.Auditing);
+        if (_state.slots[CourtKeys.slotKey(terms.id, segment)].state != SlotState.Drawn) {
+            _requireTask(terms, TaskState.Auditing);
+        }
+        require(terms.hash() == market.termsHashOf(terms.id), WrongTerms(terms.id));
+        _postClaim(terms, segment, body, checkpointProof);
+        return 0;
+    }
+
+    /// @dev The caller's claim on a segment that it was drawn for; the terms are the task's.
+    function _postClaim(
+        TaskTerms memory terms,
+        uint32 segment,
+        ClaimBody calldata body,
+        bytes32[] calldata checkpointProof
+    ) internal {
+        bytes32 slotKey = CourtKeys.slotKey(terms.id, segment);
         SlotRecord memory slot = _requireSlot(slotKey, segment, SlotState.Drawn);
-        (bytes32 termsHash, bytes32 workRoot) = market.workOf(terms.id);
-        require(terms.hash() == termsHash, WrongTerms(terms.id));
         require(msg.sender == slot.verifier, NotDrawnVerifier(msg.sender, slot.verifier));
         _requireWindow(0, slot.claimDeadline);
         require(slot.marks == 0, AlreadyClaimed(msg.sender));
-        ClaimBodies.check(terms, segment, body, checkpointProof, workRoot);
+        ClaimBodies.check(terms, segment, body, checkpointProof);
         bool passes = _recordBody(_state.claims[CourtKeys.claimKey(slotKey, slot.round, 0)], body);
         _state.slots[slotKey].marks = passes ? CourtKeys.PASSES : CourtKeys.POSTED;
         emit ClaimPosted(terms.id, segment, slot.round, 0, msg.sender, body, 0);
-        return 0;
     }
 
     /// @inheritdoc IAuditCourt
@@ -60,13 +71,13 @@ abstract contract Claims is CourtBase {
         bytes32[] calldata checkpointProof,
         bytes32 salt
     ) external returns (uint16 index) {
-        Task memory task = _requireTask(terms, TaskState.Auditing);
+        _requireTask(terms, TaskState.Auditing);
         bytes32 slotKey = CourtKeys.slotKey(terms.id, segment);
         SlotRecord memory slot = _requireSlot(slotKey, segment, SlotState.Drawn);
         _requireWindow(uint256(slot.claimDeadline) + 1, uint256(slot.claimDeadline) + _unblindWindow);
         bytes32 bodyHash = keccak256(abi.encode(body));
         uint40 placedAt = _spendBlind(terms, segment, slot.round, slot.claimDeadline, bodyHash, salt);
-        ClaimBodies.check(terms, segment, body, checkpointProof, task.workRoot);
+        ClaimBodies.check(terms, segment, body, checkpointProof);
         index = slot.claims;
         if (index == 0) {
             bytes32 held = CourtKeys.engagement(slotKey, slot.round, slot.verifier);

@@ -6,7 +6,7 @@ import {ProgramHeader, ProgramLib} from "../commitments/ProgramLib.sol";
 import {TensorLib} from "../commitments/TensorLib.sol";
 import {IAuditCourt} from "../interfaces/IAuditCourt.sol";
 import {IStartChecker, MalformedStart, StartPart} from "../interfaces/IStartChecker.sol";
-import {ITaskMarket, Task, TaskTerms} from "../interfaces/ITaskMarket.sol";
+import {ITaskMarket, TaskTerms} from "../interfaces/ITaskMarket.sol";
 import {TaskMath} from "../market/TaskMath.sol";
 import {DType} from "../types/DType.sol";
 import {Limits} from "../types/Limits.sol";
@@ -91,11 +91,10 @@ contract StartChecker is IStartChecker {
         bytes32[] calldata path,
         MalformedStart calldata proof
     ) private {
-        Task memory task = market.taskOf(terms.id);
-        require(terms.hash() == task.termsHash, IAuditCourt.WrongTerms(terms.id));
+        require(terms.hash() == market.termsHashOf(terms.id), IAuditCourt.WrongTerms(terms.id));
         bytes32 leaf = Merkle.leafOf(checkpoint);
         require(
-            Merkle.rootFromInclusion(terms.segmentCount(), index, leaf, path) == task.workRoot,
+            Merkle.rootFromInclusion(terms.segmentCount(), index, leaf, path) == terms.workRoot,
             IAuditCourt.BadCheckpointProof()
         );
         require(isMalformed(checkpoint, terms.stepProgram, proof), StartIsWellFormed());

@@ -74,7 +74,7 @@ contract DataDemands is IDataDemands, Multicall {
         id = idOf(piece);
         // INVARIANT: each piece is demanded once, so that all that can be demanded has an end. An answer stays on the chain for everybody.
         require(_demands[id].state == DemandState.None, AlreadyDemanded(id));
-        Subject memory subject = Pieces.subjectOf(terms, task.workRoot, piece, place);
+        Subject memory subject = Pieces.subjectOf(terms, piece, place);
         (uint96 fee,, uint64 deadline) = quote(piece.task, subject.length);
         _queueEnds[piece.task] = deadline - _response;
         bool pauses = msg.sender == slot.verifier && !_hasClaimed(piece, slot.round);

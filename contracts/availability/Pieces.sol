@@ -22,7 +22,7 @@ library Pieces {
     uint256 internal constant ITEM = 256;
 
     /// @notice What an answer is held against; reverts where the segment has no such piece.
-    function subjectOf(TaskTerms memory terms, bytes32 workRoot, Piece calldata piece, Place calldata place)
+    function subjectOf(TaskTerms memory terms, Piece calldata piece, Place calldata place)
         internal
         view
         returns (Subject memory subject)
@@ -30,7 +30,7 @@ library Pieces {
         PieceKind kind = piece.kind;
         if (kind == PieceKind.Link) {
             require(!piece.init && piece.index == 0 && piece.run == 0, IDataDemands.NoSuchPiece("run"));
-            return Subject(workRoot, 0, uint32(terms.segmentCount()), 0, uint32(OVERHEAD));
+            return Subject(terms.workRoot, 0, uint32(terms.segmentCount()), 0, uint32(OVERHEAD));
         }
         // INVARIANT: a stacked task's start is a root its parent's solver chose, not a program: nobody answers for one.
         require(!piece.init || !terms.isStacked(), IDataDemands.NoSuchPiece("init"));
@@ -59,7 +59,8 @@ library Pieces {
                 IDataDemands.NoSuchPiece("entry")
             );
             (header,,) = ProgramLib.decodeStateEntry(place.entry);
-            (subject.root, subject.size, subject.entries) = (workRoot, uint32(terms.segmentCount()), program.stateCount);
+            (subject.root, subject.size, subject.entries) =
+            (terms.workRoot, uint32(terms.segmentCount()), program.stateCount);
         }
         subject.form = keccak256(header);
         subject.length = uint32(_runBytes(header, piece.run) + OVERHEAD);

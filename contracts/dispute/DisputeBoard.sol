@@ -22,7 +22,7 @@ abstract contract DisputeBoard is IDisputeBoard {
     uint64 internal immutable _workRate;
 
     /// @dev Bytes of a `TaskTerms` in calldata: 18 words.
-    uint256 private constant _TERMS_BYTES = 19 * 32;
+    uint256 private constant _TERMS_BYTES = 20 * 32;
 
     uint256 internal _disputeCount;
     mapping(uint256 id => Dispute) internal _disputes;

@@ -171,9 +171,9 @@ contract DisputeProofs is DisputeBoard, IDisputeProofs {
     /// @dev What a program may read of the solver's work and of the draw (`InputKind.COMMITTED`).
     function _addWork(LeafPlace memory place, TaskTerms calldata terms, uint256 segment, bytes32 beaconValue)
         private
-        view
+        pure
     {
-        place.workRoot = market.taskOf(terms.id).workRoot;
+        place.workRoot = terms.workRoot;
         place.segments = (uint256(terms.steps) + terms.segmentSteps - 1) / terms.segmentSteps + 1;
         place.segment = segment;
         place.beaconValue = beaconValue;

@@ -190,6 +190,13 @@ interface IAuditCourt {
     /// @notice Draws the task's segments and their verifiers once the beacon has a value. Where too many drawn accounts lack the stake,
     /// it records how far it came, and the next call goes on from there.
     function drawAudits(TaskTerms calldata terms) external;
+    /// @notice The same, and the caller's claim on a segment that it is drawn for, as `postClaim` takes it; nothing at all where it is not drawn.
+    function drawAndClaim(
+        TaskTerms calldata terms,
+        uint32 segment,
+        ClaimBody calldata body,
+        bytes32[] calldata checkpointProof
+    ) external;
     /// @notice Draws a verifier anew for a segment that was missed or whose claims were all convicted.
     function redraw(TaskTerms calldata terms, uint32 segment) external;
     /// @notice Drawn verifier, in the claim window.

@@ -39,7 +39,7 @@ struct TaskOffer {
     TaskOptions options;
 }
 
-/// @notice A task's fixed terms; only their hash is stored, callers pass them back.
+/// @notice A task's terms; only their hash is stored, callers pass them back. Fixed when it is posted, but for the work root.
 struct TaskTerms {
     uint256 id;
     address submitter;
@@ -60,16 +60,16 @@ struct TaskTerms {
     uint64 acceptDeadline;
     uint32 solveWindow;
     TaskOptions options;
+    bytes32 workRoot; // tree over H(0x00 || C_0) .. H(0x00 || C_S); zero until the solver has committed to it
 }
 
 /// @notice What the market stores of a task.
 struct Task {
-    bytes32 termsHash; // keccak256(abi.encode(TaskTerms))
+    bytes32 termsHash; // keccak256(abi.encode(TaskTerms)), from the commitment on with the work root
     TaskState state;
     address solver; // from acceptance on
     uint40 deadline; // of the state: last second to draw the solver (Open), acknowledge, commit, draw, call segments up or, once settled, open secrets
     uint48 called; // segments that were called up
-    bytes32 workRoot; // tree over H(0x00 || C_0) .. H(0x00 || C_S)
 }
 
 /// @title Escrow, the task's life and its settlement.
@@ -130,7 +130,7 @@ interface ITaskMarket {
     /// @notice Solver, or anybody when it has not acknowledged in time: the task is open again, for whoever accepts first. The deposit is free, but for
     /// what a drawn solver pays for the wasted draw.
     function giveBack(TaskTerms calldata terms) external;
-    /// @notice Solver: commits to its checkpoints; the audits' beacon value is asked for.
+    /// @notice Solver: commits to its checkpoints; the audits' beacon value is asked for. From now on the task's terms are those with the work root.
     /// @param finalProof Inclusion proof of the last leaf `H(0x00 || finalRoot)` under `workRoot`, size S + 1.
     function commit(
         TaskTerms calldata terms,
@@ -168,8 +168,6 @@ interface ITaskMarket {
     function stateOf(uint256 id) external view returns (TaskState);
     function solverOf(uint256 id) external view returns (address);
     function termsHashOf(uint256 id) external view returns (bytes32);
-    /// @notice What a claim is held against.
-    function workOf(uint256 id) external view returns (bytes32 termsHash, bytes32 workRoot);
     function deadlineOf(uint256 id) external view returns (uint64);
     /// @notice Everything a submitter, solver and verifier will pay, lock and get, from an offer alone.
     function quote(TaskOffer calldata offer)

@@ -41,7 +41,7 @@ contract TaskMarket is ITaskMarket, SolverSelection {
         bytes32 startRoot,
         bytes32[] calldata proof
     ) external returns (uint256 id) {
-        Task storage settled = _require(parent, TaskState.Settled);
+        _require(parent, TaskState.Settled);
         TaskTerms memory terms = _termsOf(offer);
         // INVARIANT: the offer's init header is the parent's step header, so `_termsOf` has compared the two tasks' state lists.
         require(
@@ -49,7 +49,7 @@ contract TaskMarket is ITaskMarket, SolverSelection {
             BadOffer("parent")
         );
         uint256 size = parent.segmentCount();
-        _requireLeaf(size, size - 1, startRoot, proof, settled.workRoot);
+        _requireLeaf(size, size - 1, startRoot, proof, parent.workRoot);
         terms.initProgram = startRoot;
         return _post(terms, offer.uri);
     }
@@ -154,7 +154,9 @@ contract TaskMarket is ITaskMarket, SolverSelection {
         _requireLeaf(size, size - 1, finalRoot, finalProof, workRoot);
         task.state = TaskState.Committed;
         task.deadline = uint40(block.timestamp + _drawWindow);
-        task.workRoot = workRoot;
+        // INVARIANT: from now on nobody's terms are this task's but those with its work root, which no proof was made against before.
+        terms.workRoot = workRoot;
+        task.termsHash = terms.hash();
         emit WorkCommitted(terms.id, workRoot, finalRoot, uri);
         // INVARIANT: what is audited is drawn from a block that comes after the commitment.
         beacon.request(bytes32(terms.id));
@@ -253,12 +255,6 @@ contract TaskMarket is ITaskMarket, SolverSelection {
     /// @inheritdoc ITaskMarket
     function termsHashOf(uint256 id) external view returns (bytes32) {
         return _tasks[id].termsHash;
-    }
-
-    /// @inheritdoc ITaskMarket
-    function workOf(uint256 id) external view returns (bytes32 termsHash, bytes32 workRoot) {
-        Task storage task = _tasks[id];
-        return (task.termsHash, task.workRoot);
     }
 
     /// @inheritdoc ITaskMarket

@@ -14,7 +14,7 @@ library TaskMath {
     function hash(TaskTerms memory terms) internal pure returns (bytes32 digest) {
         // All fields are static: in memory they lie as they would be encoded.
         assembly ("memory-safe") {
-            digest := keccak256(terms, 608)
+            digest := keccak256(terms, 640)
         }
     }
 

@@ -51,7 +51,7 @@ contract UsefulWorkDraw is IUsefulWorkDraw {
         leaves[0] = Merkle.leafOf(start);
         leaves[1] = Merkle.leafOf(end);
         require(
-            Merkle.rootFromRange(terms.segmentCount(), segment - 1, leaves, proof) == task.workRoot,
+            Merkle.rootFromRange(terms.segmentCount(), segment - 1, leaves, proof) == terms.workRoot,
             NotCommitted(start, end)
         );
         require(wins(terms.id, segment), NotWon(terms.id, segment));

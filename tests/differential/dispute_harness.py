@@ -112,7 +112,6 @@ class ChainGame:
         beacon_value: bytes,
         rules: Rules,
         start: int,
-        work_root: bytes = bytes(32),
     ) -> None:
         self.court = harness.deploy("StubCourt")
         self.market = harness.deploy("StubMarket")
@@ -126,7 +125,6 @@ class ChainGame:
             "DisputeGame", types, [self.court, self.market, self.vault, proofs, TREASURY, parameters]
         )
         self._prepare(harness, terms, beacon_value)
-        self._set("StubMarket", self.market, "setWorkRoot", work_root)
         self.at(start)
 
     def _prepare(self, harness: DisputeHarness, terms: TaskTerms, beacon_value: bytes) -> None:

@@ -59,7 +59,7 @@ class Both:
     def __init__(self, harness: DisputeHarness, match: Match) -> None:
         self.match = match
         self.now = max(START, harness.node.now() + 100)  # deploying makes blocks, a second each
-        self.chain = ChainGame(harness, match.world.terms, BEACON, match.rules, self.now, match.world.work.root)
+        self.chain = ChainGame(harness, match.world.terms, BEACON, match.rules, self.now)
         for claim in match.game.claims.values():
             self.chain.add_claim(claim)
         self.count = 0

@@ -44,7 +44,7 @@ def settle(stage: Stage, name: str) -> tuple[PostedTask, PatientSolver]:
     verifier = make_verifier(stage, Verifier, f"{name} verifier", posted, STEPS + 1)
     assert stage.world.run(posted.terms.id, [solver, verifier]) is TaskState.SETTLED
     stage.world.dismiss(verifier)
-    return posted, solver
+    return solver.lockstep.task(posted.terms.id), solver
 
 
 def test_winning_segments_are_paid_once_and_others_not(stage: Stage, tmp_path) -> None:  # type: ignore[no-untyped-def]

@@ -97,7 +97,7 @@ def test_three_apply_and_one_is_drawn(stage: Stage) -> None:
 def check_reputation(solver: Solver) -> None:
     """Half of the levy counts for the solver, once."""
     chain = solver.lockstep
-    posted = solver.tasks()[0]
+    posted = next(solver.tasks())
     assert chain.reputation(solver.address, Role.SOLVER) == 0
     chain.send(chain.ledger, "creditSolver", posted.terms.abi(), doing="credit the solver")
     assert chain.reputation(solver.address, Role.SOLVER) == posted.terms.levy // 2

@@ -6,7 +6,7 @@ nothing in memory that it could not rebuild, so it may be killed at any moment a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -93,11 +93,10 @@ class Agent:
             self._spent += bench.seconds
             bench.close()
 
-    def tasks(self) -> list[PostedTask]:
-        """The tasks this agent looks at, oldest first."""
-        if self.only is None:
-            return self.lockstep.tasks()
-        return [self.lockstep.task(task) for task in self.only]
+    def tasks(self) -> Iterator[PostedTask]:
+        """The tasks this agent looks at, oldest first, each as it stands when its turn comes: perhaps much later."""
+        numbers = [posted.terms.id for posted in self.lockstep.tasks()] if self.only is None else self.only
+        return map(self.lockstep.task, tuple(numbers))
 
     def bench(self, posted: PostedTask) -> Workbench:
         """Checked programs and data of a task, loaded once.

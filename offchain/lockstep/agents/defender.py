@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from lockstep.agents.whistleblower import Whistleblower
 from lockstep.chain.lockstep import PostedTask
 from lockstep.chain.types import Slot
@@ -15,9 +17,9 @@ class Defender(Whistleblower):
 
     role = "solver"
 
-    def tasks(self) -> list[PostedTask]:
+    def tasks(self) -> Iterator[PostedTask]:
         """The tasks this account solved."""
-        return [posted for posted in super().tasks() if self.lockstep.solver(posted.terms.id) == self.address]
+        return (posted for posted in super().tasks() if self.lockstep.solver(posted.terms.id) == self.address)
 
     def contests(self, posted: PostedTask, segment: int, slot: Slot) -> str | None:
         """Why a claim of one's own is needed; None where every claim passes the checkpoint, whatever its digest."""

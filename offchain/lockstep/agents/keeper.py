@@ -25,6 +25,7 @@ RACE_ERRORS = frozenset(
     {
         "WrongState",
         "WrongTaskState",
+        "WrongTerms",  # the solver has committed meanwhile
         "WrongSlot",
         "WrongPhase",
         "Moot",

@@ -19,7 +19,8 @@ def _when(timestamp: int) -> str:
 
 
 _SENTENCES: dict[str, str] = {
-    "WrongTerms": "the terms given are not those the task was posted with; read them from its TaskSubmitted event.",
+    "WrongTerms": "the terms given are not the task's; read them from its TaskSubmitted event, and from WorkCommitted "
+    "the work root that they have since the solver committed.",
     "NotAllowed": "only {allowed} may do this, and the transaction came from {caller}; check --key.",
     "OwnTask": "a submitter cannot solve its own task; use another key.",
     "StakeBelowDeposit": "an application locks at least {deposit}, and {stake} were given.",

@@ -6,9 +6,9 @@ journal for what only it knows).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -53,7 +53,7 @@ BATCH = 32
 
 @dataclass(frozen=True, slots=True)
 class PostedTask:
-    """A task as its submitter posted it."""
+    """A task as its submitter posted it; its terms as they stand, with the work root once there is one."""
 
     terms: TaskTerms
     escrow: int
@@ -305,14 +305,24 @@ class Lockstep:
 
     def tasks(self) -> list[PostedTask]:
         """All tasks ever submitted, oldest first."""
-        return [_posted(log) for log in self._logs("TaskMarket", "TaskSubmitted")]
+        roots = self._work_roots()
+        return [_posted(log, roots) for log in self._logs("TaskMarket", "TaskSubmitted")]
 
     def task(self, task: int) -> PostedTask:
         """One task; ``ChainError`` when there is none of that number."""
         found = self._logs("TaskMarket", "TaskSubmitted", id=task)
         if not found:
             raise ChainError(f"There is no task {task} on this deployment; `lockstep status` lists them.")
-        return _posted(found[-1])
+        return _posted(found[-1], self._work_roots())
+
+    def _work_roots(self) -> dict[int, bytes]:
+        """Work roots of the tasks whose solvers have committed, by task."""
+
+        def read() -> dict[int, bytes]:
+            committed = (log["args"] for log in self._logs("TaskMarket", "WorkCommitted"))
+            return {args["id"]: bytes(args["workRoot"]) for args in committed}
+
+        return self._index.view("work roots", read)
 
     def is_fault(self, program: bytes, fault: ProgramFault) -> bool:
         """Whether the chain finds a program at fault as accused."""
@@ -703,6 +713,7 @@ class Lockstep:
             self.deposit(missing)
 
 
-def _posted(log: Any) -> PostedTask:
+def _posted(log: Any, roots: Mapping[int, bytes]) -> PostedTask:
     args = log["args"]
-    return PostedTask(TaskTerms.from_abi(args["terms"]), args["escrow"], args["uri"])
+    terms = TaskTerms.from_abi(args["terms"])
+    return PostedTask(replace(terms, work_root=roots.get(terms.id, terms.work_root)), args["escrow"], args["uri"])

@@ -110,7 +110,7 @@ class TaskOffer(_Struct):
 
 @dataclass(frozen=True, slots=True)
 class TaskTerms(_Struct):
-    """A task's fixed terms; see ``ITaskMarket.TaskTerms``."""
+    """A task's terms; see ``ITaskMarket.TaskTerms``. ``work_root``: 32 bytes, zero until the solver has committed."""
 
     id: int
     submitter: str
@@ -131,6 +131,7 @@ class TaskTerms(_Struct):
     accept_deadline: int
     solve_window: int
     options: int = 0
+    work_root: bytes = bytes(32)
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,10 +83,8 @@ class Game:
         beacon_value: bytes,
         executor: Executor,
         rules: Rules | None = None,
-        work_root: bytes = bytes(32),
     ) -> None:
         self.terms = terms
-        self.work_root = work_root
         self.beacon_value = beacon_value
         self.executor = executor
         self.rules = rules or Rules()
@@ -362,7 +360,7 @@ class Game:
         )
 
     def _work(self, segment: int) -> WorkPlace:
-        return WorkPlace(self.work_root, claims.last_segment(self.terms) + 1, segment, self.beacon_value)
+        return WorkPlace(self.terms.work_root, claims.last_segment(self.terms) + 1, segment, self.beacon_value)
 
     def _prove_digest(self, dispute: Dispute, move: ProveDigest) -> Dispute:
         require(dispute.digest, "The dispute is not about a digest entry.")

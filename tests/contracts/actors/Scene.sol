@@ -157,6 +157,7 @@ abstract contract Scene is Secrets {
         bytes32[] memory proof = TestTree.prove(TestTree.hashRoots(checkpoints), count - 1);
         vm.prank(solver);
         market.commit(terms, workRoot, checkpoints[count - 1], proof, "file://work");
+        terms.workRoot = workRoot;
     }
 
     function toAuditing(uint256 bad) internal {

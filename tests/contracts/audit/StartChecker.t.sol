@@ -115,6 +115,7 @@ contract StartCheckerTest is Scene {
         bytes32[] memory proof = TestTree.prove(leaves, 4);
         vm.prank(solver);
         market.commit(terms, workRoot, checkpoints[4], proof, "");
+        terms.workRoot = workRoot;
         rollToValue();
         court.drawAudits(terms);
     }

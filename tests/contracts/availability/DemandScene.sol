@@ -142,6 +142,7 @@ abstract contract DemandScene is Scene {
         bytes32[] memory proof = TestTree.prove(leaves, 4);
         vm.prank(solver);
         market.commit(terms, workRoot, checkpoints[4], proof, "");
+        terms.workRoot = workRoot;
         rollToValue();
         court.drawAudits(terms);
     }

@@ -133,7 +133,8 @@ abstract contract DisputeFixture is Test {
             levy: 1,
             acceptDeadline: 1,
             solveWindow: 1,
-            options: TaskOptions.wrap(0)
+            options: TaskOptions.wrap(0),
+            workRoot: 0
         });
         market.setTerms(m.terms);
         m.body = ClaimBody({

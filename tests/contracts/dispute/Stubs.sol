@@ -4,7 +4,7 @@ pragma solidity ^0.8.28;
 import {ProgramLib} from "../../../contracts/commitments/ProgramLib.sol";
 import {ClaimRecord, ClaimRef, Slot} from "../../../contracts/interfaces/IAuditCourt.sol";
 import {IOpExecutor, IRowExecutor, Read} from "../../../contracts/interfaces/IOpExecutor.sol";
-import {Task, TaskState, TaskTerms} from "../../../contracts/interfaces/ITaskMarket.sol";
+import {TaskState, TaskTerms} from "../../../contracts/interfaces/ITaskMarket.sol";
 import {InputKind} from "../../../contracts/types/InputKind.sol";
 import {Op} from "../../../contracts/types/Op.sol";
 
@@ -72,16 +72,7 @@ contract StubCourt {
 /// @title A market with one task.
 contract StubMarket {
     bytes32 private _termsHash;
-    bytes32 private _workRoot;
     TaskState public state = TaskState.Auditing;
-
-    function setWorkRoot(bytes32 workRoot) external {
-        _workRoot = workRoot;
-    }
-
-    function taskOf(uint256) external view returns (Task memory task) {
-        task.workRoot = _workRoot;
-    }
 
     function setTerms(TaskTerms memory terms) external {
         _termsHash = keccak256(abi.encode(terms));

@@ -17,7 +17,7 @@ abstract contract MoneyInvariant is Test {
     }
 
     function _selectors() private pure returns (bytes4[] memory selectors) {
-        selectors = new bytes4[](30);
+        selectors = new bytes4[](31);
         selectors[0] = TaskActors.moveStake.selector;
         selectors[1] = TaskActors.passTime.selector;
         selectors[2] = TaskActors.submit.selector;
@@ -48,6 +48,7 @@ abstract contract MoneyInvariant is Test {
         selectors[27] = TaskActors.contest.selector;
         selectors[28] = TaskActors.closeClaim.selector;
         selectors[29] = TaskActors.callUp.selector;
+        selectors[30] = TaskActors.drawAndClaim.selector;
     }
 
     /// @dev Runs as long as the invariants' come to every ending and to every kind of move: what holds is not said of empty courts.
@@ -91,12 +92,12 @@ abstract contract MoneyInvariant is Test {
 
     /// @dev What `TaskActors` counts where it succeeds.
     function _kinds() private pure returns (bytes32[] memory kinds) {
-        kinds = new bytes32[](19);
+        kinds = new bytes32[](20);
         (kinds[0], kinds[1], kinds[2], kinds[3]) = ("claim", "drawn", "stacked", "bonuses");
         (kinds[4], kinds[5], kinds[6], kinds[7]) = ("answered", "closed demands", "joined", "opened");
         (kinds[8], kinds[9], kinds[10], kinds[11]) = ("forfeit", "convicted", "close dispute", "finalize");
         (kinds[12], kinds[13], kinds[14], kinds[15]) = ("redraw", "close", "settle", "release");
-        (kinds[16], kinds[17], kinds[18]) = ("contest", "called", "secrets");
+        (kinds[16], kinds[17], kinds[18], kinds[19]) = ("contest", "called", "secrets", "draw and claim");
     }
 
     function forcedBps() internal pure virtual returns (uint16);

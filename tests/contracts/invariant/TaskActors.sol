@@ -319,6 +319,8 @@ contract TaskActors is Endings {
         vm.prank(solver);
         if (terms.isStacked()) market.commitStacked(terms, root, checkpoints[leaves.length - 1], proof, first, "");
         else market.commit(terms, root, checkpoints[leaves.length - 1], proof, "");
+        terms.workRoot = root;
+        _tasks[_taskIndex(terms.id)].workRoot = root;
     }
 
     function _draw() private {
@@ -328,6 +330,29 @@ contract TaskActors is Endings {
     }
 
     // Audits
+
+    /// @dev Who will be drawn draws, and claims a segment at once.
+    function drawAndClaim(uint256 taskSeed, uint256 segmentSeed, uint8 choice)
+        external
+        timed
+        watched("draw and claim")
+    {
+        uint256 index = _loadIn(taskSeed, TaskState.Open, TaskState.Committed);
+        while (market.stateOf(terms.id) < TaskState.Committed) {
+            _live(index, _actor(segmentSeed), type(uint8).max);
+        }
+        uint256 before = vm.snapshotState();
+        _draw();
+        uint32 segment = _segment(segmentSeed);
+        ClaimBody memory body = drawnBody(segment, _endRoot(segment, choice));
+        address drawn = verifierOf(segment);
+        uint256 height = vm.getBlockNumber();
+        vm.revertToStateAndDelete(before);
+        vm.roll(height);
+        bytes32[] memory proof = checkpointProof(segment);
+        vm.prank(drawn);
+        court.drawAndClaim(terms, segment, body, proof);
+    }
 
     function postClaim(uint256 taskSeed, uint256 segmentSeed, uint8 choice) external timed watched("claim") {
         uint256 index = _loadIn(taskSeed, TaskState.Open, TaskState.Auditing);
@@ -608,7 +633,7 @@ contract TaskActors is Endings {
         Place memory place;
         if (!link) place.header = programHeader(STEP_WORK, "step");
         Subject memory subject = link
-            ? Subject(market.taskOf(terms.id).workRoot, 0, uint32(terms.segmentCount()), 0, 1024)
+            ? Subject(terms.workRoot, 0, uint32(terms.segmentCount()), 0, 1024)
             : Subject(NODE_LEAF, 0, 1, 0, 256 + 30 + 1024);
         address actor = choice % 3 == 0 ? _actor(actorSeed) : verifierOf(segment);
         vm.prank(actor);

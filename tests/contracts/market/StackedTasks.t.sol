@@ -69,6 +69,7 @@ contract StackedTasksTest is Endings {
         bytes32 root = TestTree.root(leaves);
         vm.prank(solver);
         market.commitStacked(terms, root, checkpoints[leaves.length - 1], last, first, "file://work");
+        terms.workRoot = root;
     }
 
     // Submitting
@@ -274,6 +275,7 @@ contract StackedTasksTest is Endings {
         workRoot = TestTree.root(leaves);
         vm.prank(solver);
         market.commit(terms, workRoot, checkpoints[4], last, "");
+        terms.workRoot = workRoot;
         rollToValue();
         court.drawAudits(terms);
         uint32[] memory segments = drawnSegments();

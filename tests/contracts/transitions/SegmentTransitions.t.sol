@@ -180,6 +180,10 @@ contract SegmentTransitionsTest is Endings, TransitionTable {
             ClaimBody memory passing = bodyFor(_segment, checkpoints[_segment]);
             return abi.encodeCall(court.postClaim, (terms, _segment, passing, proof));
         }
+        if (_same(name, "drawAndClaim")) {
+            ClaimBody memory passing = bodyFor(_segment, checkpoints[_segment]);
+            return abi.encodeCall(court.drawAndClaim, (terms, _segment, passing, proof));
+        }
         if (_same(name, "callUp")) {
             ClaimBody memory other = bodyFor(_segment, "other");
             return abi.encodeCall(court.callUp, (terms, _segment, other, proof));

@@ -18,6 +18,10 @@ import {TransitionTable} from "./TransitionTable.sol";
 contract TaskTransitionsTest is Endings, TransitionTable {
     using TaskMath for TaskTerms;
 
+    /// @dev The segment that is drawn once the value is known, and who is to verify it.
+    uint32 private _coming;
+    address private _comingVerifier;
+
     string[12] private _names = [
         "None",
         "Open",
@@ -71,7 +75,14 @@ contract TaskTransitionsTest is Endings, TransitionTable {
         uint8 state = 0;
         while (!_same(row, _names[state])) ++state;
         toState(TaskState(state));
-        if (TaskState(state) == TaskState.Committed) rollToValue();
+        if (TaskState(state) != TaskState.Committed) return;
+        rollToValue();
+        uint256 before = vm.snapshotState();
+        court.drawAudits(terms);
+        uint32 segment = drawnSegments()[0];
+        address drawn = verifierOf(segment);
+        vm.revertToStateAndDelete(before);
+        (_coming, _comingVerifier) = (segment, drawn);
     }
 
     function _toClaimed(uint256 bad) private {
@@ -109,6 +120,7 @@ contract TaskTransitionsTest is Endings, TransitionTable {
     // Moves
 
     function _actor(string memory, string memory move, uint256 column) internal view override returns (address) {
+        if (_same(move, "drawAndClaim_drawn")) return _comingVerifier == address(0) ? verifier : _comingVerifier;
         bool byCourt = _same(move, "beginAudit_court") || _same(move, "countCall_court");
         return byCourt ? address(court) : [submitter, solver, outsider][column];
     }
@@ -169,6 +181,7 @@ contract TaskTransitionsTest is Endings, TransitionTable {
         opening.segment = segment;
         bytes32[] memory none = new bytes32[](0);
         if (_same(move, "drawAudits")) return abi.encodeCall(court.drawAudits, (terms));
+        if (_same(vm.split(move, "_")[0], "drawAndClaim")) return _drawAndClaim();
         if (_same(move, "redraw")) return abi.encodeCall(court.redraw, (terms, segment));
         if (_same(move, "postClaim")) return abi.encodeCall(court.postClaim, (terms, segment, body, none));
         if (_same(move, "callUp")) return _callUp(segment);
@@ -178,6 +191,16 @@ contract TaskTransitionsTest is Endings, TransitionTable {
         if (_same(move, "closeClaim")) return abi.encodeCall(court.closeClaim, (terms, segment, 0, 0));
         if (_same(move, "openSecret")) return abi.encodeCall(court.openSecret, (terms, opening));
         if (_same(move, "conclude")) return abi.encodeCall(court.conclude, (terms, false, 0, 0));
+    }
+
+    /// @dev A claim about the segment that will be drawn, a right one as soon as there is work.
+    function _drawAndClaim() private view returns (bytes memory) {
+        if (checkpoints.length != 0) {
+            ClaimBody memory body = bodyFor(_coming, checkpoints[_coming]);
+            return abi.encodeCall(court.drawAndClaim, (terms, _coming, body, checkpointProof(_coming)));
+        }
+        ClaimBody memory none;
+        return abi.encodeCall(court.drawAndClaim, (terms, _coming, none, new bytes32[](0)));
     }
 
     /// @dev A claim that condemns a segment, a right one as soon as there is work.

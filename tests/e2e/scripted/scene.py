@@ -76,9 +76,9 @@ class Scene:
 
     @property
     def task(self) -> PostedTask:
-        """The task."""
+        """The task, its terms as they stand."""
         assert self.posted is not None
-        return self.posted
+        return self.seen.task(self.posted.terms.id)
 
     # Time
 

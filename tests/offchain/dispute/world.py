@@ -162,6 +162,7 @@ class World:
             levy=1,
             accept_deadline=0,
             solve_window=0,
+            work_root=self.work.root,
         )
         for program in (self.step, self.init):
             for node in program.nodes:
@@ -318,7 +319,7 @@ class Match:
         self.segment = self.defender.segment
         self.refs = (ClaimRef(1, self.segment, 0, 0), ClaimRef(1, self.segment, 0, 1))
         self.evidence = (self.world.evidence(self.defender), self.world.evidence(self.challenger))
-        self.game = Game(self.world.terms, BEACON, reference_executor, self.rules, self.world.work.root)
+        self.game = Game(self.world.terms, BEACON, reference_executor, self.rules)
         for ref, who, evidence in zip(self.refs, (DEFENDER, CHALLENGER), self.evidence, strict=True):
             self.game.add_claim(Claim(ref, who, self.body(evidence, who)))
         self.now = 1_000

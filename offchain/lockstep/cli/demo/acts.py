@@ -204,7 +204,7 @@ class _Relief(Verifier):
     def tick(self) -> bool:
         """Register once audits are drawn, with nearly all it has; then verify."""
         if not self.lockstep.view(self.lockstep.court, "weightOf", self.address):
-            task = self.tasks()[0].terms.id
+            task = next(self.tasks()).terms.id
             segments = self.lockstep.live_segments(task)
             if not segments or self.lockstep.slot(task, segments[0]).state != SlotState.DRAWN:
                 return False
