@@ -84,6 +84,12 @@ def rest(stage: Stage, agent: Agent) -> None:
         pass
 
 
+def serve_notice(stage: Stage, agent: Agent) -> None:
+    """Let the notice that it gave be over, and have it look around."""
+    stage.world.anvil.advance_time(agent.lockstep.parameters.withdrawal_delay)
+    rest(stage, agent)
+
+
 def test_account_verifies_where_nobody_lies_and_watches_again_once_somebody_does(calm: Stage) -> None:
     stage, world, lines = calm, calm.world, list[str]()
     first = post(stage, "1")
@@ -119,6 +125,10 @@ def test_account_verifies_where_nobody_lies_and_watches_again_once_somebody_does
     finder = world.agent(Whistleblower, "4 whistleblower")
     assert "4 lazy verifier convicted by its digest" in play(stage, "4", fourth, [settled, roamer, lazy, finder])
     rest(stage, roamer)
+    assert roamer.standing.leaving
+    assert roamer.standing.role is Choice.VERIFIER  # it stays in the draws until its notice is over
+    assert roamer.address in chain.verifiers()
+    serve_notice(stage, roamer)
     assert roamer.standing.role is Choice.WHISTLEBLOWER, lines
     assert roamer.address not in chain.verifiers()
     assert "was a verifier, and is a whistleblower now" in lines
@@ -163,8 +173,9 @@ def test_role_is_left_while_claims_are_open_and_the_next_taken_when_they_are_clo
     assert state is TaskState.SETTLED
     rest(stage, roamer)
     assert claims_of(posted, roamer) == SEGMENTS
-    assert (Choice.VERIFIER, True, True, False) in seen  # out of the draws, its claims still open
+    assert (Choice.VERIFIER, True, True, True) in seen  # its notice given, its claims still open
     assert all(role is Choice.VERIFIER for role, _, engaged, _ in seen if engaged)
+    serve_notice(stage, roamer)
     assert roamer.standing.role is Choice.SOLVER, (lines, incomes(read_prospects(chain, best, None)))
     assert not chain.is_engaged(roamer.address)
 
@@ -184,7 +195,9 @@ def test_verifier_whose_weight_was_lowered_is_weighed_by_its_whole_stake_again(c
     roamer = calm.world.agent(Careful, "roamer")
     chain, unit = roamer.lockstep, roamer.lockstep.parameters.weight_unit
     roamer.verifier.register(20 * unit)
-    chain.send(chain.vault, "requestWithdrawal", 15 * unit, doing="unbond")
+    chain.send(chain.vault, "requestWithdrawal", 15 * unit, doing="ask for stake")
+    calm.world.anvil.advance_time(chain.parameters.withdrawal_delay)
+    chain.send(chain.vault, "withdrawStake", doing="withdraw")
     chain.send(chain.court, "refreshVerifier", roamer.address, doing="refresh")
     roamer.equip(Means(CHEAP, 20 * unit, Caution(verifiers=0)))
     assert not roamer.turn()  # it is not there to weigh
