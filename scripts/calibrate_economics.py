@@ -56,14 +56,16 @@ def main() -> None:
         acts.lie_about(stage, "mlp", "9a", actors.LyingVerifier, "no trace")
         dispute = stage.scenes[-1].gas
     workload = job("mlp").workload
+    # A verifier draws and claims a segment at once; one that is drawn for more posts the others in one transaction.
+    at_once = int("drawAndClaim" in clean)
+    claim = _total(clean, ("postClaim", "postClaim, many")) // (AUDITS - at_once)
     document = {
         "command": "scripts/calibrate_economics.py",
         "gas": {
             "submit": clean["submit"],
             "solve": _total(clean, ("acceptAndAcknowledge", "commit")),
-            # a verifier drawn for both posts both in one transaction
-            "claim": _total(clean, ("postClaim", "postClaim, many")) // AUDITS,
-            "keep": _total(clean, ("drawAudits", "settle")),
+            "claim": claim,
+            "keep": _total(clean, ("drawAudits", "drawAndClaim", "settle")) - at_once * claim,
             "blind_claim": _total(dispute, ("placeBlind", "unblind")),
             "defend": _total(dispute, DEFENDER),
             "challenge": _total(dispute, CHALLENGER),

@@ -6,7 +6,7 @@ import {Task, TaskState, TaskTerms} from "../interfaces/ITaskMarket.sol";
 import {TaskMath} from "../market/TaskMath.sol";
 import {ClaimBodies} from "./ClaimBodies.sol";
 import {ClaimData, CourtKeys, CourtState, SlotRecord} from "./CourtState.sol";
-import {Bench} from "./Finality.sol";
+import {Bench, Finality} from "./Finality.sol";
 
 /// @title Volunteers' claims on segments that were not drawn. The court's code in a library of its own, for its size.
 /// @dev A called-up segment is a drawn one whose verifier is the volunteer and has condemned it, in a round that no redraw follows.
@@ -25,6 +25,7 @@ library CallUps {
     function callUp(CourtState storage state, Bench memory bench, uint256 window, bytes calldata arguments) external {
         (TaskTerms memory terms, uint32 segment) = abi.decode(arguments, (TaskTerms, uint32));
         (ClaimBody calldata body, bytes32[] calldata proof) = _tailOf(arguments);
+        Finality.price(bench, terms);
         Task memory task = bench.market.taskOf(terms.id);
         require(terms.hash() == task.termsHash, IAuditCourt.WrongTerms(terms.id));
         require(task.state == TaskState.Auditing, IAuditCourt.WrongTaskState(terms.id, task.state));

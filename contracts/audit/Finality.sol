@@ -5,10 +5,12 @@ import {IAuditCourt, SlotState} from "../interfaces/IAuditCourt.sol";
 import {IJackpotTreasury} from "../interfaces/IJackpotTreasury.sol";
 import {IRandomBeacon} from "../interfaces/IRandomBeacon.sol";
 import {IStakeVault} from "../interfaces/IStakeVault.sol";
-import {ITaskMarket} from "../interfaces/ITaskMarket.sol";
+import {ITaskMarket, TaskTerms} from "../interfaces/ITaskMarket.sol";
+import {TaskMath} from "../market/TaskMath.sol";
 import {ClaimData, CourtKeys, CourtState, RedrawRecord, Scan, SlotRecord} from "./CourtState.sol";
 
-/// @notice The court as judgement sees it: where the money is, and the numbers for one task.
+/// @notice The court as judgement sees it: where the money is, and the numbers for one task. Deposit, miss and jackpot are multiples of c until
+/// `Finality.price` makes them amounts.
 struct Bench {
     IStakeVault vault;
     IRandomBeacon beacon;
@@ -36,6 +38,17 @@ struct Place {
 
 /// @title When and how a segment becomes final.
 library Finality {
+    using TaskMath for TaskTerms;
+
+    /// @notice Makes the multiples of c that the court has given the task's amounts; to be called once, as soon as its terms are decoded.
+    function price(Bench memory bench, TaskTerms memory terms) internal pure {
+        // INVARIANT: terms that `submit` took have such a c that every amount fits its type; others are refused before any of these is used.
+        uint256 cost = terms.replayCost();
+        bench.deposit = uint96(cost * bench.deposit);
+        bench.miss = uint96(cost * bench.miss);
+        bench.jackpot = uint96(cost * bench.jackpot);
+    }
+
     /// @notice Decides a segment whose windows and disputes are over, as far as `maxSteps` claims go.
     function decide(CourtState storage state, Bench memory bench, Place memory place, uint256 maxSteps) internal {
         SlotRecord memory slot = state.slots[place.key];

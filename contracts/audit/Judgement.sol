@@ -46,6 +46,7 @@ library Judgement {
     /// @notice Body of `IAuditCourt.finalize`, whose encoded arguments it takes.
     function finalize(CourtState storage state, Bench memory bench, bytes calldata arguments) external {
         (TaskTerms memory terms, uint32 segment, uint256 maxSteps) = abi.decode(arguments, (TaskTerms, uint32, uint256));
+        Finality.price(bench, terms);
         TaskState taskState = _taskOf(bench, terms).state;
         require(taskState == TaskState.Auditing, IAuditCourt.WrongTaskState(terms.id, taskState));
         Place memory place = Place(terms.id, segment, CourtKeys.slotKey(terms.id, segment));
@@ -140,6 +141,7 @@ library Judgement {
     {
         (TaskTerms memory terms, bool voided, uint96 finderPot, uint256 called) =
             abi.decode(arguments, (TaskTerms, bool, uint96, uint256));
+        Finality.price(bench, terms);
         return abi.encode(_conclude(state, bench, terms, voided, finderPot, called));
     }
 
@@ -288,6 +290,7 @@ library Judgement {
     function closeClaim(CourtState storage state, Bench memory bench, bytes calldata arguments) external {
         (TaskTerms memory terms, uint32 segment, uint8 round, uint16 index) =
             abi.decode(arguments, (TaskTerms, uint32, uint8, uint16));
+        Finality.price(bench, terms);
         Task memory task = _ended(bench, terms);
         Docket memory docket = _take(state, bench, terms.id, segment, round, index);
         bool faulty = docket.claim.head.digestConvicted;
@@ -304,6 +307,7 @@ library Judgement {
     /// @notice Body of `IAuditCourt.openSecret`, whose encoded arguments it takes.
     function openSecret(CourtState storage state, Bench memory bench, bytes calldata arguments) external {
         (TaskTerms memory terms, Opening memory opening) = abi.decode(arguments, (TaskTerms, Opening));
+        Finality.price(bench, terms);
         Task memory task = _ended(bench, terms);
         Docket memory docket = _take(state, bench, terms.id, opening.segment, opening.round, 0);
         // INVARIANT: nobody tells a volunteer to err.

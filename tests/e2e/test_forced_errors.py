@@ -179,7 +179,8 @@ def test_uncaught_pays_the_verifier_and_untold_nothing(node: Anvil, tmp_path: Pa
     stage = Stage(World(node, tmp_path, OFTEN), Console(quiet=True))
     scene = play(stage, "uncaught", Verifier, on_round=[restart])
     chain, task = scene.verifier.lockstep, scene.posted.terms.id
-    told = [segment for segment in range(SEGMENTS) if scene.verifier.secrets.told(scene.posted, segment, 0).errs]
+    value = chain.beacon_value(task, 0, 0)
+    told = [each for each in range(SEGMENTS) if scene.verifier.secrets.told(scene.posted, each, 0, value).errs]
     errors = chain.forced_errors(task)
     assert sorted(error.segment for error in errors) == told
     assert all(error.made and error.finders == 0 for error in errors)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from lockstep.agents.journal import Journal
 from lockstep.chain.lockstep import Lockstep, PostedClaim, PostedTask, PostedTree
-from lockstep.chain.types import MALFORMED, ClaimBody, SlotState, TaskState
+from lockstep.chain.types import MALFORMED, ClaimBody, Slot, SlotState, TaskState
 from lockstep.dispute import claims, forced
 from lockstep.dispute.digest import ENTRY_BYTES, entry_at
 from lockstep.dispute.forced import SecretTree
@@ -93,10 +93,9 @@ class TaskSecrets:
             consumer, key = chain.court.address, claims.redraw_key(task, segment, round_)
         return int(chain.view(chain.beacon, "targetOf", consumer, key)) - 1
 
-    def told(self, posted: PostedTask, segment: int, round_: int) -> Told:
-        """What the account's secret says about an assignment; ``SeedLostError`` if it is lost."""
+    def told(self, posted: PostedTask, segment: int, round_: int, value: bytes) -> Told:
+        """What the account's secret says about an assignment, drawn by ``value``; ``SeedLostError`` if it is lost."""
         task = posted.terms.id
-        value = self.lockstep.beacon_value(task, segment, round_)
         _, tree = self.in_force(task, segment, round_)
         secret, assignment = tree.secret(task), claims.assignment_id(task, segment, round_)
         steps = claims.segment_steps(posted.terms, segment)
@@ -104,14 +103,14 @@ class TaskSecrets:
             *forced.told(secret, value, assignment, steps, self.lockstep.parameters.forced_bps), secret, assignment
         )
 
-    def bind(self, posted: PostedTask, segment: int, round_: int, body: ClaimBody) -> ClaimBody:
+    def bind(self, posted: PostedTask, segment: int, slot: Slot, body: ClaimBody) -> ClaimBody:
         """A right body as the drawn verifier posts it: bound to its entry, which is made wrong where it is told to.
 
         The right entry goes into the journal first: it is needed to open the claim.
         """
-        told = self.told(posted, segment, round_)
+        told = self.told(posted, segment, slot.round, slot.beacon_value)
         entry = entry_at(body.digest, told.step)
-        self.journal.put(self._scope, _entry_name(posted.terms.id, segment, round_), entry.hex())
+        self.journal.put(self._scope, _entry_name(posted.terms.id, segment, slot.round), entry.hex())
         body = replace(body, commitment=forced.commitment_of(told.secret, told.assignment, entry))
         if not told.errs:
             return body
@@ -144,7 +143,8 @@ class TaskSecrets:
     def open(self, posted: PostedTask, claim: PostedClaim) -> Told:
         """Open the secret for one claim; what it said. ``SeedLostError`` if it is lost."""
         ref = claim.ref
-        told = self.told(posted, ref.segment, ref.round)
+        value = self.lockstep.beacon_value(ref.task, ref.segment, ref.round)
+        told = self.told(posted, ref.segment, ref.round, value)
         tree = self.in_force(ref.task, ref.segment, ref.round)
         entry = bytes.fromhex(
             self.journal.get(self._scope, _entry_name(ref.task, ref.segment, ref.round), "00" * ENTRY_BYTES)

@@ -16,13 +16,17 @@ from lockstep.agents.workload import WorkloadError
 from lockstep.chain.amounts import amount_text
 from lockstep.chain.errors import Reverted
 from lockstep.chain.lockstep import BATCH, Lockstep, PostedTask
-from lockstep.chain.types import ClaimBody, Slot, SlotState
+from lockstep.chain.types import ClaimBody, Slot, SlotState, TaskState
+from lockstep.engine.committed import reads_committed
 
 BATCH_SECONDS = 20.0
 """A claim that is ready is not kept back longer for others to come."""
 
 PATIENCE_SHARE = 4
 """A verifier that checks sums waits for them for this part of its claim window: a fourth."""
+
+DRAW_ERRORS = RACE_ERRORS | {"NotDrawnVerifier", "NoVerifier", "Expired"}
+"""Refusals that mean: the audits were drawn meanwhile, or stake has moved that the draw counts."""
 
 Claim = tuple[int, tuple[Any, ...], list[bytes]]
 """Segment, body and checkpoint proof, as ``postClaim`` takes them."""
@@ -75,6 +79,7 @@ class Verifier(Claimant):
         acted = self._renew_secrets()
         for posted in self.tasks():
             acted |= self._open_secrets(posted)
+            acted |= self._draw(posted)
             segments = self.lockstep.live_segments(posted.terms.id)
             slots = [self.lockstep.slot(posted.terms.id, segment) for segment in segments]
             if any(map(self._is_drawn, slots)) and self.exposes(posted):
@@ -121,7 +126,7 @@ class Verifier(Claimant):
         body = super().body(posted, segment, slot)
         if not self.secrets.are_needed:
             return body
-        return self.secrets.bind(posted, segment, slot.round, body)
+        return self.secrets.bind(posted, segment, slot, body)
 
     def opens(self, posted: PostedTask, segment: int) -> bool:
         """Whether this verifier opens its secret; an honest one does."""
@@ -129,6 +134,45 @@ class Verifier(Claimant):
 
     def _is_drawn(self, slot: Slot) -> bool:
         return slot.state == SlotState.DRAWN and slot.verifier == self.address
+
+    def _draw(self, posted: PostedTask) -> bool:
+        """Draw a task's audits and claim a segment in one transaction, where this verifier will be drawn for one."""
+        task = posted.terms.id
+        if self.lockstep.state(task) is not TaskState.COMMITTED:
+            return False
+        coming = self.lockstep.coming_slots(posted)
+        segment = next((each for each, slot in coming.items() if self._is_drawn(slot)), None)
+        if segment is None or not self._replays_before(posted, coming[segment]):
+            return False
+        if self.exposes(posted):
+            return True
+        try:
+            # What reads the draw's value is replayed once that is recorded.
+            if reads_committed(self.bench(posted).workload.step):
+                return False
+            claim = self._prepare(posted, segment, coming[segment])
+        except (DataMissingError, WorkloadError, SeedLostError):
+            return False  # it is drawn, and can demand, as ever
+        if claim is None:
+            return False
+        try:
+            self.lockstep.send(
+                self.lockstep.court, "drawAndClaim", posted.terms.abi(), *claim, doing=f"draw the audits of task {task}"
+            )
+        except Reverted as error:
+            if error.error not in DRAW_ERRORS:
+                self.complain(str(error))
+            return False  # somebody else drew, or the draw comes out otherwise now
+        self.narrate(f"draws segments {', '.join(map(str, sorted(coming)))} of task {task}")
+        self.narrate(f"{_verdict(claim)} segment {segment} of task {task}")
+        return True
+
+    def _replays_before(self, posted: PostedTask, slot: Slot) -> bool:
+        """Whether a replay may come before the draw: a claim window from now ends before the draw's window does.
+
+        Who checks by the solver's sums needs the draw first: they are made after it.
+        """
+        return not self.uses_sums and slot.claim_deadline <= self.lockstep.deadline(posted.terms.id)
 
     def _claim_all(self, posted: PostedTask, segments: Sequence[int]) -> bool:
         """Replay what is due and post the claims, many to a transaction where replaying is quick."""
@@ -154,9 +198,8 @@ class Verifier(Claimant):
                 return False
             # One of them is refused, and all with it: each for itself.
             return sum(self._post(posted, [claim]) for claim in ready) > 0
-        for segment, body, _ in ready:
-            verdict = "passes" if body[1] == body[2] else "condemns"
-            self.narrate(f"{verdict} segment {segment} of task {posted.terms.id}")
+        for claim in ready:
+            self.narrate(f"{_verdict(claim)} segment {claim[0]} of task {posted.terms.id}")
         return bool(ready)
 
     def _claim(self, posted: PostedTask, segment: int) -> Claim | None:
@@ -165,26 +208,34 @@ class Verifier(Claimant):
         slot = self.lockstep.slot(task, segment)
         if not self._is_drawn(slot) or self.own_claim(posted, segment, slot) is not None:
             return None
-        if self.lockstep.now() > slot.claim_deadline or not self.claims_at_all(posted, segment):
-            return None
         if self._awaits_sums(posted, segment, slot):
             self.complain(f"waits for the sums of segment {segment} of task {task}")
             return None
         try:
-            if self.secrets.are_needed:
-                self.secrets.in_force(task, segment, slot.round)  # before a replay that would be for nothing
+            return self._prepare(posted, segment, slot)
         except SeedLostError as error:
             # A claim that is never opened costs deposit and bond, silence a miss.
             self.complain(f"does not claim about segment {segment} of task {task}: {error}")
-            return None
-        try:
-            body = self.body(posted, segment, slot)
-            proof = self.link(posted, segment).proof
         except (DataMissingError, WorkloadError) as error:
             self.complain(f"cannot replay segment {segment} of task {task}: {error}")
             self._sought |= self.convicts_start(posted, segment) or self.seeker.seek(posted, segment)
+        return None
+
+    def _prepare(self, posted: PostedTask, segment: int, slot: Slot) -> Claim | None:
+        """The claim on a segment it is drawn for, by a replay; None where it makes none.
+
+        Raises:
+            SeedLostError: the secret that it would have to open is lost
+            DataMissingError: the solver's checkpoints cannot be had
+            WorkloadError: the task's programs or data cannot be had or break the rules
+
+        """
+        if self.lockstep.now() > slot.claim_deadline or not self.claims_at_all(posted, segment):
             return None
-        return segment, body.abi(), proof
+        if self.secrets.are_needed:
+            self.secrets.in_force(posted.terms.id, segment, slot.round)  # before a replay that would be for nothing
+        body = self.body(posted, segment, slot)
+        return segment, body.abi(), self.link(posted, segment).proof
 
     def _awaits_sums(self, posted: PostedTask, segment: int, slot: Slot) -> bool:
         """Whether the solver may still publish the sums: they come after the draw, and are waited for so long."""
@@ -203,3 +254,8 @@ class Verifier(Claimant):
     def claims_at_all(self, posted: PostedTask, segment: int) -> bool:
         """Whether this verifier posts its claim; an honest one does."""
         return True
+
+
+def _verdict(claim: Claim) -> str:
+    _, body, _ = claim
+    return "passes" if body[1] == body[2] else "condemns"

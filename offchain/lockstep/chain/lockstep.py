@@ -20,6 +20,7 @@ from lockstep.chain import terms as arithmetic
 from lockstep.chain.amounts import amount_text
 from lockstep.chain.client import Client, Sent
 from lockstep.chain.deployment import Deployment
+from lockstep.chain.draws import drawn_segments
 from lockstep.chain.errors import ChainError, Reverted
 from lockstep.chain.index import Index
 from lockstep.chain.lots import ticket_id
@@ -395,6 +396,27 @@ class Lockstep:
         """Segments drawn for audit, in order of the draw; empty before it."""
         found = self._logs("AuditCourt", "AuditsDrawn", task=task)
         return list(found[-1]["args"]["segments"]) if found else []
+
+    def coming_slots(self, posted: PostedTask) -> dict[int, Slot]:
+        """What a draw of a committed task's audits would make of its segments in the next block, in the draw's order.
+
+        Nothing is sent. Empty where no draw can be made now, or it would find nobody.
+        """
+        task, terms = posted.terms.id, posted.terms.abi()
+
+        def read() -> dict[int, Slot]:
+            doing = f"foresee the draw of task {task}"
+            record = self.beacon.functions.record(self.market.address, task.to_bytes(32, "big"))
+            try:
+                segments = drawn_segments(posted.terms, self.client.call(record, doing))
+                views = [("slotOf", (task, segment)) for segment in segments]
+                _, *slots = self.client.call_many(self.court, [("drawAudits", (terms,)), *views], doing)
+            except Reverted:
+                return {}
+            found = {segment: Slot.from_abi(slot) for segment, slot in zip(segments, slots, strict=True)}
+            return found if all(slot.state == SlotState.DRAWN for slot in found.values()) else {}
+
+        return self._index.view(("coming slots", task), read)
 
     def called_segments(self, task: int) -> list[int]:
         """Segments that volunteers called up, in their order."""

@@ -113,7 +113,7 @@ contract CleanTaskGasTest is CleanTaskGas {
 /// @dev With them, neither verifier being told: each opens its secret, in a transaction of its own.
 /// forge-config: default.isolate = true
 contract ForcedTaskGasTest is CleanTaskGas {
-    uint256 internal constant LIMIT = 1_000_000;
+    uint256 internal constant LIMIT = 930_000;
 
     function defaultParameters() internal view override returns (Parameters memory p) {
         p = super.defaultParameters();
