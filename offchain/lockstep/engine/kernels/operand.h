@@ -14,6 +14,7 @@ struct Operand {
     std::int64_t batch, rows, length;
     bool by_columns = false;  // neighbouring rows lie side by side, neighbouring terms do not
     bool even = false;        // rows are runs of memory, one as far from the next as another
+    bool beside = false;      // a term of all rows is a run of memory, one term's as far from the next's as another's
 
     explicit Operand(Words& w) {
         all.read(w);
@@ -28,6 +29,7 @@ struct Operand {
         terms_only = part(batch_rank + row_rank, term_rank);
         by_columns = run_of(rows_only) > run_of(terms_only);
         even = !all.bounds && !by_columns && row_rank <= 1 && terms_only.contiguous();
+        beside = !all.bounds && by_columns && row_rank == 1 && term_rank == 1;
         if (!all.bounds && !by_columns && !terms_only.contiguous()) find_runs();
     }
 
