@@ -63,5 +63,17 @@ class NormsOf {
     unsigned seen_ = 0;
 };
 
+// Norms of 16 rows of n mantissas, one behind the other.
+inline Norms norms(const std::int16_t* rows, std::int64_t n) {
+    NormsOf found;
+    for (std::int64_t k = 0; k < n; k += 32) {
+        __m512i v[16];
+        for (int i = 0; i < 16; ++i) v[i] = mantissas(rows + i * n, k, n);
+        transpose16(v);
+        found.add(v);
+    }
+    return found.value();
+}
+
 }  // namespace lockstep
 #endif
