@@ -1,4 +1,4 @@
-"""32-bit sums of products are taken out in time: rows at the limit of what they hold, and how long that is said to be."""
+"""Runs of products that 32-bit sums hold: rows at the limit, and how long a run is said to be."""
 
 from __future__ import annotations
 
