@@ -6,6 +6,13 @@ import numpy as np
 import pytest
 
 from lockstep.engine.native import library
+from lockstep.engine.native.engine import NativeEngine
+from lockstep.engine.routes import from_numpy, same_bits
+from lockstep.numerics.dtypes import DType
+from lockstep.numerics.routes import contraction as torch_contraction
+from lockstep.program.graph import ConstantEntry
+from lockstep.program.ops import Op
+from tests.offchain.engine.small_programs import Nodes, const, transpose
 from tests.offchain.engine.test_native import assert_native_product
 
 pytestmark = pytest.mark.skipif(
@@ -95,3 +102,22 @@ def test_products_of_very_long_rows_at_their_limits_equal_float64(k: int) -> Non
     left[16] = rng.integers(-TOP, TOP + 1, k)
     e = [rng.integers(-20, 21, len(x)).astype(np.int16) for x in (left, right)]
     assert_native_product([left, e[0], right, e[1]])
+
+
+@pytest.mark.parametrize("rows", [8, 16, 21, 37])
+@pytest.mark.parametrize("k", [33, 70, 129, 1_025])
+def test_products_of_rows_beside_each_other_equal_float64(rows: int, k: int) -> None:
+    rng = np.random.default_rng(rows * k)
+    columns = [rng.integers(-TOP, TOP + 1, (k, n)).astype(np.int16) for n in (rows, rows + 9)]
+    columns[0][:, 2], columns[1][:, 3] = TOP, TOP
+    exponents = [rng.integers(-20, 21, x.shape[1]).astype(np.int16) for x in columns]
+    arrays = [columns[0], exponents[0], columns[1], exponents[1]]
+    entries = [ConstantEntry(d, a.shape, bytes(32)) for d, a in zip([DType.M16, DType.E16] * 2, arrays, strict=True)]
+    nodes = Nodes([], entries)
+    turned = [transpose(nodes, const(index)) for index in (0, 2)]
+    product = nodes.add(Op.MATMUL, turned[0], const(1), turned[1], const(3))
+    program = nodes.finish([product], [])
+    tensors = [from_numpy(a) for a in arrays]
+    (found,) = NativeEngine(program, [product], tensors, 0, 1).run([], 0)
+    expected = torch_contraction.matmul_float64(tensors[0].t(), tensors[1], tensors[2].t(), tensors[3])
+    assert same_bits(found, expected.numpy(), DType.F32)
