@@ -166,6 +166,16 @@ extern "C" {
 // How contractions are done here.
 const char* lockstep_format() { return lockstep::best_format().name(); }
 
+// Lines (pairs of terms) that 32-bit sums of products of two blocks of 16 rows of n mantissas take; 0 where nothing asks.
+int lockstep_lines_between(const std::int16_t* left, const std::int16_t* right, std::int64_t n) {
+#if defined(LOCKSTEP_SLICES)
+    return static_cast<int>(lockstep::lines_between(lockstep::norms(left, n), lockstep::norms(right, n)));
+#else
+    (void)left, (void)right, (void)n;
+    return 0;
+#endif
+}
+
 void* lockstep_team(int threads) { return new lockstep::Team(threads); }
 void lockstep_team_free(void* team) { delete static_cast<lockstep::Team*>(team); }
 

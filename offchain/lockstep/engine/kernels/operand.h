@@ -6,6 +6,7 @@
 namespace lockstep {
 
 constexpr std::int64_t kSide = 16;  // rows and columns of a tile of the product
+constexpr std::int64_t kFewBeside = 7;
 
 struct Operand {
     // Axes of `all`: batch, rows, terms.
@@ -14,6 +15,7 @@ struct Operand {
     std::int64_t batch, rows, length;
     bool by_columns = false;  // neighbouring rows lie side by side, neighbouring terms do not
     bool even = false;        // rows are runs of memory, one as far from the next as another
+    bool beside = false;      // a term of all rows is a run of memory, one term's as far from the next's as another's
 
     explicit Operand(Words& w) {
         all.read(w);
@@ -26,8 +28,10 @@ struct Operand {
         length = extents(batch_rank + row_rank, term_rank);
         rows_only = part(batch_rank, row_rank);
         terms_only = part(batch_rank + row_rank, term_rank);
-        by_columns = run_of(rows_only) > run_of(terms_only);
+        // A few rows side by side are not worth a walk through all terms for each 16.
+        by_columns = run_of(rows_only) > std::max(run_of(terms_only), kFewBeside);
         even = !all.bounds && !by_columns && row_rank <= 1 && terms_only.contiguous();
+        beside = !all.bounds && by_columns && row_rank == 1 && term_rank == 1;
         if (!all.bounds && !by_columns && !terms_only.contiguous()) find_runs();
     }
 

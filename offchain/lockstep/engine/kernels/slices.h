@@ -34,6 +34,32 @@ inline void four_terms(const Operand& o, char* const* slots, std::int64_t l, std
         out[j] = _mm512_cvtepi16_epi32(_mm256_load_si256(reinterpret_cast<const __m256i*>(term)));
     }
 }
+// Rows side by side: 32 terms of 16 rows, a pair of terms in 32 bits.
+inline void pairs_of_columns(const Operand& o, char* const* slots, std::int64_t l, std::int64_t k, std::int64_t first,
+                             std::int64_t count, __m512i out[16]) {
+    const auto pair = [](__m256i even, __m256i odd) {
+        return _mm512_or_si512(_mm512_cvtepu16_epi32(even), _mm512_slli_epi32(_mm512_cvtepu16_epi32(odd), 16));
+    };
+    if (o.beside) {
+        const __mmask16 mask = static_cast<__mmask16>((1u << count) - 1);
+        const std::int16_t* at = o.first_row(slots, l, k) + first;
+        const std::int64_t step = o.terms_only.stride[0], left = o.length - k;
+        const auto term = [&](std::int64_t j) { return _mm256_maskz_loadu_epi16(j < left ? mask : 0, at + j * step); };
+        for (int q = 0; q < 16; ++q) out[q] = pair(term(2 * q), term(2 * q + 1));
+        return;
+    }
+    alignas(32) std::int16_t term[2][kSide] = {};
+    for (int q = 0; q < 16; ++q) {
+        for (int j = 0; j < 2; ++j) {
+            if (k + 2 * q + j < o.length)
+                o.column(slots, l, k + 2 * q + j, first, count, term[j]);
+            else
+                std::memset(term[j], 0, sizeof term[j]);
+        }
+        out[q] = pair(_mm256_load_si256(reinterpret_cast<const __m256i*>(term[0])),
+                      _mm256_load_si256(reinterpret_cast<const __m256i*>(term[1])));
+    }
+}
 inline __m512i bytes_of(const __m512i v[4]) {
     const __m512i byte = _mm512_set1_epi32(255);
     __m512i out = _mm512_and_si512(v[0], byte);

@@ -139,6 +139,7 @@ def build(isa: str) -> Path:
 _P, _I64, _INT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
 _SIGNATURES: dict[str, tuple[object, tuple[object, ...]]] = {
     "lockstep_format": (ctypes.c_char_p, ()),
+    "lockstep_lines_between": (_INT, (_P, _P, _I64)),
     "lockstep_team": (_P, (_INT,)),
     "lockstep_team_free": (None, (_P,)),
     "lockstep_engine": (_P, (_P, _I64, _P, _I64, _I64, _P)),
