@@ -58,9 +58,7 @@ def call_gas(stage: Stage) -> int:
         callers.append(caller)
     verifier = acts.make_verifier(stage, Verifier, "called verifier", posted, AUDITS)
     world.run(task, [world.agent(Solver, "called solver", [task]), verifier, *callers])
-    calls = world.gas_used()["callUp"]
-    verifier.retire()
-    return calls[0]
+    return world.gas_used()["callUp"][0]
 
 
 def _total(used: Mapping[str, int], kinds: tuple[str, ...]) -> int:
@@ -72,9 +70,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="lockstep-calibrate-") as folder, Anvil() as node:
         stage = Stage(World(node, Path(folder)), Console(quiet=True))
         clean = clean_gas(stage)
-        called = call_gas(stage)
         acts.lie_about(stage, "mlp", "9a", actors.LyingVerifier, "no trace")
         dispute = stage.scenes[-1].gas
+        called = call_gas(stage)
     workload = job("mlp").workload
     document = {
         "command": "scripts/calibrate_economics.py",

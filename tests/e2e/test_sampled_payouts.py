@@ -24,6 +24,7 @@ from lockstep.cli.demo.acts import make_verifier
 from lockstep.cli.demo.stage import Stage
 from lockstep.cli.demo.world import World
 from tests.e2e.chain_histories import predicted
+from tests.e2e.conftest import empty_draws
 from tests.e2e.test_forced_errors import ALWAYS, OFTEN, SealedVerifier, SkippingVerifier
 from tests.e2e.test_volunteers import AUDITS, SEGMENT_STEPS, STEPS, SkippingUndrawn, Slanderer
 
@@ -91,10 +92,8 @@ def play(stage: Stage, prefix: str, cast: Cast) -> PostedTask:
     agents += [world.agent(Whistleblower, f"{prefix} {place} watcher", [task]) for place in range(cast.watchers)]
     if cast.defends:
         agents.append(Defender(solver.lockstep, solver.store, solver.journal, solver.narrate, only=[task]))
-    try:
-        world.run(task, agents)
-    finally:
-        drawn.retire()
+    world.run(task, agents)
+    empty_draws(world)
     chain = world.keeper_lockstep
     if chain.now() <= chain.deadline(task):
         # whoever kept its secret to itself falls after this
