@@ -236,7 +236,7 @@ contract CallUpEndsTest is CallUpScene {
         assertEq(wealthOf(solver), solverBefore + feeOf() + depositOf() / 2 + numbers.claimBond / 2);
         assertEq(treasury.balance(), terms.levy + numbers.claimBond / 2 + depositOf() / 2);
         vm.expectRevert(IAuditCourt.AlreadyClosed.selector);
-        _close(0);
+        court.closeClaim(terms, segment, CALLED, 0);
     }
 
     function test_falseVolunteer_convicted_countsAsWhistleblower() public {
