@@ -20,7 +20,8 @@ import numpy as np
 
 from benchmarks.measure import Result
 from benchmarks.stated import Place, Stated, StatedRun, stated_root
-from lockstep.agents.claimant import Checked, Claimant
+from lockstep.agents.claimant import Claimant
+from lockstep.agents.replayer import Checked
 from lockstep.agents.replica import Workbench
 from lockstep.agents.submitter import Order, Submitter
 from lockstep.agents.verifier import Verifier

@@ -1,9 +1,9 @@
 """Measure what the economic model takes from the real contracts: gas by party, and the work of a small task.
 
-    scripts/calibrate_economics.py    play two tasks on a local chain, write economics/calibration.json
+    scripts/calibrate_economics.py    play three tasks on a local chain, write economics/calibration.json
 
-A clean task with two audits, and one whose drawn verifier lies about one weight and loses the dispute. Gas is exact and
-changes with the contracts only; run it again when they do.
+A clean task with two audits, one whose drawn verifier lies about one weight and loses the dispute, and one of which an
+undrawn segment is called up. Gas is exact and changes with the contracts only; run it again when they do.
 """
 
 from __future__ import annotations
@@ -44,6 +44,22 @@ def clean_gas(stage: Stage) -> dict[str, int]:
     return used
 
 
+def call_gas(stage: Stage) -> int:
+    """Gas of calling up a segment that was not drawn, of five of which two are."""
+    world = stage.world
+    submitter = world.agent(Submitter, "called submitter")
+    posted = stage.submit(submitter, "mlp", Order(20, 5, audits=AUDITS, price=PRICE, seed=7, title="called"))
+    task = posted.terms.id
+    callers: list[Agent] = []
+    for segment in (1, 2, 3):  # one of them at least is not drawn
+        caller = world.agent(actors.FrivolousWhistleblower, f"called {segment} caller", [task], segment=segment)
+        caller.undrawn = 1.0
+        callers.append(caller)
+    verifier = acts.make_verifier(stage, Verifier, "called verifier", posted, AUDITS)
+    world.run(task, [world.agent(Solver, "called solver", [task]), verifier, *callers])
+    return world.gas_used()["callUp"][0]
+
+
 def _total(used: Mapping[str, int], kinds: tuple[str, ...]) -> int:
     return sum(used.get(kind, 0) for kind in kinds)
 
@@ -55,6 +71,7 @@ def main() -> None:
         clean = clean_gas(stage)
         acts.lie_about(stage, "mlp", "9a", actors.LyingVerifier, "no trace")
         dispute = stage.scenes[-1].gas
+        called = call_gas(stage)
     workload = job("mlp").workload
     # A verifier draws and claims a segment at once; one that is drawn for more posts the others in one transaction.
     at_once = int("drawAndClaim" in clean)
@@ -67,6 +84,7 @@ def main() -> None:
             "claim": claim,
             "keep": _total(clean, ("drawAudits", "drawAndClaim", "settle")) - at_once * claim,
             "blind_claim": _total(dispute, ("placeBlind", "unblind")),
+            "call": called,
             "defend": _total(dispute, DEFENDER),
             "challenge": _total(dispute, CHALLENGER),
         },

@@ -73,20 +73,15 @@ def frivolous_challenge(g: Ground) -> Row:
     for segment in segments:
         g.claim(verifier, segment)
     lie = root("lie")
-    g.place(attacker, segment, lie)
-    g.unblind(attacker, segment, lie)
     begun = g.chain.windows(g.task, segment).open
-    number = g.challenge(attacker, segment, 0)
+    number = g.contest(attacker, segment, lie)
     steps = g.posted.terms.segment_steps
     states = [*(root("state", i) for i in range(steps - 1)), g.roots[segment]]
-    g.wait(int(g.chain.view(g.chain.game, "deadlineOf", number)) - 60)
+    g.wait(g.clock_end(number) - 60)
     verifier.game("revealStates", number, states)
-    g.wait(int(g.chain.view(g.chain.game, "deadlineOf", number)))
-    verifier.game("timeout", number)
+    g.time_out(verifier, number)
     seconds = g.world.anvil.now() - begun
-    caller = g.party("keeper")
-    g.end(caller)
-    g.dismiss(verifier)
+    g.finish(verifier)
     wages = 2 * g.posted.terms.wage
     return Row(
         "challenge a right claim and let both clocks run out",
@@ -103,14 +98,8 @@ def false_claim(g: Ground) -> Row:
     other, segment = segments
     g.claim(verifier, segment, root("lie"))
     g.claim(verifier, other)
-    g.place(solver, segment)
-    g.unblind(solver, segment)
-    number = g.challenge(solver, segment, 0)
-    g.wait(int(g.chain.view(g.chain.game, "deadlineOf", number)))
-    solver.game("timeout", number)
-    caller = g.party("keeper")
-    g.end(caller)
-    g.dismiss(verifier)
+    g.time_out(solver, g.contest(solver, segment))
+    g.finish(verifier)
     fee, wages = g.numbers.fee, g.posted.terms.wage
     clock = PROFILE.disputes.clock
     return Row(
@@ -131,14 +120,8 @@ def false_call(g: Ground) -> Row:
     called = next(each for each in range(1, len(g.roots)) if each not in segments)
     g.wait(g.chain.deadline(g.task) - 60)
     g.call_up(attacker, called, root("lie"))
-    g.place(solver, called)
-    g.unblind(solver, called)
-    number = g.challenge(solver, called, 0)
-    g.wait(int(g.chain.view(g.chain.game, "deadlineOf", number)))
-    solver.game("timeout", number)
-    caller = g.party("keeper")
-    g.end(caller)
-    g.dismiss(verifier)
+    g.time_out(solver, g.contest(solver, called))
+    g.finish(verifier)
     delay, locked = g.world.anvil.now() - due, g.numbers.fee + g.numbers.solver_deposit + g.claim_lock
     return Row(
         "call up a good segment that was not drawn, in the last minute, and say nothing in the dispute",

@@ -232,6 +232,26 @@ class Ground:
         challenger.game("open", self.terms, claim.ref.abi(), own.ref.index, claim.body.abi(), False, 0)
         return self.chain.disputes(self.task)[-1]
 
+    def contest(self, challenger: Party, segment: int, end: bytes | None = None) -> int:
+        """Claim a segment blindly against its first claim, and dispute that; the dispute's number."""
+        self.place(challenger, segment, end)
+        self.unblind(challenger, segment, end)
+        return self.challenge(challenger, segment, 0)
+
+    def clock_end(self, number: int) -> int:
+        """When the clock of the side whose turn it is runs out."""
+        return int(self.chain.view(self.chain.game, "deadlineOf", number))
+
+    def time_out(self, caller: Party, number: int) -> None:
+        """Let that clock run out, and call time."""
+        self.wait(self.clock_end(number))
+        caller.game("timeout", number)
+
+    def finish(self, verifier: Party) -> None:
+        """End a task that was contested; its verifier leaves the draws."""
+        self.end(self.party("keeper"))
+        self.dismiss(verifier)
+
     def end(self, caller: Party, contested: bool = True) -> None:
         """Settle the task once its windows are over, and judge every claim.
 

@@ -19,7 +19,7 @@ from eth_utils.address import to_checksum_address
 from lockstep.chain.anvil import Anvil, AnvilError
 from lockstep.chain.deployment import Deployment
 from lockstep.chain.errors import decode_revert
-from lockstep.chain.types import ClaimRef, Dispute, TaskState, TaskTerms
+from lockstep.chain.types import ClaimRef, Dispute, Slot, SlotState, TaskState, TaskTerms
 from lockstep.dispute.claims import body_hash
 from lockstep.dispute.game import Claim, Rules
 from lockstep.dispute.moves import Move
@@ -30,7 +30,6 @@ SOURCES = ("contracts/dispute", "tests/contracts/dispute/Stubs.sol")
 GAS = 16_000_000
 TREASURY = to_checksum_address("0x" + "77" * 20)
 BOND = 1001
-_DRAWN = 1
 _DISPUTE = (
     "(uint256,uint32,uint8,uint16,uint16,uint8,uint8,bool,uint8,uint8,uint8,uint8,uint32,uint32,uint32,"
     "address,uint40,uint32,address,uint32,bytes32,bytes32,bytes32,bytes32)"
@@ -130,8 +129,19 @@ class ChainGame:
     def _prepare(self, harness: DisputeHarness, terms: TaskTerms, beacon_value: bytes) -> None:
         """Tell the stubs of the task, whose audited segments can be disputed from now on."""
         self.harness, self.terms = harness, terms
-        slot = (_DRAWN, 0, 0, "0x" + "00" * 20, 0, 0, 0, 0, beacon_value, False)
-        self._set("StubCourt", self.court, "setSlot", slot)
+        slot = Slot(
+            state=SlotState.DRAWN,
+            round=0,
+            misses=0,
+            verifier="0x" + "00" * 20,
+            claim_deadline=0,
+            claims=0,
+            open_disputes=0,
+            standing=0,
+            beacon_value=beacon_value,
+            held=False,
+        )
+        self._set("StubCourt", self.court, "setSlot", slot.abi())
         self._set("StubCourt", self.court, "setWindow", 0, 2**63)
         self._set("StubMarket", self.market, "setTerms", terms.abi())
         self._set("StubMarket", self.market, "setState", int(TaskState.AUDITING))

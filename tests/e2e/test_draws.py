@@ -63,8 +63,7 @@ def play(
     world.gas_used()
     assert world.run(task, [solver, *verifiers], on_round) is TaskState.SETTLED
     used = world.gas_used()
-    for verifier in verifiers:
-        verifier.retire()
+    world.dismiss(*verifiers)
     drawn = chain.drawn_segments(task)
     assert list(foreseen) == drawn
     slots = {segment: chain.slot(task, segment) for segment in drawn}

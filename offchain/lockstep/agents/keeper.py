@@ -12,6 +12,7 @@ from typing import Any
 
 from lockstep.agents.base import Agent
 from lockstep.agents.blinds import forfeit, forgotten
+from lockstep.agents.stalls import Stalls
 from lockstep.chain.amounts import amount_text
 from lockstep.chain.errors import Reverted
 from lockstep.chain.lockstep import PostedClaim, PostedTask
@@ -52,10 +53,6 @@ RACE_ERRORS = frozenset(
 )
 """Refusals that mean: somebody else was first, or it is a block too early."""
 
-TRIES = 3
-"""Calls of a draw that find nobody before it is left alone for a while: each looks at other candidates."""
-FIRST_PAUSE, LONGEST_PAUSE = 15, 960
-"""Seconds for which it is left alone, the first time and at most."""
 SCAN_STEPS = 64
 """Claims one finalize looks at."""
 
@@ -67,9 +64,7 @@ class Keeper(Agent):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._stalls: dict[tuple[int, int | None], tuple[int, int]] = {}
-        """Draws that found nobody among the candidates of a call, by task and segment (None: the first draw): how often
-        in a row, and until when they are left alone."""
+        self._stalls = Stalls()
 
     def tick(self) -> bool:
         """Make every call that is due."""
@@ -169,19 +164,15 @@ class Keeper(Agent):
         return self._try(lambda: self.lockstep.send(court, function, posted.terms.abi(), *arguments, doing=doing))
 
     def _is_stalled(self, task: int, segment: int | None) -> bool:
-        """Whether a draw found nobody a short while ago: each call costs gas, and stake comes free slowly."""
-        return self._stalls.get((task, segment), (0, 0))[1] > self.lockstep.now()
+        """Whether a draw is left alone for now."""
+        return self._stalls.is_paused((task, segment), self.lockstep.now())
 
     def _note_stall(self, task: int, segment: int | None) -> None:
-        """Leave a draw alone for longer each time it finds nobody."""
-        times = self._stalls.get((task, segment), (0, 0))[0] + 1
-        if times <= TRIES:
-            self._stalls[task, segment] = (times, 0)
-            return
-        pause = min(FIRST_PAUSE << (times - TRIES - 1), LONGEST_PAUSE)
-        self._stalls[task, segment] = (times, self.lockstep.now() + pause)
-        what = f"task {task}" if segment is None else f"segment {segment} of task {task}"
-        self.narrate(f"finds nobody with stake to spare to verify {what}, and tries again in {pause} s")
+        """A draw has found nobody; say so where it is left alone from now on."""
+        pause = self._stalls.note((task, segment), self.lockstep.now())
+        if pause:
+            what = f"task {task}" if segment is None else f"segment {segment} of task {task}"
+            self.narrate(f"finds nobody with stake to spare to verify {what}, and tries again in {pause} s")
 
     def _draw(self, posted: PostedTask) -> bool:
         task = posted.terms.id

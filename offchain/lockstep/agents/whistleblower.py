@@ -8,10 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 from lockstep.agents.blinds import is_excused, take_back
-from lockstep.agents.claimant import Checked, Claimant, short
+from lockstep.agents.claimant import Claimant, short
 from lockstep.agents.entry import Decision, decide
 from lockstep.agents.outlook import Prices, read_outlook
 from lockstep.agents.reader import DataMissingError
+from lockstep.agents.replayer import Checked
 from lockstep.agents.workload import WorkloadError
 from lockstep.chain.errors import Reverted
 from lockstep.chain.lockstep import PostedTask

@@ -51,6 +51,16 @@ class World(Bundle):
             "--looked-at", min=0, max=1, help="Chance that somebody replays a given claim.", rich_help_panel=WORLD
         ),
     ] = None
+    searched: Annotated[
+        float | None,
+        typer.Option(
+            "--searched",
+            min=0,
+            max=1,
+            help="Chance that a volunteer replays a given segment that was not drawn.",
+            rich_help_panel=WORLD,
+        ),
+    ] = None
     colluding: Annotated[
         float | None,
         typer.Option("--colluding", min=0, max=1, help="Share of the stake in one hand.", rich_help_panel=WORLD),
@@ -84,7 +94,7 @@ def setting(profile: Profile, *, local: bool, shape: Shape, world: World) -> Set
         raise typer.BadParameter(f"A price of {shape.price} rounds to nothing.")
     plan = Plan(shape.steps, shape.segment_steps, shape.step_work or measured.step_work, measured.init_work, price)
     given: dict[str, object] = {"outside": world.outside}
-    for name in ("looked_at", "colluding", "gas_price"):
+    for name in ("looked_at", "searched", "colluding", "gas_price"):
         value = getattr(world, name)
         if value is not None:
             given[name] = value

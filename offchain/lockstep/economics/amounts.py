@@ -39,6 +39,8 @@ class Amounts:
     """Finders' share of a claim's deposit."""
     cleared: int
     """A cleared solver's share of a claim's deposit."""
+    jackpot: int
+    """J, for a lone finder of a forced error; 0 where there are none."""
     redraws: int
 
     @classmethod
@@ -62,6 +64,7 @@ class Amounts:
             miss=cost * p.miss_multiple,
             finders=claim * p.finder_bps // WHOLE_BPS,
             cleared=claim * p.cleared_solver_bps // WHOLE_BPS,
+            jackpot=cost * p.jackpot_multiple if p.forced_bps else 0,
             redraws=p.redraws,
         )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lockstep.chain.amounts import amount_text
 from lockstep.economics.beyond import REVEAL_GAS, most_steps
-from lockstep.economics.chances import caught, least_looked_at
+from lockstep.economics.chances import least_looked_at, met
 from lockstep.economics.inequalities import INEQUALITIES
 from lockstep.economics.planted import least_y
 from lockstep.economics.setting import Setting
@@ -26,7 +26,7 @@ class Bound:
 
 def outside_gain(s: Setting) -> float:
     """Least gain, in c, that makes one bad segment pay."""
-    return caught(s.segments, s.audits, 1, s.assumed.looked_at) * s.solver_risk - 1
+    return met(s.segments, s.audits, s.assumed.looked_at, s.assumed.searched) * s.solver_risk - 1
 
 
 def most_colluding(s: Setting) -> float:
@@ -50,6 +50,10 @@ def bought_off(s: Setting) -> float:
     return (s.solver_deposit + s.fee) / (s.finder_share * s.solver_deposit)
 
 
+def _outside_text(s: Setting) -> str:
+    return f"{outside_gain(s):.2f} c = {outside_gain(s) / s.fee:.2f} C"
+
+
 def _reroll(s: Setting) -> str:
     drawn = s.audits / s.segments
     spared = drawn * (1 - drawn) * s.assumed.looked_at * s.solver_risk
@@ -61,7 +65,12 @@ BOUNDS = (
     Bound(
         "Gain from outside that makes one bad segment pay",
         "P(caught, 1) ((1 - phi) D_s + C) - c",
-        lambda s: f"{outside_gain(s):.2f} c = {outside_gain(s) / s.fee:.2f} C",
+        _outside_text,
+    ),
+    Bound(
+        "The same, where volunteers replay a fourth of what was not drawn",
+        "P(z) ((1 - phi) D_s + C) - c",
+        lambda s: _outside_text(s.assuming(searched=1 / 4)),
     ),
     Bound(
         "Share of bad claims below which looking does not pay, without forced errors",

@@ -20,6 +20,7 @@ class Gas:
         claim: a drawn verifier's claim
         keep: drawing and settling, with two audits
         blind_claim: placing and opening a blind claim
+        call: calling up a segment that was not drawn
         defend, challenge: one whole dispute, each side
 
     """
@@ -29,6 +30,7 @@ class Gas:
     claim: int
     keep: int
     blind_claim: int
+    call: int
     defend: int
     challenge: int
 

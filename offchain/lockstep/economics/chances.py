@@ -12,6 +12,7 @@ PAID_PLACES = 4
 SHARE = 5
 """Each further finder of a planted error divides what everybody gets for it by this."""
 BISECTIONS = 60
+ALL_BUT_CERTAIN = 1 - 2**-30
 OTHERS = np.arange(64)
 """Numbers of others who look."""
 _LOG_FACTORIALS = np.array([math.lgamma(n + 1) for n in OTHERS])
@@ -85,6 +86,17 @@ def free_entry(reward: float, cost: float) -> float:
 def somebody(rate: float) -> float:
     """y: chance that a Poisson number of lookers of this mean is not zero."""
     return -math.expm1(-rate)
+
+
+def mean_number(chance: float) -> float:
+    """Mean of a Poisson number that is not zero with this chance; of certainty, with all but certainty."""
+    return -math.log1p(-min(chance, ALL_BUT_CERTAIN))
+
+
+def met(segments: int, audits: int, looked_at: float, searched: float) -> float:
+    """Chance that one bad segment is shown: drawn and looked at, or not drawn and replayed by a volunteer."""
+    drawn = audits / segments
+    return drawn * looked_at + (1 - drawn) * searched
 
 
 def least_looked_at(holds: Callable[[float], bool]) -> float:

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 CHECKPOINT = 0
 """Label of the end root the solver committed to; any other number is another end root."""
 NOBODY = -1
+MOST_NAMED = 4
+"""Claims naming an entry beyond these are not told apart."""
 
 
 class End(IntEnum):
@@ -41,6 +43,19 @@ class Demander(IntEnum):
     """Somebody else, after that."""
 
 
+class Said(IntEnum):
+    """What a drawn verifier's secret says of its claim, once it is opened."""
+
+    NOTHING = 0
+    """To make no error; or there are no forced errors, and there is no secret."""
+    MADE = 1
+    """To make one, which it did; if its digest was convicted, then by proof of just that entry."""
+    FAULTY = 2
+    """To make one, and something else is wrong: it made none, or its digest was convicted otherwise."""
+    UNOPENED = 3
+    """Nobody opened it in time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Histories:
     """A batch of tasks' histories.
@@ -58,6 +73,8 @@ class Histories:
         withheld: (N, G) round in which a demand for data lapsed, ``NOBODY``
         withheld_by: (N, G) ``Demander`` of it
         undrawn: (N, G) bool, whether the segment was not drawn: it is called up where place 0 of round 0 has posted
+        said: (N, G, R) ``Said`` of the drawn verifier's claim
+        named: (N, G, R, K) bool, blind claims noted as naming the entry that is wrong by a secret: at most four a round
 
     Raises:
         ValueError: the arrays do not fit each other, or tell what the contracts do not let happen
@@ -73,19 +90,26 @@ class Histories:
     withheld: NDArray[np.int8]
     withheld_by: NDArray[np.int8]
     undrawn: NDArray[np.bool_]
+    said: NDArray[np.int8]
+    named: NDArray[np.bool_]
 
     def __post_init__(self) -> None:
         shape = self.posted.shape
         if len(shape) != 4 or self.end.shape != shape[:1] or self.failed.shape != (*shape, shape[3]):
             raise ValueError(f"Arrays of histories of shapes {shape}, {self.end.shape}, {self.failed.shape}.")
-        if any(array.shape != shape for array in (self.root, self.beaten_by, self.digest_by)):
-            raise ValueError("Roots and convictions do not have the claims' shape.")
+        if any(array.shape != shape for array in (self.root, self.beaten_by, self.digest_by, self.named)):
+            raise ValueError("Roots, convictions and names do not have the claims' shape.")
         if any(array.shape != shape[:2] for array in (self.withheld, self.withheld_by, self.undrawn)):
             raise ValueError("Demands that lapsed, and what was not drawn, are said by task and segment.")
         if np.any(self.called & (self.root[:, :, 0, 0] == CHECKPOINT)):
             raise ValueError("A segment is called up by a claim that condemns it.")
         if np.any(self.undrawn & (self.withheld > 0)):
             raise ValueError("A segment that was not drawn has one round.")
+        if self.said.shape != shape[:3] or np.any((self.said != Said.NOTHING) & self.undrawn[:, :, None]):
+            raise ValueError("Secrets are those of drawn verifiers, one a round.")
+        named = self.named.sum(axis=3)
+        if np.any(self.named[..., 0]) or np.any(self.named & ~self.posted) or np.any(named > MOST_NAMED):
+            raise ValueError("At most four blind claims of a round are noted as naming an entry.")
         for winners in (self.beaten_by, self.digest_by):
             won = winners != NOBODY
             other = np.take_along_axis(self.posted, np.maximum(winners, 0).astype(np.intp), axis=3)
@@ -119,4 +143,6 @@ class Histories:
             np.full(shape[:2], NOBODY, np.int8),
             np.full(shape[:2], Demander.VERIFIER, np.int8),
             np.zeros(shape[:2], bool),
+            np.zeros(shape[:3], np.int8),
+            np.zeros(shape, bool),
         )

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lockstep.chain.terms import last_draw
-from lockstep.economics.chances import caught, worst_cheating
+from lockstep.economics.chances import met, worst_cheating
 from lockstep.economics.setting import Setting
 
 ANSWER_GAS, ANSWER_BYTE_GAS = 150_000, 43
@@ -81,7 +81,7 @@ def _cheat(s: Setting) -> Sides:
 
 
 def _outside(s: Setting) -> Sides:
-    chance = caught(s.segments, s.audits, 1, s.assumed.looked_at)
+    chance = met(s.segments, s.audits, s.assumed.looked_at, s.assumed.searched)
     left, right = chance * s.solver_risk, s.assumed.outside * s.fee + 1
     return Sides(left, right, f"{chance:.3f} x {s.solver_risk:.1f} c = {left:.2f} c >= {right:.2f} c")
 
@@ -218,8 +218,8 @@ INEQUALITIES = (
     Inequality(
         "One bad segment does not pay, with what others pay for it",
         "audits, solver deposit",
-        "P(caught, 1) ((1 - phi) D_s + C) >= G + c",
-        "G is what the work being bad is worth to somebody: zero unless you say",
+        "P(z) ((1 - phi) D_s + C) >= G + c, P(z) = y q/(S+1) + z (1 - q/(S+1))",
+        "G is what the work being bad is worth to somebody, z the share that volunteers replay: zero unless you say",
         _outside,
     ),
     Inequality(

@@ -1,6 +1,7 @@
 """How much more everybody has after a task: twin of ``Finality.sol``, ``Judgement.sol`` and ``TaskMarket._payOut``.
 
-Forced errors are not in it: ``simulation.py`` adds what they pay.
+Of forced errors the simulation knows expectations only, which ``simulation.py`` adds; histories that say what secrets
+said are paid here (``jackpots.py``). What the treasury has not got counts as paid: it is owed.
 
 Exact to the base unit: all divisions are made on Python's integers before arrays are filled, so only sums are left. The
 arrays are int64 where every sum fits, else of Python integers: the same lines compute a million simulated tasks and one
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from lockstep.chain.types import SlotState, TaskState
 from lockstep.economics.amounts import MOST_FINDERS, Amounts, split
 from lockstep.economics.histories import CHECKPOINT, NOBODY, Demander, End, Histories
+from lockstep.economics.jackpots import is_faulty, jackpots
 
 Units = NDArray[Any]
 """Amounts of either sign, base units: int64 or Python integers."""
@@ -171,23 +173,32 @@ def pay(histories: Histories, amounts: Amounts) -> Payouts:
 
     # claims' deposits
     judged = histories.posted & (happened & ~lapsed[:, :, None])[..., None]
-    lied = judged & (histories.digest_by != NOBODY)
+    lied = judged & is_faulty(histories, stood)
     wrong = judged & ~lied & (histories.root != stood[:, :, None, None])
     claimant -= (lied | wrong).astype(units) * amounts.claim_deposit
     claimant += _won(histories.digest_by, lied).astype(units) * amounts.finders
-    treasury += lied.sum(axis=(1, 2, 3)).astype(units) * (amounts.claim_deposit - amounts.finders)
+    treasury += _left(lied, histories.digest_by, amounts.claim_deposit, amounts.finders, units)
     # a convicted digest costs the bond too, unless another conviction took it
     bonded = lied & ~convicted
     claimant -= bonded.astype(units) * amounts.claim_bond
     claimant += _won(histories.digest_by, bonded).astype(units) * (amounts.claim_bond // 2)
-    treasury += bonded.sum(axis=(1, 2, 3)).astype(units) * (amounts.claim_bond - amounts.claim_bond // 2)
+    treasury += _left(bonded, histories.digest_by, amounts.claim_bond, amounts.claim_bond // 2, units)
     each = _table([split(amounts.finders, k) for k in range(5)], units)[count]
     wrongs = wrong.sum(axis=(2, 3)).astype(units)
     claimant += _by_rank(each * wrongs[:, :, None], rank, finds)
     cleared = (wrongs * (decision.state == SlotState.PASSED)).sum(axis=1) * amounts.cleared
     solver += cleared
     treasury += (wrongs * (amounts.claim_deposit - each.sum(axis=2))).sum(axis=1) - cleared
+    won = jackpots(histories, stood, here & happened & settled[:, None, None], amounts.jackpot, units)
+    claimant += won
+    treasury -= won.sum(axis=(1, 2, 3))
     return Payouts(outcome, happened, submitter, solver, treasury, claimant, demander)
+
+
+def _left(lost: NDArray[np.bool_], winners: NDArray[np.int8], whole: int, part: int, units: Any) -> Units:
+    """(N,) what remains of ``whole`` for each claim that lost it, after a part for who convicted it, if anybody did."""
+    convicted = (lost & (winners != NOBODY)).sum(axis=(1, 2, 3)).astype(units)
+    return np.asarray(lost.sum(axis=(1, 2, 3)).astype(units) * whole - convicted * part)
 
 
 def _waited(histories: Histories, decision: Decision) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -207,7 +218,8 @@ def _drawn_verifiers(histories: Histories) -> NDArray[np.bool_]:
 
 def _dtype(amounts: Amounts, terms: int) -> Any:
     """A type that holds a sum of so many amounts."""
-    most = max(amounts.escrow, amounts.solver_deposit, amounts.claim_deposit, amounts.claim_bond, amounts.opening_bond)
+    moved = (amounts.escrow, amounts.solver_deposit, amounts.claim_deposit, amounts.claim_bond, amounts.opening_bond)
+    most = max(*moved, 2 * amounts.jackpot)
     return np.int64 if most * 8 * terms < 2**63 else object
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from lockstep.economics.chances import mean_number, met
 from lockstep.economics.inequalities import INEQUALITIES
 from lockstep.economics.payouts import pay
 from lockstep.economics.planted import PLANTED, entered, least_y, planted
@@ -18,6 +19,7 @@ from lockstep.economics.simulation import UNITS, solver_payoff, verifier_payoff
 FINE, COARSE = 32, 6
 _BY_NAME = {each.name.split(",")[0]: each for each in (*INEQUALITIES, *PLANTED)}
 _CHEAT = _BY_NAME["A solver that leaves out segments loses"]
+_POISONS = _BY_NAME["One bad segment does not pay"]
 _SILENCE = _BY_NAME["Silence of colluding verifiers does not win a submitter its money back"]
 _SKIPS = _BY_NAME["Not making it costs more than it may bring"]
 
@@ -96,8 +98,8 @@ def accomplices(looked_at: float) -> Population:
 
 
 def honest_solver(s: Setting, tasks: int, seed: int) -> bool:
-    """Whether no way to cheat brings a solver more, where only whistleblowers look."""
-    crowd = accomplices(s.assumed.looked_at)
+    """Whether no way to cheat brings a solver more, where only whistleblowers and volunteers look."""
+    crowd = replace(accomplices(s.assumed.looked_at), volunteers=mean_number(s.assumed.searched))
     gains = {kind: solver_payoff(s, crowd, kind, tasks, seed).mean for kind in Solving}
     return max(gains, key=lambda kind: gains[kind]) == Solving.HONEST
 
@@ -169,13 +171,11 @@ def _deposits(s: Setting) -> Phase:
         profile = replace(s.profile, parameters=replace(numbers, solver_deposit_multiple=int(multiple)))
         return Setting(profile, s.job, replace(s.assumed, outside=outside, safety=1.0))
 
-    one = _BY_NAME["One bad segment does not pay"]
-
     def region(multiple: float, outside: float) -> int:
         here = at(multiple, outside)
         if not _CHEAT.sides(here).holds:
             return 1
-        return 0 if one.sides(here).holds else 2
+        return 0 if _POISONS.sides(here).holds else 2
 
     return Phase(
         "deposits",
@@ -186,6 +186,36 @@ def _deposits(s: Setting) -> Phase:
         ("honest", "leaving out segments pays", "one bad segment pays"),
         region,
         lambda multiple, outside, tasks, seed: honest_solver(at(multiple, outside), tasks, seed),
+    )
+
+
+def _volunteers(s: Setting) -> Phase:
+    """Who replays what was not drawn, against what others pay for one bad segment."""
+
+    def at(searched: float, outside: float) -> Setting:
+        return s.assuming(searched=searched, outside=outside, safety=1.0)
+
+    def honest(searched: float, outside: float, tasks: int, seed: int) -> bool:
+        return honest_solver(at(searched, outside), tasks, seed)
+
+    def region(searched: float, outside: float) -> int:
+        here = at(searched, outside)
+        if _POISONS.sides(here).holds:
+            return 0
+        # the inequality lets the gain be had in any case; here it is lost with the task
+        shown = met(here.segments, here.audits, here.assumed.looked_at, searched)
+        return 1 if shown * here.solver_risk >= (1 - shown) * outside * here.fee + 1 else 2
+
+    return Phase(
+        "volunteers",
+        "Volunteers and gain from outside",
+        Axis("z, chance that an undrawn segment is replayed", 0.0, 0.9),
+        Axis("outside gain for one bad segment, in C", 0.0, 3.0),
+        (s.assumed.searched, s.assumed.outside),
+        ("honest", "pays if worth it even where it is shown", "poisoning one segment pays"),
+        region,
+        honest,
+        unseen=1,
     )
 
 
@@ -226,10 +256,12 @@ def silence_gain(s: Setting, tasks: int, seed: int) -> float:
 
 
 def phases(s: Setting) -> list[Phase]:
-    """All diagrams, around a setting."""
+    """All diagrams, around a setting; but for their own, without volunteers."""
+    audited = s.assuming(searched=0.0)
     return [
-        *([_jackpots(s)] if s.forced is not None else []),
-        _audits(s),
-        _deposits(s),
-        _collusion(s),
+        *([_jackpots(audited)] if s.forced is not None else []),
+        _audits(audited),
+        _deposits(audited),
+        *([_volunteers(s)] if s.segments > s.audits else []),
+        _collusion(audited),
     ]

@@ -45,6 +45,7 @@ class Assumptions:
 
     Attributes:
         looked_at: y, chance that somebody honest replays a given claim, beside its drawn verifier
+        searched: z, chance that somebody honest replays a given segment that was not drawn
         colluding: f, share of the registered stake in one hand
         defended: chance that a solver whose good work is condemned claims in time
         cost: what replaying costs over what it is priced at, where taking part is the question; cheats are held to 1
@@ -61,6 +62,7 @@ class Assumptions:
     """
 
     looked_at: float = 1 / 3
+    searched: float = 0.0
     colluding: float = 0.1
     defended: float = 0.9
     cost: float = 0.8

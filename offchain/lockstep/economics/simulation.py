@@ -1,6 +1,7 @@
 """What each way to play brings in a population, by simulation: the contracts' payouts less computing, gas and time.
 
-A payoff is of one task for a solver, of one claim for a verifier, of one look for a whistleblower; all in c.
+A payoff is of one task for a solver, of one claim for a verifier, of one look for a whistleblower or a volunteer, of
+one call for a false caller; all in c.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from lockstep.chain.types import TaskState
 from lockstep.economics.chances import PAID_PLACES, finder_part, maker_part
 from lockstep.economics.payouts import Payouts, Units, pay
 from lockstep.economics.planted import claim_cost, planted
 from lockstep.economics.population import (
     DEFENDER,
     FIRST_LOOKER,
+    VERIFIER,
     Focus,
     Play,
     Population,
@@ -32,7 +35,7 @@ PLANTING = (Verifying.HONEST, Verifying.COPYING, Verifying.TIPPING)
 TIPPED_ACCOUNTS = 1
 """More bring less."""
 LEAST_LOOKERS = 0.01
-"""Where nobody looks, nobody would learn that looking pays."""
+"""Where nobody looks, nobody would learn that looking pays; nor that volunteering does, where it was ever tried."""
 UNITS = 10**6
 """The simulation counts in millionths of c."""
 
@@ -52,11 +55,17 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Payoffs:
-    """What each way to play brings: by ``Solving``, by ``Verifying`` (without forced errors none tips), and a look."""
+    """What each way to play brings: by ``Solving``, by ``Verifying`` (without forced errors none tips), and a look.
+
+    ``volunteering`` is a look at a segment that was not drawn, ``calling`` a call without a look; None where every
+    segment is drawn.
+    """
 
     solving: dict[Solving, Estimate]
     verifying: dict[Verifying, Estimate]
     looking: Estimate
+    volunteering: Estimate | None
+    calling: Estimate | None
 
     @property
     def best_solving(self) -> Solving:
@@ -76,7 +85,14 @@ def payoffs(setting: Setting, population: Population, tasks: int, seed: int = SE
         {kind: solver_payoff(setting, population, kind, tasks, seed) for kind in Solving},
         {kind: verifier_payoff(setting, population, kind, tasks, seed) for kind in ways},
         looker_payoff(setting, population, tasks, seed),
+        volunteer_payoff(setting, population, tasks, seed) if undrawn(setting) else None,
+        caller_payoff(setting, population, tasks, seed) if undrawn(setting) else None,
     )
+
+
+def undrawn(setting: Setting) -> int:
+    """Segments of a task that are not drawn."""
+    return setting.segments - setting.audits
 
 
 def solver_payoff(setting: Setting, population: Population, kind: Solving, tasks: int, seed: int = SEED) -> Estimate:
@@ -106,7 +122,7 @@ def verifier_payoff(
     if kind in (Verifying.HONEST, Verifying.GRIEFING, Verifying.TIPPING):
         gains -= setting.assumed.cost
     if setting.forced is not None and kind in PLANTING:
-        gains += _planter_gains(setting, kind, played.lookers[:, 0, 0], seed)
+        gains += _planter_gains(setting, kind, played.lookers[:, 0, 0], seed) * _settled(paid)
     return Estimate.of(gains)
 
 
@@ -120,11 +136,35 @@ def looker_payoff(setting: Setting, population: Population, tasks: int, seed: in
     count = played.lookers[:, 0, 0]
     gains = (together - spent) / count - setting.assumed.cost
     if setting.forced is not None:
-        found = _is_forced(setting, tasks, seed) & np.isin(played.verifying[:, 0, 0], PLANTING)
+        found = _is_forced(setting, tasks, seed) & np.isin(played.verifying[:, 0, 0], PLANTING) & _settled(paid)
         own = TIPPED_ACCOUNTS * (played.verifying[:, 0, 0] == Verifying.TIPPING)
         paid_lookers = np.minimum(count, PAID_PLACES - own)
         gains += found * paid_lookers * finder_part(count + own) * planted(setting).jackpot / count
     return Estimate.of(gains)
+
+
+def volunteer_payoff(setting: Setting, population: Population, tasks: int, seed: int = SEED) -> Estimate:
+    """A volunteer's payoff of one look at a segment that was not drawn, whichever of the volunteers there it is."""
+    played, paid = _played(setting, population, tasks, seed, Focus(volunteer=True))
+    first = setting.audits
+    count = played.volunteers[:, first]
+    called = played.verifying[:, first, 0] == Verifying.HONEST
+    # who calls is one of them, and of the blind claims theirs come first
+    blind = np.arange(DEFENDER - FIRST_LOOKER) < (count - called)[:, None]
+    blind &= played.histories.posted[:, first, 0, FIRST_LOOKER:DEFENDER]
+    won = _in_c(paid.claimant[:, first, 0])
+    together = won[:, VERIFIER] * called + (won[:, FIRST_LOOKER:DEFENDER] * blind).sum(axis=1)
+    wins = played.convicting[:, first, 0] * ~called * blind[:, 0]
+    spent = called * setting.gas(setting.gas_used.call)
+    spent += blind.sum(axis=1) * setting.gas(setting.gas_used.blind_claim)
+    spent += wins * setting.gas(setting.gas_used.challenge)
+    return Estimate.of((together - spent) / count - setting.assumed.cost)
+
+
+def caller_payoff(setting: Setting, population: Population, tasks: int, seed: int = SEED) -> Estimate:
+    """A griefer's payoff of one call for which it has not looked, without what its friends make of the task's end."""
+    _, paid = _played(setting, population, tasks, seed, Focus(caller=True))
+    return Estimate.of(_in_c(paid.claimant[:, setting.audits, 0, VERIFIER]) - setting.gas(setting.gas_used.call))
 
 
 def _played(setting: Setting, population: Population, tasks: int, seed: int, focus: Focus) -> tuple[Play, Payouts]:
@@ -134,6 +174,11 @@ def _played(setting: Setting, population: Population, tasks: int, seed: int, foc
 
 def _in_c(units: Units) -> NDArray[np.float64]:
     return units.astype(np.float64) / UNITS
+
+
+def _settled(paid: Payouts) -> NDArray[np.bool_]:
+    """(N,) whether the task paid its levy: no other pays for forced errors."""
+    return np.asarray(paid.outcome == TaskState.SETTLED)
 
 
 def _is_forced(setting: Setting, tasks: int, seed: int) -> NDArray[np.bool_]:
@@ -153,7 +198,8 @@ def settle_on(setting: Setting, start: Population, steps: int, tasks: int, seed:
     """Best replies, one step a little after the other, and free entry of whistleblowers: the way populations go.
 
     Yields the population after each step. Step t moves a share 1 / (t + 3) of every role to its best reply; looking
-    grows where it pays, and falls where it does not.
+    grows where it pays, and falls where it does not. Volunteers come and go like whistleblowers, where there are any;
+    false callers stay as many as they are.
     """
     population = start
     for step in range(steps):
@@ -163,6 +209,14 @@ def settle_on(setting: Setting, start: Population, steps: int, tasks: int, seed:
             population,
             solving=(1 - share) * population.solving + share * np.eye(3)[found.best_solving],
             verifying=(1 - share) * population.verifying + share * np.eye(6)[found.best_verifying],
-            lookers=max(LEAST_LOOKERS, population.lookers * float(np.exp(share * np.clip(found.looking.mean, -2, 2)))),
+            lookers=_entered(population.lookers, share, found.looking),
+            volunteers=_entered(population.volunteers, share, found.volunteering),
         )
         yield population
+
+
+def _entered(number: float, share: float, looking: Estimate | None) -> float:
+    """How many look after a step, where ``number`` do now: more where a look pays."""
+    if number == 0 or looking is None:
+        return number
+    return max(LEAST_LOOKERS, number * float(np.exp(share * np.clip(looking.mean, -2, 2))))

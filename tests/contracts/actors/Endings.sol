@@ -81,6 +81,36 @@ abstract contract Endings is Scene {
         market.settle(terms);
     }
 
+    /// @dev Another account claims a segment blindly and opens that, until its claims can be disputed.
+    function contest(address account, uint32 segment, bytes32 endRoot) internal {
+        placeBlind(account, segment, endRoot);
+        passClaimWindow(segment);
+        unblind(account, segment, endRoot);
+        passUnblindWindow(segment);
+    }
+
+    /// @dev As `contest`, of what the segment ends in; the account convicts the first claim, its end root or its digest, and all disputes are over.
+    function refute(address account, uint32 segment, bool digest) internal {
+        contest(account, segment, honestEnd(segment));
+        convict(segment, 0, digest, account);
+        passDisputeWindow(segment);
+    }
+
+    /// @dev Judges a claim of a segment's last round.
+    function close(uint32 segment, uint16 index) internal {
+        court.closeClaim(terms, segment, court.slotOf(terms.id, segment).round, index);
+    }
+
+    /// @dev Finders' share of the solver's deposit.
+    function potOf() internal view returns (uint96) {
+        return 3 * feeOf() * 3 / 10;
+    }
+
+    /// @dev What a claim locks.
+    function lockOf() internal view returns (uint96) {
+        return depositOf() + numbers.claimBond;
+    }
+
     /// @dev Nobody claims in any round.
     function missOut(uint32 segment) internal {
         while (true) {

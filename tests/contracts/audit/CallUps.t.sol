@@ -60,11 +60,7 @@ abstract contract CallUpScene is Endings {
     }
 
     function _close(uint16 index) internal {
-        court.closeClaim(terms, segment, CALLED, index);
-    }
-
-    function _stake() internal view returns (uint96) {
-        return depositOf() + numbers.claimBond;
+        close(segment, index);
     }
 }
 
@@ -87,7 +83,7 @@ contract CallUpsTest is CallUpScene {
         assertEq(slot.claims, 1);
         assertEq(slot.beaconValue, court.slotOf(terms.id, drawn[0]).beaconValue);
         assertEq(market.taskOf(terms.id).called, 1);
-        assertEq(vault.freeStakeOf(whistleblower), free - _stake());
+        assertEq(vault.freeStakeOf(whistleblower), free - lockOf());
         ClaimRecord memory record = claimOf(segment, 0);
         assertEq(record.claimant, whistleblower);
         assertEq(record.endRoot, "other");
@@ -96,7 +92,7 @@ contract CallUpsTest is CallUpScene {
     }
 
     function test_callUp_bySubmitter_isRecorded() public {
-        stake(submitter, _stake());
+        stake(submitter, lockOf());
         _callUp(submitter, segment, "other");
         assertSlot(segment, SlotState.Drawn);
     }
@@ -165,7 +161,7 @@ contract CallUpsTest is CallUpScene {
         vm.expectRevert();
         vm.prank(outsider);
         court.callUp(terms, segment, body, proof);
-        stake(outsider, _stake());
+        stake(outsider, lockOf());
         vm.prank(outsider);
         court.callUp(terms, segment, body, proof);
     }
@@ -211,23 +207,18 @@ contract CallUpEndsTest is CallUpScene {
         market.settle(terms);
         assertTask(TaskState.Rejected);
         uint96 slash = 3 * feeOf();
-        assertEq(wealthOf(whistleblower), volunteerBefore + slash * 3 / 10);
+        assertEq(wealthOf(whistleblower), volunteerBefore + potOf());
         assertEq(wealthOf(solver), solverBefore - slash);
         assertEq(wealthOf(submitter), submitterBefore + feeOf() / 2 - 2 * terms.wage);
         assertEq(wealthOf(verifier) + wealthOf(secondVerifier), verifiersBefore + 2 * terms.wage);
-        assertEq(treasury.balance(), slash - slash * 3 / 10 - feeOf() / 2);
+        assertEq(treasury.balance(), slash - potOf() - feeOf() / 2);
     }
 
     /// @dev A false volunteer against the solver's blind claim.
     function _defend() private {
         _callUp(whistleblower, segment, "slander");
         vm.warp(block.timestamp + 1 hours);
-        placeBlind(solver, segment, honestEnd(segment));
-        passClaimWindow(segment);
-        unblind(solver, segment, honestEnd(segment));
-        passUnblindWindow(segment);
-        convict(segment, 0, false, solver);
-        passDisputeWindow(segment);
+        refute(solver, segment, false);
     }
 
     function test_falseVolunteer_convicted_paysTheSolver() public {
@@ -241,11 +232,11 @@ contract CallUpEndsTest is CallUpScene {
         assertSlot(segment, SlotState.Passed);
         _close(0);
         _close(1);
-        assertEq(wealthOf(whistleblower), volunteerBefore - _stake());
+        assertEq(wealthOf(whistleblower), volunteerBefore - lockOf());
         assertEq(wealthOf(solver), solverBefore + feeOf() + depositOf() / 2 + numbers.claimBond / 2);
         assertEq(treasury.balance(), terms.levy + numbers.claimBond / 2 + depositOf() / 2);
         vm.expectRevert(IAuditCourt.AlreadyClosed.selector);
-        _close(0);
+        court.closeClaim(terms, segment, CALLED, 0);
     }
 
     function test_falseVolunteer_convicted_countsAsWhistleblower() public {
@@ -278,10 +269,7 @@ contract CallUpEndsTest is CallUpScene {
         _begin(false);
         _claimDrawn();
         _callUp(whistleblower, segment, "slander");
-        placeBlind(secondWhistleblower, segment, "other slander");
-        passClaimWindow(segment);
-        unblind(secondWhistleblower, segment, "other slander");
-        passUnblindWindow(segment);
+        contest(secondWhistleblower, segment, "other slander");
         convict(segment, 0, false, secondWhistleblower);
         convict(segment, 1, false, whistleblower);
         passDisputeWindow(segment);
@@ -300,17 +288,12 @@ contract CallUpEndsTest is CallUpScene {
         _begin(true);
         _claimDrawn();
         _callUp(whistleblower, segment, "neither");
-        placeBlind(secondWhistleblower, segment, honestEnd(segment));
-        passClaimWindow(segment);
-        unblind(secondWhistleblower, segment, honestEnd(segment));
-        passUnblindWindow(segment);
-        convict(segment, 0, false, secondWhistleblower);
-        passDisputeWindow(segment);
+        refute(secondWhistleblower, segment, false);
         market.settle(terms);
         assertTask(TaskState.Rejected);
         _close(0);
         _close(1);
-        uint96 pots = 3 * feeOf() * 3 / 10 + depositOf() * 3 / 10;
+        uint96 pots = potOf() + depositOf() * 3 / 10;
         assertEq(wealthOf(secondWhistleblower), before + pots + numbers.claimBond / 2);
     }
 
@@ -321,18 +304,13 @@ contract CallUpEndsTest is CallUpScene {
         _begin(true);
         _claimDrawn();
         _callUp(whistleblower, segment, honestEnd(segment));
-        placeBlind(secondWhistleblower, segment, honestEnd(segment));
-        passClaimWindow(segment);
-        unblind(secondWhistleblower, segment, honestEnd(segment));
-        passUnblindWindow(segment);
-        convict(segment, 0, true, secondWhistleblower);
-        passDisputeWindow(segment);
+        refute(secondWhistleblower, segment, true);
         market.settle(terms);
         assertTask(TaskState.Rejected);
         _close(0);
         _close(1);
-        assertEq(wealthOf(whistleblower), copierBefore - _stake());
-        uint96 pots = 3 * feeOf() * 3 / 10 + depositOf() * 3 / 10;
+        assertEq(wealthOf(whistleblower), copierBefore - lockOf());
+        uint96 pots = potOf() + depositOf() * 3 / 10;
         assertEq(wealthOf(secondWhistleblower), before + pots + numbers.claimBond / 2);
     }
 
@@ -347,7 +325,7 @@ contract CallUpEndsTest is CallUpScene {
         _callUp(whistleblower, segment, honestEnd(segment));
         passUnblindWindow(segment);
         market.settle(terms);
-        assertEq(wealthOf(whistleblower), before + uint256(3 * feeOf() * 3 / 10) / 3);
+        assertEq(wealthOf(whistleblower), before + uint256(potOf()) / 3);
     }
 
     function test_void_freesTheVolunteer_withoutAWage() public {
@@ -376,7 +354,7 @@ contract CallUpEndsTest is CallUpScene {
         market.settle(terms);
         assertTask(TaskState.Unavailable);
         _close(0);
-        assertEq(wealthOf(whistleblower), before + 3 * feeOf() * 3 / 10);
+        assertEq(wealthOf(whistleblower), before + potOf());
         assertEq(wealthOf(solver), solverBefore - 3 * feeOf());
     }
 
@@ -414,7 +392,7 @@ contract ForcedCallUpTest is CallUpScene {
         vm.expectRevert(abi.encodeWithSelector(IAuditCourt.WrongSlot.selector, segment, SlotState.Failed));
         court.openSecret(terms, opening);
         _close(0);
-        assertEq(wealthOf(whistleblower), before + 3 * feeOf() * 3 / 10);
+        assertEq(wealthOf(whistleblower), before + potOf());
     }
 }
 

@@ -26,10 +26,6 @@ contract JudgementTest is Endings {
         if (claimOf(segments[1], 0).claimant == address(0)) claimHonestly(segments[1]);
     }
 
-    function _close(uint32 segment, uint16 index) private {
-        court.closeClaim(terms, segment, court.slotOf(terms.id, segment).round, index);
-    }
-
     // Clean
 
     function test_settle_cleanTask_paysEverybody() public {
@@ -65,19 +61,16 @@ contract JudgementTest is Endings {
         _begin(false);
         claimHonestly(segments[0]);
         claimHonestly(segments[1]);
-        placeBlind(whistleblower, segments[0], honestEnd(segments[0]));
-        passClaimWindow(segments[0]);
-        unblind(whistleblower, segments[0], honestEnd(segments[0]));
-        passUnblindWindow(segments[0]);
+        contest(whistleblower, segments[0], honestEnd(segments[0]));
         vm.expectPartialRevert(IAuditCourt.WrongWindow.selector);
         market.settle(terms);
         passDisputeWindow(segments[0]);
         market.settle(terms);
         assertTask(TaskState.Settled);
         uint96 free = vault.freeStakeOf(whistleblower);
-        _close(segments[0], 1);
-        assertEq(vault.freeStakeOf(whistleblower), free + depositOf() + numbers.claimBond);
-        _close(segments[0], 0);
+        close(segments[0], 1);
+        assertEq(vault.freeStakeOf(whistleblower), free + lockOf());
+        close(segments[0], 0);
     }
 
     // Fraud
@@ -94,12 +87,12 @@ contract JudgementTest is Endings {
         market.settle(terms);
         assertTask(TaskState.Rejected);
         uint96 slash = 3 * feeOf();
-        uint96 locked = depositOf() + numbers.claimBond;
+        uint96 locked = lockOf();
         uint256 wages = (verifierOf(segments[1]) == finder ? 2 : 1);
-        assertEq(wealthOf(finder), before + slash * 3 / 10 + wages * (terms.wage + locked));
+        assertEq(wealthOf(finder), before + potOf() + wages * (terms.wage + locked));
         assertEq(wealthOf(solver), solverBefore - slash);
         assertEq(wealthOf(submitter), submitterBefore + feeOf() / 2 - 2 * terms.wage);
-        assertEq(treasury.balance(), slash - slash * 3 / 10 - feeOf() / 2);
+        assertEq(treasury.balance(), slash - potOf() - feeOf() / 2);
     }
 
     function test_fraud_passedByTheVerifier_paysWhistleblowersFromBothDeposits() public {
@@ -123,25 +116,25 @@ contract JudgementTest is Endings {
         assertSlot(segment, SlotState.Failed);
         assertEq(court.slotOf(terms.id, segment).standing, 3);
 
-        uint96 locked = depositOf() + numbers.claimBond;
+        uint96 locked = lockOf();
         uint256 first = wealthOf(whistleblower);
         uint256 second = wealthOf(secondWhistleblower);
         market.settle(terms);
         assertTask(TaskState.Rejected);
-        uint96 pot = 3 * feeOf() * 3 / 10;
+        uint96 pot = potOf();
         assertEq(wealthOf(whistleblower), first + uint256(pot) * 27 / 36);
         assertEq(wealthOf(secondWhistleblower), second + uint256(pot) * 9 / 36);
 
         first = wealthOf(whistleblower);
         second = wealthOf(secondWhistleblower);
         uint256 brought = treasury.balance();
-        _close(segment, 0);
+        close(segment, 0);
         pot = depositOf() * 3 / 10;
         assertEq(wealthOf(whistleblower), first + uint256(pot) * 27 / 36);
         assertEq(wealthOf(secondWhistleblower), second + uint256(pot) * 9 / 36);
         assertEq(treasury.balance() - brought, depositOf() - uint256(pot) * 27 / 36 - uint256(pot) * 9 / 36, "dust too");
-        _close(segment, 1);
-        _close(segment, 2);
+        close(segment, 1);
+        close(segment, 2);
         assertEq(wealthOf(whistleblower), first + uint256(pot) * 27 / 36 + locked);
         uint256 otherWage = verifierOf(segments[1]) == liar ? terms.wage : 0;
         assertEq(wealthOf(liar), liarBefore - depositOf() - numbers.claimBond + otherWage + _lockedElsewhere(liar));
@@ -149,8 +142,7 @@ contract JudgementTest is Endings {
 
     /// @dev What an account that was drawn twice had locked for the other segment when its wealth was taken, and has back.
     function _lockedElsewhere(address account) private view returns (uint256) {
-        uint256 locked = depositOf() + numbers.claimBond;
-        return (verifierOf(segments[1]) == account ? 2 : 1) * locked;
+        return (verifierOf(segments[1]) == account ? 2 : 1) * uint256(lockOf());
     }
 
     function test_fraud_inBothSegments_splitsThePotEvenly() public {
@@ -161,8 +153,8 @@ contract JudgementTest is Endings {
         passUnblindWindow(segments[1]);
         uint256 before = wealthOf(verifier) + wealthOf(secondVerifier);
         market.settle(terms);
-        uint96 pot = 3 * feeOf() * 3 / 10;
-        uint96 locked = depositOf() + numbers.claimBond;
+        uint96 pot = potOf();
+        uint96 locked = lockOf();
         assertEq(wealthOf(verifier) + wealthOf(secondVerifier), before + pot + 2 * (terms.wage + locked));
     }
 
@@ -171,20 +163,15 @@ contract JudgementTest is Endings {
     function test_falsePositive_paysFinderAndSolver_halfOfTheSlashAtMost() public {
         _begin(false);
         uint32 segment = segments[0];
-        placeBlind(whistleblower, segment, honestEnd(segment));
         claim(segment, "slander");
         _settleRest();
-        passClaimWindow(segment);
-        unblind(whistleblower, segment, honestEnd(segment));
-        passUnblindWindow(segment);
-        convict(segment, 0, false, whistleblower);
-        passDisputeWindow(segment);
+        refute(whistleblower, segment, false);
         market.settle(terms);
         assertTask(TaskState.Settled);
         uint256 finderBefore = wealthOf(whistleblower);
         uint256 solverBefore = wealthOf(solver);
         uint256 brought = treasury.balance();
-        _close(segment, 0);
+        close(segment, 0);
         assertEq(wealthOf(whistleblower), finderBefore + depositOf() * 3 / 10);
         assertEq(wealthOf(solver), solverBefore + depositOf() / 5);
         assertEq(treasury.balance(), brought + depositOf() / 2);
@@ -193,14 +180,9 @@ contract JudgementTest is Endings {
     function test_wrongVerifier_getsNoWage() public {
         _begin(false);
         uint32 segment = segments[0];
-        placeBlind(whistleblower, segment, honestEnd(segment));
         claim(segment, "slander");
         _settleRest();
-        passClaimWindow(segment);
-        unblind(whistleblower, segment, honestEnd(segment));
-        passUnblindWindow(segment);
-        convict(segment, 0, false, whistleblower);
-        passDisputeWindow(segment);
+        refute(whistleblower, segment, false);
         uint256 before = wealthOf(submitter);
         market.settle(terms);
         assertEq(wealthOf(submitter), before + feeOf() / 10 + terms.wage);
@@ -212,25 +194,20 @@ contract JudgementTest is Endings {
         _begin(false);
         uint32 segment = segments[0];
         address lazy = verifierOf(segment);
-        placeBlind(whistleblower, segment, honestEnd(segment));
         claimHonestly(segment);
         _settleRest();
-        passClaimWindow(segment);
-        unblind(whistleblower, segment, honestEnd(segment));
-        passUnblindWindow(segment);
-        convict(segment, 0, true, whistleblower);
-        passDisputeWindow(segment);
+        refute(whistleblower, segment, true);
         market.settle(terms);
         assertTask(TaskState.Settled);
         assertEq(court.slotOf(terms.id, segment).standing, 1);
         uint256 lazyBefore = wealthOf(lazy);
         uint256 finderBefore = wealthOf(whistleblower);
         uint256 brought = treasury.balance();
-        _close(segment, 0);
+        close(segment, 0);
         assertEq(wealthOf(lazy), lazyBefore);
         uint256 found = depositOf() * 3 / 10 + numbers.claimBond / 2;
         assertEq(wealthOf(whistleblower), finderBefore + found);
-        assertEq(treasury.balance(), brought + depositOf() + numbers.claimBond - found);
+        assertEq(treasury.balance(), brought + lockOf() - found);
     }
 
     // Misses and redraws
@@ -243,7 +220,7 @@ contract JudgementTest is Endings {
         passUnblindWindow(segment);
         uint256 before = wealthOf(silent);
         court.finalize(terms, segment, 1);
-        assertEq(wealthOf(silent), before + depositOf() + numbers.claimBond - 2 * costOf());
+        assertEq(wealthOf(silent), before + lockOf() - 2 * costOf());
         assertEq(treasury.balance(), 2 * costOf());
         rollToValue();
         court.redraw(terms, segment);
@@ -295,10 +272,10 @@ contract JudgementTest is Endings {
         uint256 before = wealthOf(whistleblower);
         court.finalize(terms, segment, 100);
         assertSlot(segment, SlotState.Failed);
-        assertEq(wealthOf(silent), silentBefore + depositOf() + numbers.claimBond - 2 * costOf());
+        assertEq(wealthOf(silent), silentBefore + lockOf() - 2 * costOf());
         market.settle(terms);
         assertTask(TaskState.Rejected);
-        assertEq(wealthOf(whistleblower), before + uint256(3 * feeOf()) * 3 / 10);
+        assertEq(wealthOf(whistleblower), before + potOf());
     }
 
     function test_miss_withAVolunteersClaim_isDrawnAgain_andTheClaimJudgedThen() public {
@@ -318,7 +295,7 @@ contract JudgementTest is Endings {
         market.settle(terms);
         uint96 free = vault.freeStakeOf(whistleblower);
         court.closeClaim(terms, segment, 0, 1);
-        assertEq(vault.freeStakeOf(whistleblower), free + depositOf() + numbers.claimBond);
+        assertEq(vault.freeStakeOf(whistleblower), free + lockOf());
     }
 
     function test_threeMisses_areUnavailable_andTheSolverUnpaidButWhole() public {
@@ -338,11 +315,8 @@ contract JudgementTest is Endings {
         uint32 segment = segments[0];
         _settleRest();
         for (uint256 round = 0; round <= numbers.redraws; ++round) {
-            placeBlind(whistleblower, segment, "other");
             claim(segment, "slander");
-            passClaimWindow(segment);
-            unblind(whistleblower, segment, "other");
-            passUnblindWindow(segment);
+            contest(whistleblower, segment, "other");
             convict(segment, 0, false, whistleblower);
             convict(segment, 1, false, verifierOf(segment));
             passDisputeWindow(segment);
@@ -366,11 +340,8 @@ contract JudgementTest is Endings {
         _begin(false);
         uint32 segment = segments[0];
         _settleRest();
-        placeBlind(whistleblower, segment, "other");
         claimHonestly(segment);
-        passClaimWindow(segment);
-        unblind(whistleblower, segment, "other");
-        passUnblindWindow(segment);
+        contest(whistleblower, segment, "other");
         address early = verifierOf(segment);
         convict(segment, 0, false, whistleblower);
         convict(segment, 1, false, early);
@@ -426,7 +397,7 @@ contract JudgementTest is Endings {
         for (uint256 i = 0; i < 9; ++i) {
             before[i] = wealthOf(address(uint160(0x1000 + i)));
         }
-        _close(segment, 0);
+        close(segment, 0);
         uint96 pot = depositOf() * 3 / 10;
         uint256[4] memory weights = [uint256(27), 9, 3, 1];
         uint256[4] memory finders = [uint256(1), 2, 4, 5];
@@ -436,7 +407,7 @@ contract JudgementTest is Endings {
             );
         }
         for (uint16 i = 1; i < 10; ++i) {
-            _close(segment, i);
+            close(segment, i);
         }
     }
 
@@ -488,9 +459,9 @@ contract JudgementTest is Endings {
         market.voidInvalidProgram(terms, fault());
         assertSlot(segments[0], SlotState.Moot);
         assertSlot(segments[1], SlotState.Moot);
-        _close(segments[0], 0);
-        _close(segments[0], 1);
-        _close(segments[1], 0);
+        close(segments[0], 0);
+        close(segments[0], 1);
+        close(segments[1], 0);
         assertEq(wealthOf(solver), solverBefore + feeOf());
         assertEq(wealthOf(verifier) + wealthOf(secondVerifier), verifiersBefore + terms.wage);
         assertEq(wealthOf(whistleblower), finderBefore);

@@ -48,12 +48,16 @@ abstract contract BeaconFixture is Test {
         assertEq(address(beacon), expected);
         address[3] memory revealers = [first, second, third];
         for (uint256 i = 0; i < revealers.length; ++i) {
-            vm.startPrank(revealers[i]);
-            token.drip(10_000 ether);
-            token.approve(address(vault), type(uint256).max);
-            vault.deposit(10_000 ether);
-            vm.stopPrank();
+            stakeFor(revealers[i], 10_000 ether);
         }
+    }
+
+    function stakeFor(address account, uint96 amount) internal {
+        vm.startPrank(account);
+        token.drip(amount);
+        token.approve(address(vault), type(uint256).max);
+        vault.deposit(amount);
+        vm.stopPrank();
     }
 
     function deployBeacon(RevealParameters memory parameters) internal returns (RandomBeacon) {

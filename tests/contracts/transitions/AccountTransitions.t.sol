@@ -37,10 +37,9 @@ contract AccountTransitionsTest is Endings, TransitionTable {
     // Rows
 
     function _bringTo(string memory machine, string memory row) internal override {
-        string[] memory parts = vm.split(row, ", ");
-        string memory how = parts.length == 2 ? parts[1] : "";
-        if (_same(machine, "application")) _arrangeApplication(parts[0], how);
-        else _arrangeRegistration(parts[0], how);
+        (string memory state, string memory how) = _partsOf(row);
+        if (_same(machine, "application")) _arrangeApplication(state, how);
+        else _arrangeRegistration(state, how);
     }
 
     function _arrangeApplication(string memory state, string memory how) private {
@@ -95,10 +94,6 @@ contract AccountTransitionsTest is Endings, TransitionTable {
         vm.prank(solver);
         court.retireVerifier();
         if (_same(how, "notice over")) vm.warp(vm.getBlockTimestamp() + numbers.withdrawalDelay);
-    }
-
-    function _passDeadline(string memory) internal pure override {
-        revert("its windows are rows");
     }
 
     function _stateName(string memory machine) internal view override returns (string memory) {

@@ -18,10 +18,9 @@ contract BeaconTransitionsTest is BeaconFixture, TransitionTable {
     // Rows
 
     function _bringTo(string memory machine, string memory row) internal override {
-        string[] memory parts = vm.split(row, ", ");
-        string memory how = parts.length == 2 ? parts[1] : "";
-        if (_same(machine, "draw")) _arrangeDraw(parts[0], how);
-        else _arrangeSeat(parts[0], how);
+        (string memory state, string memory how) = _partsOf(row);
+        if (_same(machine, "draw")) _arrangeDraw(state, how);
+        else _arrangeSeat(state, how);
     }
 
     function _arrangeDraw(string memory state, string memory how) private {
@@ -39,7 +38,7 @@ contract BeaconTransitionsTest is BeaconFixture, TransitionTable {
 
     function _arrangeSeat(string memory state, string memory how) private {
         if (_same(how, "panel full")) {
-            stakeFor(outsider);
+            stakeFor(outsider, BOND);
             join(second);
             join(third);
             join(outsider);
@@ -55,18 +54,6 @@ contract BeaconTransitionsTest is BeaconFixture, TransitionTable {
             beacon.stepDown();
         }
         if (_same(how, "held long enough")) vm.roll(vm.getBlockNumber() + beacon.holdBlocks() + 1);
-    }
-
-    function stakeFor(address account) private {
-        vm.startPrank(account);
-        token.drip(BOND);
-        token.approve(address(vault), type(uint256).max);
-        vault.deposit(BOND);
-        vm.stopPrank();
-    }
-
-    function _passDeadline(string memory) internal pure override {
-        revert("its windows are rows");
     }
 
     function _stateName(string memory machine) internal view override returns (string memory) {

@@ -37,8 +37,7 @@ contract ClaimTransitionsTest is Endings, TransitionTable {
     // Rows
 
     function _bringTo(string memory machine, string memory row) internal override {
-        string[] memory parts = vm.split(row, ", ");
-        string memory how = parts.length == 2 ? parts[1] : "";
+        (string memory state, string memory how) = _partsOf(row);
         if (_same(how, "secret due") || _same(how, "secret opened")) {
             _forced = true;
             setUp();
@@ -46,8 +45,8 @@ contract ClaimTransitionsTest is Endings, TransitionTable {
         stake(outsider, 10_000 * TOKEN); // nobody is refused for want of stake
         toAuditing(0);
         _segment = drawnSegments()[0];
-        if (_same(machine, "claim")) _arrangeClaim(parts[0], how);
-        else _arrangeBlind(parts[0], how);
+        if (_same(machine, "claim")) _arrangeClaim(state, how);
+        else _arrangeBlind(state, how);
     }
 
     function _arrangeClaim(string memory state, string memory how) private {

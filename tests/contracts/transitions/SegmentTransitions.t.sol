@@ -46,8 +46,7 @@ contract SegmentTransitionsTest is Endings, TransitionTable {
     // Rows
 
     function _bringTo(string memory, string memory row) internal override {
-        string[] memory parts = vm.split(row, ", ");
-        string memory window = parts.length == 2 ? parts[1] : "";
+        (string memory state, string memory window) = _partsOf(row);
         toAuditing(type(uint256).max);
         _segment = drawnSegments()[0];
         _bodyHash = keccak256(abi.encode(bodyFor(_segment, honestEnd(_segment))));
@@ -57,7 +56,7 @@ contract SegmentTransitionsTest is Endings, TransitionTable {
         }
         placeBlind(whistleblower, _segment, honestEnd(_segment));
         // What is void was claimed, so that there is a claim to close.
-        _arrange(_same(window, "void") ? "Drawn claimed" : parts[0]);
+        _arrange(_same(window, "void") ? "Drawn claimed" : state);
         _passTo(window);
     }
 

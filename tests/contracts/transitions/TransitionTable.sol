@@ -22,8 +22,10 @@ abstract contract TransitionTable is Test {
     /// @dev Brings the machine to a row of the table.
     function _bringTo(string memory machine, string memory row) internal virtual;
 
-    /// @dev Lets the deadline of the state pass.
-    function _passDeadline(string memory machine) internal virtual;
+    /// @dev Lets the deadline of the state pass; never asked for where the table's windows are rows.
+    function _passDeadline(string memory) internal virtual {
+        revert("its windows are rows");
+    }
 
     /// @dev The state that the contracts' books give.
     function _stateName(string memory machine) internal view virtual returns (string memory);
@@ -148,6 +150,12 @@ abstract contract TransitionTable is Test {
             }
         }
         revert(string.concat("no cell: ", machine, " | ", row, " | ", move));
+    }
+
+    /// @dev A row's state, and what else it says behind the comma.
+    function _partsOf(string memory row) internal pure returns (string memory state, string memory how) {
+        string[] memory parts = vm.split(row, ", ");
+        return (parts[0], parts.length == 2 ? parts[1] : "");
     }
 
     /// @dev What tells a move from others of its name.

@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 
 from lockstep.agents.entry import Choice, Outlook, decide, expected_reward, look_chance
 from lockstep.economics.chances import free_entry
-
-COST = 1_000_000
-"""c of the examples, base units."""
+from tests.strategies.outlooks import COST, outlooks
 
 
 def outlook(**changes: float) -> Outlook:
@@ -22,22 +20,7 @@ def outlook(**changes: float) -> Outlook:
     return Outlook(**{**values, "cost": COST, **changes})  # type: ignore[arg-type]
 
 
-outlooks = st.builds(
-    lambda judged, share, **rest: Outlook(judged=judged, false=round(judged * share), **rest),
-    rivals=st.integers(0, 60),
-    judged=st.integers(0, 200),
-    share=st.floats(0, 1),
-    forced=st.floats(0, 10 * COST),
-    found=st.integers(0, 40 * COST),
-    wage=st.integers(0, 3 * COST),
-    work=st.integers(1, 10**12),
-    cost=st.floats(0, 10 * COST),
-    least=st.floats(0, COST),
-    room=st.floats(0, 3),
-)
-
-
-@given(o=outlooks, chance=st.floats(0.001, 1))
+@given(o=outlooks(COST), chance=st.floats(0.001, 1))
 def test_expected_reward_is_the_mean_over_the_rivals_that_look(o: Outlook, chance: float) -> None:
     others = range(o.rivals + 1)
     weights = [math.comb(o.rivals, n) * chance**n * (1 - chance) ** (o.rivals - n) for n in others]
@@ -48,7 +31,7 @@ def test_expected_reward_is_the_mean_over_the_rivals_that_look(o: Outlook, chanc
     assert expected_reward(o, chance) == pytest.approx(mean, rel=1e-6, abs=1e-3)
 
 
-@given(o=outlooks)
+@given(o=outlooks(COST))
 def test_share_is_all_or_none_or_pays_just_its_cost(o: Outlook) -> None:
     chance, needed = look_chance(o), o.cost + o.least
     assert 0 <= chance <= 1
@@ -60,7 +43,7 @@ def test_share_is_all_or_none_or_pays_just_its_cost(o: Outlook) -> None:
         assert expected_reward(o, chance) == pytest.approx(needed, rel=1e-6, abs=1e-3)
 
 
-@given(o=outlooks, more=st.floats(1.01, 5), rivals=st.integers(1, 20))
+@given(o=outlooks(COST), more=st.floats(1.01, 5), rivals=st.integers(1, 20))
 def test_share_falls_with_rivals_and_cost_and_rises_with_rewards(o: Outlook, more: float, rivals: int) -> None:
     chance, slack = look_chance(o), 1e-9
     assert look_chance(replace(o, rivals=o.rivals + rivals)) <= chance + slack
@@ -70,7 +53,7 @@ def test_share_falls_with_rivals_and_cost_and_rises_with_rewards(o: Outlook, mor
     assert look_chance(replace(o, false=min(o.judged, o.false + 1))) >= chance - slack
 
 
-@given(o=outlooks)
+@given(o=outlooks(COST))
 def test_decision_never_chooses_what_does_not_pay(o: Outlook) -> None:
     decision = decide(o)
     needed = o.cost + o.least
@@ -91,7 +74,7 @@ def test_many_rivals_that_do_alike_make_free_entry(reward: float) -> None:
     assert lookers == pytest.approx(free_entry(reward, 1.0), rel=0.01)
 
 
-@given(o=outlooks)
+@given(o=outlooks(COST))
 def test_shares_of_all_rivals_together_do_not_grow_past_what_pays(o: Outlook) -> None:
     chance = look_chance(o)
     assume(0 < chance < 1)

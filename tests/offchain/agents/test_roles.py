@@ -25,27 +25,14 @@ from lockstep.agents.roles import (
     watching,
 )
 from lockstep.economics.chances import free_entry
+from tests.strategies.outlooks import COST, outlooks
 
-COST = 1_000_000
-"""c of the examples, base units."""
 SLACK = 1e-3
 """Base units that bisections may be off."""
 
-outlooks = st.builds(
-    lambda judged, share, **rest: Outlook(judged=judged, false=round(judged * share), **rest),
-    rivals=st.integers(0, 60),
-    judged=st.integers(0, 200),
-    share=st.floats(0, 1),
-    forced=st.floats(0, 10 * COST),
-    found=st.integers(0, 40 * COST),
-    wage=st.integers(0, 3 * COST),
-    work=st.integers(1, 10**12),
-    cost=st.floats(0, 10 * COST),
-    room=st.floats(0, 3),
-)
 prospects = st.builds(
     Prospect,
-    outlook=outlooks,
+    outlook=outlooks(),
     claims=st.integers(1, 64),
     weight=st.floats(0, 1),
     carried=st.integers(0, 100),
@@ -92,7 +79,7 @@ def test_solving_is_shared_with_rivals_and_falls_with_cost(p: Prospect, more: in
     assert solving(replace(p, solvable=False)) == 0
 
 
-@given(o=outlooks, claims=st.integers(1, 64))
+@given(o=outlooks(), claims=st.integers(1, 64))
 def test_at_free_entry_a_look_leaves_nothing_so_any_paid_claim_is_better(o: Outlook, claims: int) -> None:
     if not 0 < look_chance(o) < 1:
         return

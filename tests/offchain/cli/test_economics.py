@@ -38,6 +38,7 @@ def test_check_of_a_profile_holds(preset: str) -> None:
         (("--steps", 32_000), "Silence of colluding verifiers"),
         (("--steps", 32_000), "A task is not too long"),
         (("--outside-gain", 0.5), "One bad segment"),
+        (("--outside-gain", 0.8, "--searched", 0.25), "One bad segment"),
         (("--censorship", "24h"), "Every window"),
         (("--gas-price", 10**14), "lives on its wage"),
         (("--steps", 1), "Enough whistleblowers join"),
@@ -47,6 +48,13 @@ def test_check_with_what_breaks_it_says_so_and_ends_with_one(options: tuple[obje
     result = economics("check", "--preset", "public", *options, code=1)
     assert "does not hold" in result.stdout
     assert names in " ".join(result.stderr.split())
+
+
+def test_volunteers_carry_a_gain_from_outside_that_audits_alone_do_not() -> None:
+    assert (
+        "does not hold"
+        not in economics("check", "--preset", "public", "--outside-gain", 0.5, "--searched", 0.25).stdout
+    )
 
 
 def test_check_reads_the_deployment_file(tmp_path: Path) -> None:
@@ -115,9 +123,11 @@ def test_simulate_shows_payoffs_ends_and_diagrams(tmp_path: Path, monkeypatch: p
     for module in (phases, phase_plot):
         monkeypatch.setattr(module, "FINE", 5)
         monkeypatch.setattr(module, "COARSE", 2)
-    shown = economics("simulate", "--tasks", 100, "--rounds", 2, "--out", tmp_path).stdout
-    for words in ("copying", "without forced errors", "Audits and whistleblowers"):
-        assert words in shown
+    shown = economics(
+        "simulate", "--tasks", 100, "--rounds", 2, "--searched", 0.25, "--callers", 0.1, "--out", tmp_path
+    )
+    for words in ("copying", "without forced errors", "Audits and whistleblowers", "volunteer, a look", "false caller"):
+        assert words in shown.stdout
     drawn = {file.name for file in tmp_path.iterdir()}
-    assert drawn == {f"{name}.png" for name in ("audits", "collusion", "deposits", "forced")}
+    assert drawn == {f"{name}.png" for name in ("audits", "collusion", "deposits", "forced", "volunteers")}
     assert all(file.read_bytes().startswith(b"\x89PNG") for file in tmp_path.iterdir())

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from lockstep.chain.parameters import PUBLIC, TOKEN, Profile
 from lockstep.chain.terms import Plan
 from lockstep.economics.amounts import Amounts
-from lockstep.economics.histories import CHECKPOINT, NOBODY, Demander, End, Histories
+from lockstep.economics.histories import CHECKPOINT, MOST_NAMED, NOBODY, Demander, End, Histories, Said
 
 PLANS = st.builds(
     Plan,
@@ -28,7 +28,9 @@ def amounts(plan: Plan, audits: int, profile: Profile = PUBLIC, spare: int = 0) 
     return Amounts.of(profile, plan, audits, wage, levy)
 
 
-def random_histories(rng: np.random.Generator, tasks: int, segments: int, rounds: int, places: int) -> Histories:
+def random_histories(
+    rng: np.random.Generator, tasks: int, segments: int, rounds: int, places: int, *, secrets: bool = False
+) -> Histories:
     """Histories of audited tasks and a few others; every round is filled, whether or not it is come to."""
     made = Histories.blank(tasks, segments, rounds, places)
     shape = made.posted.shape
@@ -50,4 +52,10 @@ def random_histories(rng: np.random.Generator, tasks: int, segments: int, rounds
     made.withheld[:] = np.where(lapses, lapsed_in, NOBODY)
     made.withheld_by[:] = rng.choice(list(Demander), shape[:2])
     made.end[:] = rng.choice([End.AUDITED, End.AUDITED, End.AUDITED, End.EXPIRED, End.REFUNDED], tasks)
+    if secrets:
+        drawn = ~made.undrawn[:, :, None] & made.posted[..., 0]
+        made.said[:] = np.where(drawn, rng.choice(list(Said), shape[:3]), Said.NOTHING)
+        names = made.posted & (rng.random(shape) < 0.5)
+        names[..., 0] = False
+        made.named[:] = names & (names.cumsum(axis=3) <= MOST_NAMED)
     return made

@@ -14,7 +14,8 @@ from lockstep.chain.parameters import LOCAL, PUBLIC, TOKEN
 from lockstep.chain.terms import Plan
 from lockstep.chain.types import SlotState, TaskState
 from lockstep.economics.amounts import Amounts, split
-from lockstep.economics.histories import NOBODY, Demander, End, Histories
+from lockstep.economics.histories import NOBODY, Demander, End, Histories, Said
+from lockstep.economics.jackpots import rewards
 from lockstep.economics.payouts import Payouts, Units, decide, pay
 from tests.offchain.economics.histories import PLANS, amounts, random_histories
 
@@ -39,6 +40,20 @@ def test_nothing_is_made_and_nothing_is_lost(plan: Plan, size: tuple[int, int], 
     paid = pay(histories, amounts(plan, size[0], spare=seed))
     assert total(paid) == [0] * 20
     assert min(paid.treasury.tolist()) >= 0
+
+
+@given(PLANS, SIZES, SEEDS)
+def test_secrets_make_nothing_and_cost_the_treasury_no_more_than_the_jackpots(
+    plan: Plan, size: tuple[int, int], seed: int
+) -> None:
+    histories = random_histories(np.random.default_rng(seed), 20, size[0], ROUNDS, size[1], secrets=True)
+    numbers = amounts(plan, size[0])
+    paid = pay(histories, numbers)
+    assert total(paid) == [0] * 20
+    settled = paid.outcome == TaskState.SETTLED
+    made = (histories.said == Said.MADE).any(axis=2).sum(axis=1) * settled
+    most = [-int(n) * (numbers.jackpot * 5 // 4) for n in made]
+    assert all(got >= floor for got, floor in zip(paid.treasury.tolist(), most, strict=True))
 
 
 @given(PLANS, SIZES, SEEDS)
@@ -304,6 +319,87 @@ def test_digest_alone_costs_deposit_and_bond_and_the_claim_stands() -> None:
     histories.beaten_by[0, 0, 0, 0] = 1
     both = pay(histories, numbers).claimant[0, 0, 0, :3].tolist()
     assert both == [-200 * TOKEN - bond, bond // 2, 60 * TOKEN]
+
+
+J = 14 * 10 * TOKEN
+LOST = -(200 * TOKEN + BOND)
+WAGE = 10 * TOKEN
+
+
+def told(said: Said, *, convicted: bool = False, named: int = 0) -> tuple[Histories, Amounts]:
+    """A drawn verifier that passes good work, and two others; a digest is convicted by the first of them."""
+    histories, numbers = one()
+    histories.posted[:, :, 0, :3] = True
+    histories.said[:, :, 0] = said
+    histories.named[:, :, 0, 1 : 1 + named] = True
+    if convicted:
+        histories.digest_by[:, :, 0, 0] = 1
+    return histories, numbers
+
+
+CONVICTOR = 60 * TOKEN + BOND // 2
+SECRETS = [
+    (Said.NOTHING, False, 0, [WAGE, 0, 0]),
+    (Said.NOTHING, True, 0, [WAGE + LOST, CONVICTOR, 0]),
+    (Said.FAULTY, False, 0, [WAGE + LOST, 0, 0]),
+    (Said.FAULTY, True, 2, [WAGE + LOST, CONVICTOR, 0]),
+    (Said.UNOPENED, False, 0, [WAGE + LOST, 0, 0]),
+    (Said.MADE, False, 1, [WAGE + J * 5 // 4, 0, 0]),
+    (Said.MADE, True, 1, [WAGE + J // 4, J, 0]),
+    (Said.MADE, True, 0, [WAGE + J // 4, J, 0]),
+    (Said.MADE, True, 2, [WAGE + J // 20, J // 5, J // 5]),
+]
+
+
+@pytest.mark.parametrize(("said", "convicted", "named", "gains"), SECRETS)
+def test_secret_decides_what_a_digest_costs_and_brings(
+    said: Said, convicted: bool, named: int, gains: list[int]
+) -> None:
+    """The table of docs/PROTOCOL.md, row by row."""
+    paid = pay(*told(said, convicted=convicted, named=named))
+    assert paid.outcome.tolist() == [TaskState.SETTLED]
+    assert paid.claimant[0, 0, 0, :3].tolist() == gains
+
+
+def test_forced_error_is_paid_in_settled_tasks_alone_and_not_to_who_is_wrong() -> None:
+    histories, numbers = told(Said.MADE, convicted=True, named=2)
+    histories.root[:, :, 0, 2] = 1
+    histories.beaten_by[:, :, 0, 2] = 1
+    # both who are right share what the third loses: the verifier is a finder of that
+    gains = [WAGE + J // 4 + 45 * TOKEN, J + 15 * TOKEN + BOND // 2]
+    assert pay(histories, numbers).claimant[0, 0, 0, :2].tolist() == gains
+    # bad work: what was forced is forgiven, and brings nothing
+    histories, numbers = told(Said.MADE, convicted=True, named=2)
+    histories.root[:, :, 0, :3] = 1
+    paid = pay(histories, numbers)
+    assert paid.outcome.tolist() == [TaskState.REJECTED]
+    assert paid.claimant[0, 0, 0, :3].tolist() == [WAGE + POT * 27 // 39, POT * 9 // 39, POT * 3 // 39]
+
+
+def test_call_beside_forced_errors_stops_their_pay_where_it_stands_and_not_where_it_falls() -> None:
+    histories, numbers = called()
+    histories.said[:, 0, 0] = Said.MADE
+    assert pay(histories, numbers).claimant[0, :, 0, 0].tolist() == [WAGE, POT]
+    histories.posted[:, 1, 0, 1] = True
+    histories.beaten_by[:, 1, 0, 0] = 1
+    assert pay(histories, numbers).claimant[0, 0, 0, 0] == WAGE + J * 5 // 4
+
+
+def test_names_and_secrets_that_cannot_be_are_refused() -> None:
+    histories, _ = called()
+    with pytest.raises(ValueError, match="drawn verifiers"):
+        replace(histories, said=np.full_like(histories.said, Said.MADE))
+    with pytest.raises(ValueError, match="blind claims"):
+        replace(histories, named=histories.posted.copy())
+
+
+@given(st.integers(0, 2**96 - 1), st.integers(0, 4))
+def test_finders_and_maker_of_a_forced_error_share_no_more_than_five_fourths(jackpot: int, count: int) -> None:
+    finder, maker = rewards(jackpot, count)
+    assert count * finder + maker <= jackpot * 5 // 4
+    alone = rewards(jackpot, count + 1)
+    # a finder of one's own brings back what it takes, but for what is rounded away
+    assert abs(maker - sum(alone)) <= 2
 
 
 def test_redraw_that_is_not_there_is_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -74,7 +75,7 @@ def _show_check(s: Setting) -> None:
 
     title = (
         f"{s.segments} segments, {s.audits} audited; c = {amount_text(s.amounts.replay_cost)}, C = {s.fee:.2f} c; "
-        f"y = {s.assumed.looked_at:.2f}, f = {s.assumed.colluding:.2f} assumed"
+        f"y = {s.assumed.looked_at:.2f}, z = {s.assumed.searched:.2f}, f = {s.assumed.colluding:.2f} assumed"
     )
     shown = table(title, "what must hold", "with numbers", "margin", "", right=("margin",))
     for each in applicable(s):
@@ -98,11 +99,15 @@ def simulate(
     rounds: Annotated[
         int, typer.Option("--rounds", min=1, max=1000, help="Steps of best replies and free entry.")
     ] = 40,
+    callers: Annotated[
+        float, typer.Option("--callers", min=0, max=1, help="Share of undrawn segments that griefers call up.")
+    ] = 0.0,
     seed: Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Of everything that is drawn.")] = 2026,
     out: Annotated[Path, typer.Option("--out", help="Folder for the phase diagrams.")] = Path("economics"),
 ) -> None:
     """Let honest, lazy, copying, dishonest, silent and griefing agents play thousands of tasks, and see where it leads.
 
+    Volunteers look at what was not drawn (--searched), griefers call it up unseen (--callers): none unless you say.
     Payouts are the contracts' own, to the last base unit. Prints what each way to play brings, where best replies lead
     with and without forced errors, and how far the numbers are from where honesty ends; draws phase diagrams.
 
@@ -116,8 +121,9 @@ def simulate(
     from lockstep.economics.simulation import payoffs
 
     s = setting(PROFILES[preset], local=preset is ProfileName.LOCAL, shape=shape, world=world)
-    honest = Population.honest(s.assumed.looked_at)
-    _show_payoffs(f"Among honest agents, y = {s.assumed.looked_at:.2f}", payoffs(s, honest, tasks, seed))
+    honest = replace(Population.honest(s.assumed.looked_at, searched=s.assumed.searched), callers=callers)
+    title = f"Among honest agents, y = {s.assumed.looked_at:.2f}, z = {s.assumed.searched:.2f}"
+    _show_payoffs(title, payoffs(s, honest, tasks, seed))
     _show_ends(s, honest, tasks, rounds, seed)
     out.mkdir(parents=True, exist_ok=True)
     _show_phases(phases(s), tasks, seed, out)
@@ -128,7 +134,14 @@ def _show_payoffs(title: str, found: Payoffs) -> None:
     for role, ways in (("solver, a task", found.solving), ("verifier, a claim", found.verifying)):
         for kind, estimate in ways.items():
             shown.add_row(role, kind.name.lower(), f"{estimate.mean:.3f}", f"{estimate.error:.3f}")
-    shown.add_row("whistleblower, a look", "", f"{found.looking.mean:.3f}", f"{found.looking.error:.3f}")
+    others = {
+        "whistleblower, a look": found.looking,
+        "volunteer, a look": found.volunteering,
+        "false caller, a call": found.calling,
+    }
+    for role, found_here in others.items():
+        if found_here is not None:
+            shown.add_row(role, "", f"{found_here.mean:.3f}", f"{found_here.error:.3f}")
     output().print(shown)
 
 
@@ -142,7 +155,7 @@ def _show_ends(s: Setting, start: Population, tasks: int, rounds: int, seed: int
     cases = [("without forced errors", s.numbering(forced_bps=0))]
     if s.forced is not None:
         cases.append(("with forced errors", s))
-    shown = table(f"After {rounds} rounds of best replies", "", "solvers that cheat", "verifiers", "y")
+    shown = table(f"After {rounds} rounds of best replies", "", "solvers that cheat", "verifiers", "y", "z")
     for name, case in cases:
         way = settle_on(case, start, rounds, tasks, seed)
         for population in track(way, name, total=rounds, console=errors(), transient=True):
@@ -151,7 +164,7 @@ def _show_ends(s: Setting, start: Population, tasks: int, rounds: int, seed: int
             f"{kind.name.lower()} {last.verifying[kind]:.2f}" for kind in Verifying if last.verifying[kind] > 0.005
         )
         cheats = 1 - last.solving[Solving.HONEST]
-        shown.add_row(name, f"{cheats:.3f}", kinds, f"{last.looked_at:.2f}")
+        shown.add_row(name, f"{cheats:.3f}", kinds, f"{last.looked_at:.2f}", f"{last.searched:.2f}")
     output().print(shown)
 
 
