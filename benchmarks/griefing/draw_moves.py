@@ -13,6 +13,7 @@ from benchmarks.griefing.losses import Loss, Row
 from lockstep.agents.backing import read_backings
 from lockstep.agents.block_secrets import BlockSecrets
 from lockstep.agents.caution import Caution, misgiving
+from lockstep.chain import terms as arithmetic
 from lockstep.chain.errors import Reverted
 from lockstep.chain.lockstep import Lockstep
 from lockstep.chain.types import TaskState
@@ -171,6 +172,36 @@ def crowd_of_verifiers(g: Ground) -> Row:
         Loss(0, sum(party.gas("registerVerifier") for party in spam)),
         Loss(0, max(0, crowded - alone)),
         "every later draw pays that again: some 330 of them cost what the crowd did, whose stake lies idle",
+    )
+
+
+def worthless_tasks(g: Ground) -> Row:
+    submitter, solver = g.party("submitter"), g.party("solver")
+    audits = arithmetic.segment_count(g.plan)
+    verifier = g.verifier("verifier", audits * PROFILE.parameters.claim_bond + PROFILE.parameters.weight_unit * audits)
+    free = verifier.chain.free_stake(verifier.address)
+    g.submit(submitter, price=1, audits=audits)
+    g.commit(solver)
+    attacker = g.party("keeper")
+    segments = g.draw(attacker)
+    held = free - verifier.chain.free_stake(verifier.address)
+    assert held == audits * g.claim_lock
+    begun = g.world.anvil.now()
+    for segment in segments:
+        g.claim(verifier, segment)
+    g.end(attacker, contested=False)
+    seconds = g.world.anvil.now() - begun
+    g.dismiss(verifier)
+    gas = submitter.gas() + solver.gas() + attacker.gas("drawAudits")
+    return Row(
+        f"post a task that costs nothing, solve it, and have it audited {audits} times",
+        "submit, accept, commit, drawAudits",
+        "submitter and solver",
+        "verifiers",
+        Loss(submitter.lost + solver.lost, gas, locked=g.posted.escrow, seconds=seconds),
+        Loss(verifier.lost, verifier.gas("postClaim"), locked=held, seconds=seconds),
+        "where work costs nothing the wage does not pay a claim's gas, and the bond is flat. Meanwhile that stake serves no "
+        "other task: with all of it engaged so, another solver's work is not audited, nor paid",
     )
 
 

@@ -133,8 +133,17 @@ class Ground:
 
     # A task
 
-    def submit(self, submitter: Party, apply_window: int = 0, header_change: Any = lambda header: header) -> None:
+    def submit(
+        self,
+        submitter: Party,
+        apply_window: int = 0,
+        header_change: Any = lambda header: header,
+        price: int | None = None,
+        audits: int | None = None,
+    ) -> None:
         plan, parameters, now = self.plan, PROFILE.parameters, self.world.anvil.now()
+        plan = plan if price is None else replace(plan, price=price)
+        audits = self.audits if audits is None else audits
         c = arithmetic.replay_cost(plan)
         offer = TaskOffer(
             step_header=header_change(program(plan.step_work, False).header),
@@ -142,10 +151,10 @@ class Ground:
             seed=7,
             steps=plan.steps,
             segment_steps=plan.segment_steps,
-            audits=self.audits,
+            audits=audits,
             price=plan.price,
             wage=parameters.min_wage_multiple * c,
-            levy=arithmetic.least_levy(parameters, c, self.audits),
+            levy=arithmetic.least_levy(parameters, c, audits),
             accept_deadline=now + DAY,
             solve_window=DAY,
             uri="sha256:" + "00" * 32,
@@ -180,6 +189,7 @@ class Ground:
         self.roots = [root("C", i) for i in range(claims.last_segment(self.posted.terms) + 1)]
         work, proof = claims.work_tree(self.roots).root, claims.final_proof(self.roots)
         solver.market("commit", self.terms, work, self.roots[-1], proof, "sha256:" + "00" * 32)
+        self.posted = self.chain.task(self.task)
 
     def draw(self, caller: Party) -> Sequence[int]:
         """Draw the audits; the segments."""
