@@ -134,7 +134,8 @@ def test_blind_claim_on_a_malformed_start_is_taken_back(stage: Stage) -> None:
             early.place(posted, failed, chain.slot(task, failed), body, "of a guess, before anybody has looked")
             held.append(chain.locked(early.address))
 
-    assert world.run(task, [solver, verifier, early], on_round) is TaskState.REJECTED
+    # The verifier draws: who guesses does so before anybody else looks at what was drawn.
+    assert world.run(task, [solver, early, verifier], on_round) is TaskState.REJECTED
     assert held == [chain.parameters.blind_bond]
     assert chain.slot(task, failed).standing == MALFORMED
     assert len(chain._logs("AuditCourt", "BlindReclaimed", claimant=early.address)) == 1

@@ -17,7 +17,7 @@ abstract contract MoneyInvariant is Test {
     }
 
     function _selectors() private pure returns (bytes4[] memory selectors) {
-        selectors = new bytes4[](31);
+        selectors = new bytes4[](30);
         selectors[0] = TaskActors.moveStake.selector;
         selectors[1] = TaskActors.passTime.selector;
         selectors[2] = TaskActors.submit.selector;
@@ -36,7 +36,7 @@ abstract contract MoneyInvariant is Test {
         selectors[15] = TaskActors.payArrears.selector;
         selectors[16] = TaskActors.releaseApplication.selector;
         selectors[17] = TaskActors.live.selector;
-        selectors[18] = TaskActors.postClaim.selector;
+        selectors[18] = TaskActors.drawAndClaim.selector;
         selectors[19] = TaskActors.settleHonestly.selector;
         selectors[20] = TaskActors.demandData.selector;
         selectors[21] = TaskActors.answerData.selector;
@@ -48,7 +48,6 @@ abstract contract MoneyInvariant is Test {
         selectors[27] = TaskActors.contest.selector;
         selectors[28] = TaskActors.closeClaim.selector;
         selectors[29] = TaskActors.callUp.selector;
-        selectors[30] = TaskActors.drawAndClaim.selector;
     }
 
     /// @dev Runs as long as the invariants' come to every ending and to every kind of move: what holds is not said of empty courts.
