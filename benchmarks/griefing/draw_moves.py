@@ -8,7 +8,7 @@ from typing import Any
 
 from web3.contract import Contract
 
-from benchmarks.griefing.ground import PROFILE, Ground, Party
+from benchmarks.griefing.ground import DAY, PROFILE, Ground, Party
 from benchmarks.griefing.losses import Loss, Row
 from lockstep.agents.backing import read_backings
 from lockstep.agents.block_secrets import BlockSecrets
@@ -72,7 +72,7 @@ def flee_after_acceptance(g: Ground) -> Row:
 def _say_nothing(g: Ground, name: str, calls: str, note: str, *, flees: bool) -> Row:
     submitter, solver = g.party("submitter"), g.party("solver")
     g.submit(submitter)
-    stake = 20 * g.claim_lock
+    stake = 40 * g.claim_lock
     verifier = g.verifier("verifier", stake)
     g.accept(solver)
     solver.market("acknowledge", g.terms)
@@ -108,7 +108,7 @@ def _flee(g: Ground, verifier: Party, stake: int) -> None:
         (chain.vault, "withdrawStake", (), "WithdrawalNotReady"),
         (chain.court, "retireVerifier", (), "WithdrawalNotReady"),
         (chain.court, "placeBlind", (blind,), "StakeOnDuty"),
-        (chain.beacon, "join", (), "StakeOnDuty"),
+        (chain.beacon, "join", (b"\1" * 32, chain.block_number(), 2**10), "StakeOnDuty"),
     ):
         assert _refusal(chain, contract, function, arguments) == error, f"{function} is a way out of the draws"
     chain.send(chain.court, "refreshVerifier", verifier.address, doing="refreshVerifier")
@@ -137,10 +137,14 @@ def notice_before_acceptance(g: Ground) -> Row:
     assert doubt() is None, "until they give notice they are good enough"
     for party in pair:
         party.court("retireVerifier")
+    assert doubt() is None, "notice takes longer than the task"
+    submitter.market("cancel", g.terms)
+    g.wait(pair[0].chain.notice_end(pair[0].address) - DAY)
+    g.submit(submitter)
     assert doubt() is not None
     submitter.market("cancel", g.terms)
+    g.wait(pair[1].chain.notice_end(pair[1].address))
     for party in pair:
-        g.wait(party.chain.notice_end(party.address))
         party.court("retireVerifier")
     gas = sum(party.gas("registerVerifier", "retireVerifier") for party in pair)
     return Row(
@@ -200,8 +204,8 @@ def worthless_tasks(g: Ground) -> Row:
         "verifiers",
         Loss(submitter.lost + solver.lost, gas, locked=g.posted.escrow, seconds=seconds),
         Loss(verifier.lost, verifier.gas("postClaim"), locked=held, seconds=seconds),
-        "where work costs nothing the wage does not pay a claim's gas, and the bond is flat. Meanwhile that stake serves no "
-        "other task: with all of it engaged so, another solver's work is not audited, nor paid",
+        "where work costs nothing the wage does not pay a claim's gas, and the bond is flat. Meanwhile that stake "
+        "serves no other task: with all of it engaged so, another solver's work is not audited, nor paid",
     )
 
 

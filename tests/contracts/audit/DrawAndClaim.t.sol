@@ -116,10 +116,9 @@ contract DrawAndClaimTest is Endings {
     function test_drawAndClaim_drawThatStalls_reverts() public {
         enroll(outsider, 1_000_000 * TOKEN);
         vm.roll(block.number + 1);
+        withdraw(outsider, 1_000_000 * TOKEN);
         toCommitted(0);
         rollToValue();
-        vm.prank(outsider);
-        vault.requestWithdrawal(1_000_000 * TOKEN);
         uint256 before = vm.snapshotState();
         court.drawAudits(terms);
         assertTask(TaskState.Committed);
