@@ -55,8 +55,8 @@ def right_claim_for_delay(g: Ground) -> Row:
     else:
         raise AssertionError("A segment with two claims did not wait for disputes.")
     g.end(caller)
-    g.dismiss(verifier)
     delay = g.world.anvil.now() - due
+    g.dismiss(verifier)
     locked = g.numbers.fee + g.numbers.solver_deposit
     return Row(
         "claim what is right, so that the segment waits for disputes",
@@ -121,8 +121,7 @@ def false_call(g: Ground) -> Row:
     g.wait(g.chain.deadline(g.task) - 60)
     g.call_up(attacker, called, root("lie"))
     g.time_out(solver, g.contest(solver, called))
-    g.finish(verifier)
-    delay, locked = g.world.anvil.now() - due, g.numbers.fee + g.numbers.solver_deposit + g.claim_lock
+    delay, locked = g.finish(verifier) - due, g.numbers.fee + g.numbers.solver_deposit + g.claim_lock
     return Row(
         "call up a good segment that was not drawn, in the last minute, and say nothing in the dispute",
         "callUp",

@@ -204,9 +204,51 @@ def worthless_tasks(g: Ground) -> Row:
         "verifiers",
         Loss(submitter.lost + solver.lost, gas, locked=g.posted.escrow, seconds=seconds),
         Loss(verifier.lost, verifier.gas("postClaim"), locked=held, seconds=seconds),
-        "where work costs nothing the wage does not pay a claim's gas, and the bond is flat. Meanwhile that stake "
-        "serves no other task: with all of it engaged so, another solver's work is not audited, nor paid",
+        "a thousandth of the stake that claims lock is their wage at least, and as much goes to the treasury",
     )
+
+
+def fill_the_draws(g: Ground) -> Row:
+    submitter, solver = g.party("submitter"), g.party("solver")
+    g.submit(submitter)
+    need = g.claim_lock
+    verifier = g.verifier("verifier", 4 * need)
+    g.commit(solver)
+    victim = g.posted
+    own, keeper = (g.party("attacker submitter"), g.party("attacker solver")), g.party("attacker keeper")
+    fillers = []
+    for _ in range(2):
+        g.submit(own[0], price=1, audits=arithmetic.segment_count(g.plan))
+        g.commit(own[1])
+        fillers.append((g.posted, g.roots))
+    for g.posted, g.roots in fillers:
+        segments = g.draw(keeper)  # in the block in which the one before frees the stake
+        assert verifier.chain.free_stake(verifier.address) < need
+        keeper.chain.send(keeper.chain.court, "drawAudits", victim.terms.abi(), doing="the victim's draw")
+        assert g.chain.state(victim.terms.id) is TaskState.COMMITTED
+        for segment in segments:
+            g.claim(verifier, segment)
+        if g.posted is fillers[0][0]:
+            g.end(keeper, contested=False)
+    g.wait(g.chain.deadline(victim.terms.id))
+    keeper.chain.send(keeper.chain.market, "expireUndrawn", victim.terms.abi(), doing="the victim's end")
+    attacker = (*own, keeper)
+    return Row(
+        "fill all verifiers' stake, four claims of the victim's, with audits of worthless tasks until its draw is over",
+        "submit, accept, commit, drawAudits",
+        "anybody",
+        "solver",
+        Loss(
+            sum(party.lost for party in attacker),
+            sum(party.gas(*FILLING) for party in attacker),
+        ),
+        Loss(solver.lost, solver.gas(), work=g.chain.numbers(victim.terms).fee),
+        "it costs a 500th of that stake for each 18 hours: the ratio is below 1 where there is some 250 times the fee "
+        "of it; the solver is whole but unpaid",
+    )
+
+
+FILLING = ("submit", "accept", "acknowledge", "commit", "drawAudits")
 
 
 def _draw_gas(g: Ground, solver: Party) -> int:

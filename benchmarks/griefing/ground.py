@@ -153,7 +153,7 @@ class Ground:
             segment_steps=plan.segment_steps,
             audits=audits,
             price=plan.price,
-            wage=parameters.min_wage_multiple * c,
+            wage=arithmetic.least_wage(parameters, c),
             levy=arithmetic.least_levy(parameters, c, audits),
             accept_deadline=now + DAY,
             solve_window=DAY,
@@ -257,10 +257,12 @@ class Ground:
         self.wait(self.clock_end(number))
         caller.game("timeout", number)
 
-    def finish(self, verifier: Party) -> None:
-        """End a task that was contested; its verifier leaves the draws."""
+    def finish(self, verifier: Party) -> int:
+        """End a task that was contested; its verifier leaves the draws. When the task ended."""
         self.end(self.party("keeper"))
+        ended = self.world.anvil.now()
         self.dismiss(verifier)
+        return ended
 
     def end(self, caller: Party, contested: bool = True) -> None:
         """Settle the task once its windows are over, and judge every claim.

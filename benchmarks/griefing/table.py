@@ -31,6 +31,7 @@ MOVES: tuple[Move, ...] = (
     draw_moves.notice_before_acceptance,
     draw_moves.crowd_of_verifiers,
     draw_moves.worthless_tasks,
+    draw_moves.fill_the_draws,
     draw_moves.withhold_secret,
     claim_moves.blind_never_opened,
     claim_moves.right_claim_for_delay,

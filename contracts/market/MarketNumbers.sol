@@ -112,8 +112,16 @@ abstract contract MarketNumbers is ITaskMarket {
         require(terms.audits >= least && terms.audits <= most, BadOffer("audits"));
         require(terms.price != 0, BadOffer("price"));
         uint256 cost = terms.replayCost();
-        require(terms.wage >= cost * _minWageMultiple, BadOffer("wage"));
-        require(terms.levy >= cost * _minLevyMultiple, BadOffer("levy"));
+        uint256 stake = cost * _claimDepositMultiple + _claimBond;
+        // INVARIANT: whoever has verifiers' stake locked pays for it, also where work costs next to nothing: each claim its verifier, and all of
+        // them the treasury, for a wage may be paid to oneself.
+        require(
+            terms.wage >= cost * _minWageMultiple && terms.wage * ParametersLib.STAKE_SHARE >= stake, BadOffer("wage")
+        );
+        require(
+            terms.levy >= cost * _minLevyMultiple && terms.levy * ParametersLib.STAKE_SHARE >= stake * terms.audits,
+            BadOffer("levy")
+        );
         // INVARIANT: in the mean the levy carries the most that forced errors pay, J and a quarter for each audit.
         require(
             uint256(terms.levy) * 4 * ParametersLib.WHOLE >= cost * _jackpotMultiple * _forcedBps * 5 * terms.audits,
@@ -127,7 +135,7 @@ abstract contract MarketNumbers is ITaskMarket {
         // INVARIANT: every amount about the task fits its type, so that no later sum or product is cut.
         require(
             amount <= type(uint96).max && terms.fee() * _solverDepositMultiple <= type(uint96).max
-                && cost * _claimDepositMultiple + _claimBond <= type(uint96).max,
+                && stake <= type(uint96).max,
             BadOffer("amounts")
         );
     }

@@ -96,7 +96,7 @@ class Submitter(Agent):
             segment_steps=order.segment_steps,
             audits=audits,
             price=order.price,
-            wage=parameters.min_wage_multiple * replay if order.wage is None else order.wage,
+            wage=arithmetic.least_wage(parameters, replay) if order.wage is None else order.wage,
             levy=self._levy(order, replay, audits),
             accept_deadline=now + order.accept_window,
             solve_window=order.solve_window,

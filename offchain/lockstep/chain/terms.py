@@ -12,6 +12,8 @@ from lockstep.chain.parameters import Parameters
 
 PRICE_UNIT = 1_000_000
 WHOLE_BPS = 10_000
+STAKE_SHARE = 1_000
+"""Stake that a claim locks over the least wage, and over the least levy of a claim: ``ParametersLib.STAKE_SHARE``."""
 
 
 class Shape(Protocol):
@@ -70,9 +72,24 @@ def reroll_worth(fee: int, solver_deposit: int, audits: int, segments: int) -> i
 
 
 def least_levy(parameters: Parameters, cost: int, audits: int) -> int:
-    """The least levy of a task: what the deployment asks for, and what its forced errors may cost in the mean."""
+    """The least levy of a task.
+
+    What the deployment asks for, what its forced errors may cost in the mean, and a share of the stake that its claims
+    lock. ``cost``: c, base units.
+    """
     forced = cost * parameters.jackpot_multiple * parameters.forced_bps * 5 * audits
-    return max(parameters.min_levy_multiple * cost, -(-forced // (4 * WHOLE_BPS)))
+    stake = -(-audits * claim_stake(parameters, cost) // STAKE_SHARE)
+    return max(parameters.min_levy_multiple * cost, -(-forced // (4 * WHOLE_BPS)), stake)
+
+
+def least_wage(parameters: Parameters, cost: int) -> int:
+    """The least wage of a claim: what the deployment asks for, and a share of the stake that a claim locks."""
+    return max(parameters.min_wage_multiple * cost, -(-claim_stake(parameters, cost) // STAKE_SHARE))
+
+
+def claim_stake(parameters: Parameters, cost: int) -> int:
+    """What a claim locks, base units: its deposit and its bond. ``cost``: c."""
+    return parameters.claim_deposit_multiple * cost + parameters.claim_bond
 
 
 def replay_cost(terms: Shape) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from lockstep.chain.parameters import LOCAL, PUBLIC, TOKEN, Profile
-from lockstep.chain.terms import WHOLE_BPS, Plan, claim_window, least_levy, segment_count
+from lockstep.chain.terms import WHOLE_BPS, Plan, claim_window, least_levy, least_wage, segment_count
 from lockstep.economics.amounts import Amounts
 from lockstep.economics.calibration import Gas, calibration
 
@@ -114,7 +114,7 @@ class Setting:
     def __post_init__(self) -> None:
         least = Amounts.of(self.profile, self.job.plan, 0, 0, 0).replay_cost
         numbers = self.profile.parameters
-        wage = round(least * numbers.min_wage_multiple * self.job.wage_over_least)
+        wage = round(least_wage(numbers, least) * self.job.wage_over_least)
         levy = round(least_levy(numbers, least, self.audits) * self.job.levy_over_least)
         made = Amounts.of(self.profile, self.job.plan, self.audits, wage, levy)
         object.__setattr__(self, "amounts", made)

@@ -5,6 +5,7 @@ import {ITaskMarket, Task, TaskOffer, TaskState, TaskTerms} from "../../../contr
 import {TaskMath} from "../../../contracts/market/TaskMath.sol";
 import {Endings} from "../actors/Endings.sol";
 import {TestTree} from "../actors/TestTree.sol";
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 
 /// @title The task's life, call by call: conditions, deadlines and money.
 contract TaskMarketTest is Endings {
@@ -106,6 +107,20 @@ contract TaskMarketTest is Endings {
         _expectBadOffer(offer, "state");
     }
 
+    /// @dev Where work costs nothing, the stake that claims lock is paid for all the same.
+    function test_submit_worthlessWork_paysAShareOfTheStakeLocked() public {
+        TaskOffer memory offer = defaultOffer();
+        offer.price = 1;
+        uint96 stake = 4 * numbers.claimDepositMultiple + numbers.claimBond; // c = 4 base units
+        uint96 least = (stake + 999) / 1000;
+        (offer.wage, offer.levy) = (least - 1, 2 * least);
+        _expectBadOffer(offer, "wage");
+        (offer.wage, offer.levy) = (least, 2 * stake / 1000);
+        _expectBadOffer(offer, "levy");
+        offer.levy = (2 * stake + 999) / 1000;
+        assertEq(submitOffer(offer).wage, least);
+    }
+
     function testFuzz_submit_takesTheQuotedEscrow(uint96 price, uint64 work, uint32 steps, uint16 segmentSteps) public {
         TaskOffer memory offer = defaultOffer();
         offer.price = uint96(bound(price, 1, MAX_PRICE));
@@ -115,8 +130,9 @@ contract TaskMarketTest is Endings {
         offer.stepHeader = programHeader(work, "step");
         uint256 cost = (uint256(work) * offer.segmentSteps * offer.price + 1e6 - 1) / 1e6 + offer.price;
         vm.assume(cost * 2 < type(uint96).max / 100_000);
-        offer.wage = uint96(cost);
-        offer.levy = uint96(2 * cost);
+        uint256 stake = cost * numbers.claimDepositMultiple + numbers.claimBond;
+        offer.wage = uint96(Math.max(cost, stake / 1000 + 1));
+        offer.levy = uint96(Math.max(2 * cost, 2 * stake / 1000 + 1));
         (uint96 fee, uint96 escrow, uint96 deposit, uint96 claimDeposit, uint96 miss) = market.quote(offer);
         vm.assume(escrow <= token.MAX_DRIP());
         fund(submitter, escrow);
