@@ -162,7 +162,9 @@ class Verifier(Claimant):
         except Reverted as error:
             if error.error not in DRAW_ERRORS:
                 self.complain(str(error))
-            return False  # somebody else drew, or the draw comes out otherwise now
+            return (
+                error.error == "WrongTaskState"
+            )  # somebody else drew: it is to claim; or the draw comes out otherwise
         self.narrate(f"draws segments {', '.join(map(str, sorted(coming)))} of task {task}")
         self.narrate(f"{_verdict(claim)} segment {segment} of task {task}")
         return True

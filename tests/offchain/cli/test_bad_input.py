@@ -195,6 +195,10 @@ def test_retired_verifier_is_out_of_the_draws(bench: Bench) -> None:
     address = lockstep.client.address
     bench.run("verify", "--once", "--stake", 5)
     assert lockstep.view(lockstep.court, "weightOf", address) == 5
+    for _ in range(2):
+        assert "it can leave the draws in 4 h" in bench.run("verify", "--retire").stderr
+    assert lockstep.weight(address) == 5
+    bench.node.advance_time(lockstep.parameters.withdrawal_delay)
     assert "Out of the draws" in bench.run("verify", "--retire").stderr
     assert lockstep.view(lockstep.court, "weightOf", address) == 0
 

@@ -64,8 +64,8 @@ def test_story_honest_parties_task_settles_and_pays(bench: Bench, tmp_path: Path
     assert "that were owed" in paid
     solver = bench.lockstep(Role.SOLVER)
     assert solver.tokens(solver.client.address) == int(document["fee"])
-    assert "can be withdrawn in 5 min" in bench.run("withdraw", "--as", "solver", "--stake", "all").stdout
-    bench.node.advance_time(301)
+    assert "can be withdrawn in 4 h" in bench.run("withdraw", "--as", "solver", "--stake", "all").stdout
+    bench.node.advance_time(solver.parameters.withdrawal_delay + 1)
     assert "of stake" in bench.run("withdraw", "--as", "solver").stdout
     assert solver.worth(solver.client.address) == solver.tokens(solver.client.address)
 

@@ -50,9 +50,10 @@ def withdraw(
         asked = lockstep.unbonding(address)
         amount = free - asked if wanted is None else wanted
         if not 0 < amount <= free - asked:
+            before = f", and has asked for {amount_text(asked)} of it" if asked else ""
             raise CommandError(
-                f"{address} has {amount_text(free)} of free stake, and has asked for {amount_text(asked)} of it; what "
-                "is locked comes free when its tasks are over."
+                f"{address} has {amount_text(free)} of free stake{before}; what is locked comes free when its tasks "
+                "are over."
             )
         lockstep.send(lockstep.vault, "requestWithdrawal", amount, doing="ask for the stake")
         output().print(f"asks for {amount_text(amount)} of stake")
