@@ -106,7 +106,8 @@ class Hoard:
         escrowed_from = self.world.parties[f"{prefix} submitter"].worth
         self.posted = stage.submit(submitter, "mlp", stage.order(prefix, 4, 2))
         self.task = self.posted.terms.id
-        self.verifier = make_verifier(stage, verifier, f"{prefix} verifier", self.posted, 3)
+        # A claim more than there are segments: with less, misses leave too little for the next draw.
+        self.verifier = make_verifier(stage, verifier, f"{prefix} verifier", self.posted, 4)
         self.solver = self.world.agent(HoardingSolver, f"{prefix} solver", [self.task], hoard=folder / prefix)
         options = {"narrate": self.solver.narrate, "only": [self.task]}
         self.answerer = answerer(self.solver.lockstep, self.solver.hoard, self.solver.journal, **options)
