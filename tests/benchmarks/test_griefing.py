@@ -12,7 +12,14 @@ from lockstep.chain.anvil import Anvil
 
 GAS_TOLERANCE = 0.1
 """Which segments are drawn follows from the hash of a block: claims on some are shorter."""
-QUICK = {"cancel_on_applicants", "never_commit", "notice_before_acceptance", "false_claim"}
+QUICK = {
+    "cancel_on_applicants",
+    "never_commit",
+    "flee_after_acceptance",
+    "notice_before_acceptance",
+    "worthless_tasks",
+    "false_claim",
+}
 ABOVE_ONE = {"fill_the_draws"}
 """What the page says plainly."""
 
